@@ -1,0 +1,72 @@
+/* runner.h -- the small process that runs commands, so that the daemon never forks once it has
+ * threads, sockets and secrets. It is started first of all, holds no descriptor but its socket,
+ * has an empty environment, and speaks frames over a socket pair.
+ *
+ * In the runner each command gets: an argv array (never a shell), its own session and process
+ * group, an environment built from nothing, stdin from an unnamed file or a passed descriptor,
+ * umask 077, no_new_privs, limits, working directory, user; TERM then KILL to the whole group at
+ * its deadline. The runner ends (and kills what runs) when its socket closes. */
+#ifndef GAFF_ACTION_RUNNER_H
+#define GAFF_ACTION_RUNNER_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/loop.h"
+
+struct runner;      /* the daemon's end, on one loop */
+struct runner_link; /* the started process, before it is attached to a loop */
+
+/* Forks the runner. Must be called while the process has one thread, before secrets are read.
+ * NULL with a reason. */
+struct runner_link *runner_launch(struct reason *why);
+/* Attaches the link to a loop and takes it over: one runner for each loop. */
+struct runner *runner_attach(struct runner_link *link, struct loop *l);
+/* The process ends and running commands are killed; every open run's done is called with started
+ * = false. Waits for the process, at most some seconds. Not from inside a done. Accepts NULL. */
+void runner_free(struct runner *r);
+void runner_link_free(struct runner_link *link);
+int runner_pid(const struct runner *r);
+
+#define RUNNER_OUTPUT_MAX 65536
+
+struct run_spec {
+    const char *const *argv; /* NULL-terminated; argv[0] is a path, resolved at load */
+    const char *const *env;  /* "NAME=value", NULL-terminated; nothing is inherited */
+    const char *cwd;         /* NULL: where the daemon was started */
+    const char *user;        /* NULL: as the runner */
+    str input;               /* becomes stdin; at most 32 MiB */
+    int64_t timeout_ms;      /* then TERM to the group */
+    int64_t kill_after_ms;   /* then KILL */
+    size_t output_max;       /* bytes kept of stdout and of stderr, each <= RUNNER_OUTPUT_MAX */
+    /* For long-lived workers: descriptors that become stdin, stdout and stderr instead; 0 and -1:
+     * not. Duplicates are sent to the runner: the caller's may be closed after runner_start. No
+     * deadline then unless timeout_ms > 0. */
+    int stdin_fd, stdout_fd, stderr_fd;
+};
+
+struct run_result {
+    bool started; /* false: error tells why (not found, not executable, no such user, the
+                   * runner ended) */
+    bool timed_out;
+    int exit_code; /* -1 when ended by a signal */
+    int signal;
+    str output, errors; /* stdout and stderr, cut at output_max */
+    bool output_cut, errors_cut;
+    int64_t duration_us, user_us, system_us, max_rss_kib;
+    char error[256];
+};
+
+struct run { /* embed it; lives until done ran */
+    void (*done)(struct run *run, const struct run_result *result);
+    uint64_t id;
+    const char *refused; /* private to runner.c */
+    struct list link;    /* private to runner.c */
+};
+
+/* The spec is copied. done is called once, never from inside runner_start. */
+void runner_start(struct runner *r, const struct run_spec *spec, struct run *run);
+/* TERM now, KILL after kill_after_ms; done is still called, not from inside. */
+void runner_cancel(struct runner *r, struct run *run);
+
+#endif

@@ -1,0 +1,209 @@
+/* api.c -- the admin server: the table of routes, the token, errors as JSON. */
+#include "api/call.h"
+
+#include "base/codec.h"
+
+#include <stdarg.h>
+
+#define ANSWER_MAX (64u << 20)
+
+const struct api_route api_routes[] = {
+    {"GET /livez", api_livez, true},
+    {"GET /readyz", api_readyz, true},
+    {"GET /metrics", api_metrics, false},
+    {"GET /api/v1/status", api_status, false},
+    {"GET /api/v1/events", api_events_list, false},
+    {"POST /api/v1/events/replay", api_events_replay, false},
+    {"GET /api/v1/events/{id}", api_event_get, false},
+    {"GET /api/v1/events/{id}/body", api_event_body, false},
+    {"POST /api/v1/events/{id}/replay", api_event_replay, false},
+    {"GET /api/v1/deliveries", api_deliveries_list, false},
+    {"POST /api/v1/deliveries/replay", api_deliveries_replay, false},
+    {"POST /api/v1/deliveries/cancel", api_deliveries_cancel, false},
+    {"GET /api/v1/deliveries/{id}", api_delivery_get, false},
+    {"POST /api/v1/deliveries/{id}/replay", api_delivery_replay, false},
+    {"POST /api/v1/deliveries/{id}/cancel", api_delivery_cancel, false},
+    {"GET /api/v1/rejections", api_rejections_list, false},
+    {"GET /api/v1/sources", api_sources, false},
+    {"GET /api/v1/destinations", api_destinations, false},
+    {"GET /api/v1/routes", api_routes_list, false},
+    {"GET /api/v1/tail", api_tail, false},
+    {"POST /api/v1/reload", api_reload, false},
+    {"POST /api/v1/backup", api_backup, false},
+    {NULL, NULL, false},
+};
+
+void api_send(struct api_call *c, int status)
+{
+    struct http_field fields[] = {{STR("Content-Type"), STR("application/json")},
+                                  {STR("Cache-Control"), STR("no-store")},
+                                  {STR("X-Content-Type-Options"), STR("nosniff")}};
+    if (!buf_ok(&c->body)) {
+        http_reply_error(c->x, 500, "too_large",
+                         STR("The answer is too large; ask for fewer rows with limit=."));
+        return;
+    }
+    buf_char(&c->body, '\n');
+    http_reply(c->x, status, fields, ARRAY_LEN(fields), buf_str(&c->body));
+}
+
+static int status_of(enum err err)
+{
+    switch (err) {
+    case ERR_INVALID:
+        return 400;
+    case ERR_DENIED:
+        return 403;
+    case ERR_NOT_FOUND:
+        return 404;
+    case ERR_CONFLICT:
+        return 409;
+    case ERR_LIMIT:
+        return 413;
+    case ERR_FULL:
+    case ERR_CLOSED:
+    case ERR_TIMEOUT:
+        return 503;
+    default:
+        return 500;
+    }
+}
+
+void api_fail(struct api_call *c, enum err err, const struct reason *why)
+{
+    char code[32];
+    size_t n = 0;
+    for (const char *p = err_name(err); *p && n < sizeof(code) - 1; p++)
+        code[n++] = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+    code[n] = 0;
+    http_reply_error(c->x, status_of(err), code, str_from_cstr(why->text));
+}
+
+void api_bad(struct api_call *c, const char *code, const char *fmt, ...)
+{
+    char text[REASON_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    http_reply_error(c->x, 400, code, str_from_cstr(text));
+}
+
+bool api_id(struct api_call *c, const char *param, const char *prefix, uint64_t *id)
+{
+    if (id_parse(prefix, router_param(&c->match, str_from_cstr(param)), id))
+        return true;
+    http_reply_error(c->x, 404, "not_found", STR("There is nothing with this id."));
+    return false;
+}
+
+static bool is_allowed(struct api *a, const struct http_request *req)
+{
+    if (a->token.n == 0)
+        return true;
+    str value = http_field_get(&req->fields, STR("Authorization"));
+    str scheme = STR("Bearer ");
+    if (value.n <= scheme.n || !str_eq_nocase(str_slice(value, 0, scheme.n), scheme))
+        return false;
+    str given = str_slice(value, scheme.n, value.n);
+    return secret_equal(given.p, given.n, a->token.bytes, a->token.n);
+}
+
+static void handle(struct http_exchange *x, void *arg)
+{
+    struct api *a = arg;
+    struct api_call c = {.api = a, .x = x};
+    router_find(a->router, x->req.method, x->req.path, x->arena, &c.match);
+    const struct api_route *route = c.match.value;
+    if ((!route || !route->open) && !is_allowed(a, &x->req)) {
+        http_reply_error(x, 401, "unauthorized",
+                         STR("Send `Authorization: Bearer TOKEN`; the token is in admin.token of "
+                             "the data directory, or what admin.token in gaff.yaml says."));
+        return;
+    }
+    if (!route) {
+        struct http_field allow = {STR("Allow"), c.match.allow};
+        if (c.match.status == 404)
+            http_reply_error(x, 404, "not_found", STR("The API has no such path."));
+        else
+            http_reply(x, c.match.status, &allow, 1, STR(""));
+        return;
+    }
+    buf_init(&c.body, ANSWER_MAX);
+    json_writer_init(&c.json, &c.body);
+    route->fn(&c);
+    buf_release(&c.body);
+}
+
+static bool listen_all(struct api *a, struct reason *why)
+{
+    const struct config *c = a->options.config;
+    for (size_t i = 0; i < c->admin_listen_count && i < ARRAY_LEN(a->servers); i++) {
+        struct http_server_options o = {.listen = c->admin_listen[i].address,
+                                        .tls_cert_file = c->admin_listen[i].tls_cert,
+                                        .tls_key_file = c->admin_listen[i].tls_key,
+                                        .limits = c->limits,
+                                        .handler = handle,
+                                        .arg = a};
+        a->servers[i] = http_server_new(a->loop, &o, why);
+        if (!a->servers[i])
+            return false;
+        a->server_count++;
+    }
+    return true;
+}
+
+struct api *api_new(const struct api_options *o, struct reason *why)
+{
+    struct api *a = xcalloc(1, sizeof(*a));
+    a->options = *o;
+    a->core = engine_core(o->engine);
+    a->loop = loop_new(a->core->clock);
+    a->router = router_new();
+    a->started_ms = clock_wall_ms(a->core->clock);
+    list_init(&a->tails);
+    secret_init(&a->token, o->token);
+    a->reader = store_reader_open(a->core->store, why);
+    for (const struct api_route *r = api_routes; r->pattern; r++) {
+        struct reason bug = {0};
+        if (router_add(a->router, str_from_cstr(r->pattern), (void *)(uintptr_t)r, &bug) != ERR_OK)
+            die("%s: %s", r->pattern, bug.text);
+    }
+    if (!a->reader || !listen_all(a, why)) {
+        api_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+void api_start(struct api *a)
+{
+    for (size_t i = 0; i < a->server_count; i++)
+        http_server_start(a->servers[i]);
+    tails_start(a);
+    a->started = true;
+    loop_thread_start(&a->thread, a->loop, "gaff-admin");
+}
+
+void api_free(struct api *a)
+{
+    if (!a)
+        return;
+    if (a->started) {
+        loop_stop(a->loop);
+        loop_thread_join(&a->thread);
+    }
+    tails_close(a);
+    for (size_t i = 0; i < a->server_count; i++)
+        http_server_free(a->servers[i]);
+    store_reader_close(a->reader);
+    router_free(a->router);
+    secret_release(&a->token);
+    loop_free(a->loop);
+    free(a);
+}
+
+const char *api_url(const struct api *a)
+{
+    return a->server_count ? http_server_url(a->servers[0]) : NULL;
+}

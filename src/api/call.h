@@ -1,0 +1,79 @@
+/* call.h -- one API request in hand: parameters in, JSON out. For the files of this folder. */
+#ifndef GAFF_API_CALL_H
+#define GAFF_API_CALL_H
+
+#include "api/api.h"
+#include "base/json.h"
+#include "http/router.h"
+
+#define API_LIMIT_DEFAULT 50
+#define API_LIMIT_MAX 500
+
+struct api {
+    struct api_options options;
+    struct engine_core *core;
+    struct loop *loop;
+    struct loop_thread thread;
+    bool started;
+    struct http_server *servers[8];
+    size_t server_count;
+    struct store_reader *reader;
+    struct router *router;
+    struct secret token;
+    struct list tails; /* open live streams, see tail.c */
+    struct loop_timer heartbeat;
+    int64_t started_ms;
+};
+
+struct api_call {
+    struct api *api;
+    struct http_exchange *x;
+    struct router_match match;
+    struct buf body; /* the answer being written */
+    struct json_writer json;
+};
+
+typedef void api_handler(struct api_call *c);
+
+struct api_route {
+    const char *pattern;
+    api_handler *fn;
+    bool open; /* without a token: health only */
+};
+/* The whole API, in one table (api.c); the OpenAPI document and docs follow it. */
+extern const struct api_route api_routes[];
+
+/* Sends c->body as JSON. */
+void api_send(struct api_call *c, int status);
+/* {"error":{...}} with the status that fits err. */
+void api_fail(struct api_call *c, enum err err, const struct reason *why);
+void api_bad(struct api_call *c, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* A path parameter that is an id: answers 404 and returns false when malformed. */
+bool api_id(struct api_call *c, const char *param, const char *prefix, uint64_t *id);
+/* Filters from query parameters, or from a JSON body's members of the same names: source, type,
+ * destination, text, state, since, until (RFC 3339, or an age like 2h), cursor, limit. Unknown
+ * values answer 400 and return false. */
+bool api_event_filter(struct api_call *c, struct event_filter *f);
+bool api_delivery_filter(struct api_call *c, struct delivery_filter *f);
+
+/* view.c: rows as JSON. */
+void view_event(struct json_writer *w, const struct event_row *row);
+void view_event_detail(struct json_writer *w, const struct event *e);
+void view_delivery(struct json_writer *w, const struct delivery *d);
+void view_attempt(struct json_writer *w, const struct attempt *a);
+void view_rejection(struct json_writer *w, const struct rejection *r);
+void view_cursor(struct json_writer *w, uint64_t next);
+
+/* One handler a row of the table. */
+api_handler api_events_list, api_event_get, api_event_body, api_event_replay, api_events_replay;
+api_handler api_deliveries_list, api_delivery_get, api_delivery_replay, api_delivery_cancel;
+api_handler api_deliveries_replay, api_deliveries_cancel, api_rejections_list;
+api_handler api_sources, api_destinations, api_routes_list, api_status, api_reload, api_backup;
+api_handler api_tail, api_livez, api_readyz, api_metrics;
+
+/* tail.c */
+void tails_start(struct api *a);
+void tails_close(struct api *a);
+
+#endif

@@ -1,0 +1,139 @@
+/* overview.c -- what is configured and how it is doing: sources, destinations, routes, status. */
+#include "api/call.h"
+
+static void pair_time(struct json_writer *w, const char *key, int64_t ms)
+{
+    char text[CLOCK_TEXT_MAX];
+    json_pair(w, key, ms > 0 ? clock_format(ms, text) : STR_NONE);
+}
+
+static void pair_place(struct json_writer *w, const struct yaml *place)
+{
+    char text[300];
+    if (!place)
+        return;
+    int n = snprintf(text, sizeof(text), STR_FMT ":%u", STR_ARG(place->file), place->line);
+    json_pair(w, "defined", str_of(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1));
+}
+
+void api_sources(struct api_call *c)
+{
+    struct config *config = engine_config(c->api->options.engine);
+    json_open(&c->json, '{');
+    json_key(&c->json, "sources");
+    json_open(&c->json, '[');
+    for (size_t i = 0; i < config->source_count; i++) {
+        const struct source_config *s = config->sources[i];
+        struct source_stats *stats = registry_source(c->api->core->registry, s->name);
+        json_open(&c->json, '{');
+        json_pair(&c->json, "name", s->name);
+        json_pair(&c->json, "path", s->path);
+        json_pair(&c->json, "provider", provider_id(s->provider));
+        pair_place(&c->json, s->place);
+        json_pair_bool(&c->json, "verified", provider_authenticates(s->provider));
+        json_pair_int(&c->json, "routes", (int64_t)s->route_count);
+        json_pair_int(&c->json, "received", atomic_load(&stats->received));
+        json_pair_int(&c->json, "rejected", atomic_load(&stats->rejected));
+        json_pair_int(&c->json, "duplicates", atomic_load(&stats->duplicates));
+        pair_time(&c->json, "last_event", atomic_load(&stats->last_event_ms));
+        json_close(&c->json, '}');
+    }
+    json_close(&c->json, ']');
+    json_close(&c->json, '}');
+    api_send(c, 200);
+    config_unref(config);
+}
+
+void api_destinations(struct api_call *c)
+{
+    struct config *config = engine_config(c->api->options.engine);
+    json_open(&c->json, '{');
+    json_key(&c->json, "destinations");
+    json_open(&c->json, '[');
+    for (size_t i = 0; i < config->destination_count; i++) {
+        const struct destination_config *d = config->destinations[i];
+        struct gate *g = registry_gate(c->api->core->registry, d->name);
+        json_open(&c->json, '{');
+        json_pair(&c->json, "name", d->name);
+        json_pair(&c->json, "kind", str_from_cstr(d->action->kind->name));
+        json_pair_int(&c->json, "concurrency", d->concurrency);
+        json_pair_bool(&c->json, "in_order", d->in_order);
+        json_pair_int(&c->json, "attempts_max", (int64_t)d->retry.wait_count + 1);
+        json_pair_int(&c->json, "ready", atomic_load(&g->ready));
+        json_pair_int(&c->json, "running", atomic_load(&g->running));
+        json_pair_bool(&c->json, "backlogged", atomic_load(&g->backlogged));
+        json_pair_int(&c->json, "attempts", atomic_load(&g->attempts));
+        json_pair_int(&c->json, "succeeded", atomic_load(&g->succeeded));
+        json_pair_int(&c->json, "failed", atomic_load(&g->failed));
+        json_pair_int(&c->json, "dead", atomic_load(&g->dead));
+        pair_time(&c->json, "last_success", atomic_load(&g->last_success_ms));
+        pair_time(&c->json, "last_failure", atomic_load(&g->last_failure_ms));
+        json_close(&c->json, '}');
+    }
+    json_close(&c->json, ']');
+    json_close(&c->json, '}');
+    api_send(c, 200);
+    config_unref(config);
+}
+
+void api_routes_list(struct api_call *c)
+{
+    struct config *config = engine_config(c->api->options.engine);
+    struct buf text;
+    buf_init(&text, 8192);
+    json_open(&c->json, '{');
+    json_key(&c->json, "routes");
+    json_open(&c->json, '[');
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct route_config *r = config->routes[i];
+        json_open(&c->json, '{');
+        json_pair(&c->json, "name", r->name);
+        json_pair(&c->json, "from", r->source->name);
+        buf_clear(&text);
+        match_describe(r->match, &text);
+        json_pair(&c->json, "when", buf_str(&text));
+        json_key(&c->json, "to");
+        json_open(&c->json, '[');
+        for (size_t k = 0; k < r->to_count; k++)
+            json_string(&c->json, r->to[k]->name);
+        json_close(&c->json, ']');
+        json_pair_bool(&c->json, "stop", r->stop);
+        json_close(&c->json, '}');
+    }
+    json_close(&c->json, ']');
+    json_close(&c->json, '}');
+    api_send(c, 200);
+    buf_release(&text);
+    config_unref(config);
+}
+
+void api_status(struct api_call *c)
+{
+    struct store_counts counts = {0};
+    struct reason why = {0};
+    enum err err = store_counts_get(c->api->reader, &counts, &why);
+    if (err != ERR_OK) {
+        api_fail(c, err, &why);
+        return;
+    }
+    const char *unready = engine_unready(c->api->options.engine);
+    const char *url = engine_url(c->api->options.engine, 0);
+    json_open(&c->json, '{');
+    json_pair(&c->json, "state", str_from_cstr(unready ? unready : "ready"));
+    json_pair(&c->json, "url", str_from_cstr(url));
+    pair_time(&c->json, "started", c->api->started_ms);
+    json_pair(&c->json, "store", str_from_cstr(c->api->core->store->ops->name));
+    json_pair_int(&c->json, "events", (int64_t)counts.events);
+    json_pair_int(&c->json, "rejected", (int64_t)counts.rejected);
+    json_pair_int(&c->json, "store_bytes", (int64_t)counts.bytes);
+    json_pair_int(&c->json, "store_lag_bytes", (int64_t)counts.lag);
+    pair_time(&c->json, "oldest_pending", counts.oldest_pending_ms);
+    json_key(&c->json, "deliveries");
+    json_open(&c->json, '{');
+    for (int s = 0; s < DELIVERY_STATE_COUNT; s++)
+        json_pair_int(&c->json, delivery_state_word((enum delivery_state)s),
+                      (int64_t)counts.by_state[s]);
+    json_close(&c->json, '}');
+    json_close(&c->json, '}');
+    api_send(c, 200);
+}

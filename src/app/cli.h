@@ -1,0 +1,105 @@
+/* cli.h -- the command line: a table of sentences, their options, and what the verbs share. Every
+ * verb but serve, check, sign, verify and version talks to the daemon's API. */
+#ifndef GAFF_APP_CLI_H
+#define GAFF_APP_CLI_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/json.h"
+
+/* Exit codes of the command line; the daemon's are sysexits (see daemon.h). */
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_NOT_FOUND = 3,
+    CLI_AUTH = 4,
+    CLI_REFUSED = 5,
+    CLI_UNREACHABLE = 6,
+    CLI_PARTIAL = 7,
+};
+
+enum cli_output { CLI_TABLE, CLI_JSON, CLI_JSONL, CLI_ID };
+
+#define CLI_OPTIONS_MAX 32
+
+struct cli_command;
+
+struct cli {
+    const struct cli_command *command;
+    const char *args[16]; /* positional */
+    size_t arg_count;
+    struct {
+        const char *name, *value; /* value "" for flags */
+    } options[CLI_OPTIONS_MAX];
+    size_t option_count;
+    enum cli_output output;
+    bool terminal; /* stdout is one */
+    struct arena arena; /* for the command's whole life */
+};
+
+struct cli_command {
+    const char *words;   /* "events ls" */
+    const char *args;    /* "[ID]", for the usage line */
+    const char *summary; /* one line for `gaff help` */
+    const char *options; /* lines "--source NAME   only events of this source"; parsed for what
+                          * exists and which take a value */
+    const char *example; /* shown by --help */
+    size_t args_min, args_max;
+    int (*fn)(struct cli *c);
+};
+
+extern const struct cli_command cli_commands[]; /* ends with words == NULL */
+
+/* The value of --name, or NULL; "" for a flag that was given. */
+const char *cli_option(const struct cli *c, const char *name);
+bool cli_flag(const struct cli *c, const char *name);
+/* Prints "gaff: ..." on stderr and returns code. */
+int cli_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* --- the daemon's API ------------------------------------------------------------------------ */
+
+/* method path?query with an optional JSON body; *status and *answer (parsed; NULL when empty or
+ * no JSON). Prints the error and returns its exit code unless 2xx. */
+int cli_call(struct cli *c, const char *method, const char *path, const char *body,
+             struct json_doc **answer);
+/* As above for raw bytes, or a stream: on_bytes gets them as they come; no time limit. */
+int cli_stream(struct cli *c, const char *path, void (*on_bytes)(str bytes, void *arg), void *arg);
+/* Appends name=value (percent-encoded) with '?' or '&'. Nothing when value is NULL. */
+void cli_query(struct buf *path, const char *name, const char *value);
+
+/* Path of the configuration file: --config, GAFF_CONFIG, ./gaff.yaml, /etc/gaff/gaff.yaml. NULL:
+ * none found. */
+const char *cli_config_path(struct cli *c);
+
+/* --- output ---------------------------------------------------------------------------------- */
+
+/* A table: columns sized to their content, headings on a terminal or when piped alike; control
+ * bytes of cells are escaped. rows of a JSON array, one column each member path. */
+struct cli_column {
+    const char *title, *path;
+    size_t width_max; /* longer cells are cut with an ellipsis; 0: no bound */
+};
+/* Prints the array as table, json, jsonl or ids as asked. */
+void cli_print_rows(struct cli *c, const struct json *array, const struct cli_column *columns,
+                    size_t column_count);
+/* Prints one value as JSON, indented on a terminal. */
+void cli_print_json(struct cli *c, const struct json *value);
+/* Text of an outsider: control and escape bytes made visible. */
+void cli_print_text(str text);
+/* "2026-11-23T20:24:11.042Z" -> "20:24:11" today, else "11-23 20:24". */
+void cli_short_time(str rfc3339, char out[24]);
+/* Colours when stdout is a terminal and NO_COLOR is unset: "\033[..m" or "". */
+const char *cli_color(const struct cli *c, const char *name);
+/* All of stdin, or of a file; NULL with a message printed. */
+bool cli_read_input(struct cli *c, const char *path, str *out);
+
+/* --- verbs ----------------------------------------------------------------------------------- */
+typedef int cli_verb(struct cli *c);
+cli_verb cli_serve, cli_check, cli_version, cli_doctor, cli_status;
+cli_verb cli_events_ls, cli_events_show, cli_explain, cli_replay, cli_rejected_ls;
+cli_verb cli_dead_ls, cli_dead_replay, cli_deliveries_ls, cli_cancel;
+cli_verb cli_sources_ls, cli_destinations_ls, cli_routes_ls;
+cli_verb cli_tail, cli_send, cli_sign, cli_verify, cli_reload, cli_backup, cli_help;
+
+#endif

@@ -1,0 +1,115 @@
+/* cli_look.c -- the verbs that list: events, deliveries, dead letters, refusals, what is
+ * configured, status. */
+#include "app/cli.h"
+
+static const struct cli_column event_columns[] = {
+    {"TIME", "received", 0},   {"ID", "id", 0},           {"SOURCE", "source", 20},
+    {"TYPE", "type", 30},      {"VERDICT", "verdict", 0}, {"BYTES", "body_bytes", 0},
+    {"DELIVERIES", "deliveries", 40}};
+
+static const struct cli_column delivery_columns[] = {
+    {"CREATED", "created", 0}, {"ID", "id", 0},       {"EVENT", "event_id", 0},
+    {"DESTINATION", "destination", 24}, {"STATE", "state", 0}, {"TRIES", "attempts", 0},
+    {"NEXT", "next", 0},       {"REASON", "reason", 60}};
+
+static const struct cli_column rejection_columns[] = {
+    {"TIME", "received", 0}, {"SOURCE", "source", 20}, {"PEER", "peer", 0},
+    {"VERDICT", "verdict", 0}, {"WHY", "verdict_text", 90}};
+
+static const struct cli_column source_columns[] = {
+    {"NAME", "name", 24},         {"PATH", "path", 32},         {"PROVIDER", "provider", 20},
+    {"VERIFIED", "verified", 0},  {"RECEIVED", "received", 0},  {"REJECTED", "rejected", 0},
+    {"DUPLICATES", "duplicates", 0}, {"LAST", "last_event", 0}};
+
+static const struct cli_column destination_columns[] = {
+    {"NAME", "name", 24},       {"KIND", "kind", 0},           {"RUNNING", "running", 0},
+    {"READY", "ready", 0},      {"SUCCEEDED", "succeeded", 0}, {"FAILED", "failed", 0},
+    {"DEAD", "dead", 0},        {"LAST OK", "last_success", 0}, {"LAST BAD", "last_failure", 0}};
+
+static const struct cli_column route_columns[] = {
+    {"NAME", "name", 24}, {"FROM", "from", 20}, {"WHEN", "when", 60}, {"TO", "to", 40}};
+
+static const char *const filters[] = {"source", "type",  "destination", "state",
+                                      "since",  "until", "limit",       "cursor",
+                                      "text"};
+
+static int list(struct cli *c, const char *resource, const char *member, const char *state,
+                const struct cli_column *columns, size_t count)
+{
+    struct buf path;
+    struct json_doc *doc;
+    buf_init(&path, 8192);
+    buf_printf(&path, "/api/v1/%s", resource);
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+        if (!state || strcmp(filters[i], "state") != 0)
+            cli_query(&path, filters[i], cli_option(c, filters[i]));
+    cli_query(&path, "state", state);
+    cli_query(&path, "event_id", cli_option(c, "event"));
+    int code = cli_call(c, "GET", buf_cstr(&path), NULL, &doc);
+    buf_release(&path);
+    if (code != CLI_OK)
+        return code;
+    cli_print_rows(c, json_get(json_root(doc), str_from_cstr(member)), columns, count);
+    str next = json_str(json_get(json_root(doc), STR("next_cursor")));
+    if (next.n && c->output == CLI_TABLE)
+        fprintf(stderr, "more: --cursor " STR_FMT "\n", STR_ARG(next));
+    json_doc_free(doc);
+    return CLI_OK;
+}
+
+int cli_events_ls(struct cli *c)
+{
+    return list(c, "events", "events", NULL, event_columns, ARRAY_LEN(event_columns));
+}
+
+int cli_deliveries_ls(struct cli *c)
+{
+    return list(c, "deliveries", "deliveries", NULL, delivery_columns,
+                ARRAY_LEN(delivery_columns));
+}
+
+int cli_dead_ls(struct cli *c)
+{
+    return list(c, "deliveries", "deliveries", "dead", delivery_columns,
+                ARRAY_LEN(delivery_columns));
+}
+
+int cli_rejected_ls(struct cli *c)
+{
+    return list(c, "rejections", "rejections", NULL, rejection_columns,
+                ARRAY_LEN(rejection_columns));
+}
+
+int cli_sources_ls(struct cli *c)
+{
+    return list(c, "sources", "sources", NULL, source_columns, ARRAY_LEN(source_columns));
+}
+
+int cli_destinations_ls(struct cli *c)
+{
+    return list(c, "destinations", "destinations", NULL, destination_columns,
+                ARRAY_LEN(destination_columns));
+}
+
+int cli_routes_ls(struct cli *c)
+{
+    return list(c, "routes", "routes", NULL, route_columns, ARRAY_LEN(route_columns));
+}
+
+int cli_status(struct cli *c)
+{
+    struct json_doc *doc;
+    int code = cli_call(c, "GET", "/api/v1/status", NULL, &doc);
+    if (code != CLI_OK)
+        return code;
+    if (c->output != CLI_TABLE) {
+        cli_print_json(c, json_root(doc));
+    } else {
+        struct json_iter it = {0};
+        while (json_next(json_root(doc), &it))
+            printf("%-16.*s " STR_FMT "\n", STR_ARG(it.key),
+                   STR_ARG(json_text(&c->arena, it.value)));
+    }
+    json_doc_free(doc);
+    return CLI_OK;
+}

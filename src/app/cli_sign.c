@@ -1,0 +1,197 @@
+/* cli_sign.c -- the provider's part by hand: sign a body, send it, judge one that came. */
+#include "app/cli.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/problem.h"
+#include "http/client.h"
+#include "verify/sign.h"
+#include "verify/verify.h"
+
+#define SEND_TIMEOUT_MS 30000
+#define HEADERS_MAX 24
+
+static struct provider_table *load_providers(void)
+{
+    struct problems problems = {0};
+    struct provider_table *t = provider_table_new(&problems);
+    if (problems.errors) {
+        cli_error(0, "%s", problems.v[0].text);
+        provider_table_free(t);
+        t = NULL;
+    }
+    problems_release(&problems);
+    return t;
+}
+
+static const struct provider *find_provider(struct cli *c, const struct provider_table *t)
+{
+    const char *id = cli_option(c, "provider"), *nearest = NULL;
+    const struct provider *p = provider_find(t, str_from_cstr(id ? id : "none"), &nearest);
+    if (!p)
+        cli_error(0, "there is no provider \"%s\"%s%s%s", id, nearest ? "; did you mean \"" : "",
+                  nearest ? nearest : "", nearest ? "\"?" : "");
+    return p;
+}
+
+static str secret_option(struct cli *c)
+{
+    const char *secret = cli_option(c, "secret");
+    secret = secret ? secret : getenv("GAFF_SECRET");
+    return str_from_cstr(secret ? secret : "");
+}
+
+static bool sign_body(struct cli *c, const struct provider_table *t, str url, str body,
+                      struct http_field fields[SIGN_FIELDS_MAX], size_t *count)
+{
+    const struct provider *p = find_provider(c, t);
+    struct reason why = {0};
+    struct id_source ids;
+    char id[ID_TEXT_MAX];
+    if (!p)
+        return false;
+    id_source_init(&ids, clock_real(), 0);
+    const char *given = cli_option(c, "id");
+    struct signature_input in = {
+        .method = STR("POST"),
+        .url = url,
+        .id = given ? str_from_cstr(given)
+                    : arena_str(&c->arena, id_format("msg", id_next(&ids), id)),
+        .event_type = str_from_cstr(cli_option(c, "event")),
+        .now_ms = clock_wall_ms(clock_real()),
+        .body = body,
+    };
+    if (sign_request(p, secret_option(c), &in, &c->arena, fields, count, &why) == ERR_OK)
+        return true;
+    cli_error(0, "%s", why.text);
+    return false;
+}
+
+int cli_sign(struct cli *c)
+{
+    struct http_field fields[SIGN_FIELDS_MAX];
+    size_t count = 0;
+    str body;
+    struct provider_table *t = load_providers();
+    int code = CLI_FAILED;
+    if (t && cli_read_input(c, cli_option(c, "file"), &body) &&
+        sign_body(c, t, STR(""), body, fields, &count)) {
+        for (size_t i = 0; i < count; i++)
+            printf(STR_FMT ": " STR_FMT "\n", STR_ARG(fields[i].name), STR_ARG(fields[i].value));
+        code = CLI_OK;
+    }
+    provider_table_free(t);
+    return code;
+}
+
+/* "Name: value" lines of the command line. */
+static size_t header_options(struct cli *c, struct http_field *out, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->option_count && count < max; i++) {
+        if (strcmp(c->options[i].name, "header") != 0)
+            continue;
+        str value = str_from_cstr(c->options[i].value);
+        str name = str_cut(&value, ':');
+        out[count++] = (struct http_field){str_trim(name), value.p ? str_trim(value) : STR("")};
+    }
+    return count;
+}
+
+static bool body_of(struct cli *c, str *body)
+{
+    const char *data = cli_option(c, "data");
+    if (!data)
+        return cli_read_input(c, cli_option(c, "file"), body);
+    *body = str_from_cstr(data);
+    return true;
+}
+
+static int post(struct cli *c, str body, const struct http_field *fields, size_t count)
+{
+    struct http_answer a = {0};
+    struct reason why = {0};
+    struct http_call call = {.method = STR("POST"),
+                             .url = str_from_cstr(c->args[0]),
+                             .fields = fields,
+                             .field_count = count,
+                             .body = body,
+                             .policy = OUTBOUND_PRIVATE,
+                             .timeout_ms = SEND_TIMEOUT_MS};
+    if (http_fetch(NULL, &call, NULL, NULL, &a, &c->arena, &why) != ERR_OK ||
+        a.class != HTTP_CALL_OK)
+        return cli_error(CLI_UNREACHABLE, "%s: %s", c->args[0],
+                         why.text[0] ? why.text : a.error);
+    printf("%d %s\n", a.status, http_status_text(a.status));
+    cli_print_text(a.body);
+    return a.status < 300 ? CLI_OK : a.status == 401 ? CLI_AUTH : CLI_FAILED;
+}
+
+int cli_send(struct cli *c)
+{
+    struct http_field fields[HEADERS_MAX + SIGN_FIELDS_MAX + 1];
+    size_t count = 0, signed_count = 0;
+    str body;
+    struct provider_table *t = load_providers();
+    int code = CLI_FAILED;
+    if (t && body_of(c, &body) &&
+        sign_body(c, t, str_from_cstr(c->args[0]), body, fields, &signed_count)) {
+        count = signed_count + header_options(c, fields + signed_count, HEADERS_MAX);
+        struct http_fields all = {fields, count};
+        if (!http_field_get(&all, STR("Content-Type")).p)
+            fields[count++] = (struct http_field){STR("Content-Type"), STR("application/json")};
+        code = post(c, body, fields, count);
+    }
+    provider_table_free(t);
+    return code;
+}
+
+static int judge(struct cli *c, const struct provider *p, struct http_request *req, int64_t now_ms)
+{
+    struct problems problems = {0};
+    struct verdict verdict = {0};
+    str secret = secret_option(c);
+    struct verifier_options o = {
+        .provider = p, .secrets = &secret, .secret_count = secret.n ? 1 : 0};
+    struct verifier *v = verifier_new(&o, NULL, &problems);
+    if (!v) {
+        cli_error(0, "%s", problems.count ? problems.v[0].text : "no verifier can be made");
+        problems_release(&problems);
+        return CLI_FAILED;
+    }
+    verifier_check(v, req, now_ms, &verdict);
+    bool ok = verdict.code == VERDICT_VERIFIED || verdict.code == VERDICT_UNVERIFIED;
+    printf("%s%s%s: %s\n", cli_color(c, ok ? "green" : "red"), verdict_word(verdict.code),
+           cli_color(c, "off"), verdict.text);
+    verifier_free(v);
+    problems_release(&problems);
+    return ok ? CLI_OK : CLI_AUTH;
+}
+
+int cli_verify(struct cli *c)
+{
+    struct http_field fields[HEADERS_MAX];
+    struct provider_table *t = load_providers();
+    const struct provider *p = t ? find_provider(c, t) : NULL;
+    const char *at = cli_option(c, "at");
+    int64_t now_ms = clock_wall_ms(clock_real());
+    str body;
+    int code = CLI_FAILED;
+    if (at && !clock_parse(str_from_cstr(at), &now_ms))
+        code = cli_error(CLI_USAGE, "--at takes an RFC 3339 time, 2026-11-23T20:00:00Z");
+    else if (p && cli_read_input(c, cli_option(c, "file"), &body)) {
+        struct http_request req = {.method = STR("POST"),
+                                   .target = STR("/"),
+                                   .path = STR("/"),
+                                   .query = STR(""),
+                                   .host = STR("localhost"),
+                                   .peer = STR("127.0.0.1"),
+                                   .body = body,
+                                   .arena = &c->arena};
+        req.fields = (struct http_fields){fields, header_options(c, fields, HEADERS_MAX)};
+        code = judge(c, p, &req, now_ms);
+        http_request_release(&req);
+    }
+    provider_table_free(t);
+    return code;
+}

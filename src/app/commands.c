@@ -1,0 +1,96 @@
+/* commands.c -- the table of sentences: every verb with its options and an example. `gaff help`,
+ * `--help` and the manual are made from it. */
+#include "app/cli.h"
+
+#define FILTERS                                                    \
+    "--source NAME       only this source\n"                       \
+    "--type TYPE         only this event type\n"                   \
+    "--destination NAME  only with deliveries to this destination\n" \
+    "--state STATE       pending, claimed, delivered, dead, skipped, cancelled\n" \
+    "--since WHEN        RFC 3339 time, or an age: 30m, 2h, 7d\n"  \
+    "--until WHEN        likewise\n"
+#define PAGE                                        \
+    "--limit N           rows, 50 unless told\n"    \
+    "--cursor ID         continue after an earlier page\n"
+
+const struct cli_command cli_commands[] = {
+    {"serve", "", "run the daemon in the foreground",
+     "--config FILE       configuration (default: ./gaff.yaml, /etc/gaff/gaff.yaml)\n",
+     "gaff serve --config gaff.yaml", 0, 0, cli_serve},
+    {"check", "", "check a configuration and list everything that is wrong with it",
+     "--config FILE       configuration to check\n"
+     "--show              print the effective values with their origin, secrets masked\n",
+     "gaff check --config gaff.yaml --show", 0, 0, cli_check},
+    {"status", "", "how the daemon is doing", "", "gaff status -o json", 0, 0, cli_status},
+    {"doctor", "", "look for what is wrong: configuration, ports, clock, disk, permissions",
+     "--config FILE       configuration to look at\n", "gaff doctor", 0, 0, cli_doctor},
+    {"events ls", "", "list events, newest first",
+     FILTERS PAGE "--text TEXT         only with this text in head or body\n",
+     "gaff events ls --source github --since 2h", 0, 0, cli_events_ls},
+    {"events show", "ID", "one event: verdict, request, deliveries, attempts",
+     "--body              only the body, byte for byte\n", "gaff events show evt_0F3K8Z2M7QXTA", 1,
+     1, cli_events_show},
+    {"explain", "ID", "why each rule matched or not, and what came of it", "",
+     "gaff explain evt_0F3K8Z2M7QXTA", 1, 1, cli_explain},
+    {"replay", "[ID]", "deliver again: one event, one delivery, or all that a filter selects",
+     FILTERS "--to NAME           make new deliveries to this destination instead\n"
+             "--dry-run           only say how many\n"
+             "--yes               do not ask\n",
+     "gaff replay evt_0F3K8Z2M7QXTA\n  gaff replay --state dead --destination ci --since 2h", 0, 1,
+     cli_replay},
+    {"dead ls", "", "list dead letters", FILTERS PAGE, "gaff dead ls --destination ci", 0, 0,
+     cli_dead_ls},
+    {"dead replay", "", "deliver dead letters again",
+     FILTERS "--dry-run           only say how many\n--yes               do not ask\n",
+     "gaff dead replay --destination ci --since 1d", 0, 0, cli_dead_replay},
+    {"deliveries ls", "", "list deliveries, newest first",
+     FILTERS PAGE "--event ID          only of this event\n", "gaff deliveries ls --state pending",
+     0, 0, cli_deliveries_ls},
+    {"cancel", "[ID]", "cancel a pending delivery, or all that a filter selects",
+     FILTERS "--dry-run           only say how many\n--yes               do not ask\n",
+     "gaff cancel --destination old-ci", 0, 1, cli_cancel},
+    {"rejected ls", "", "list refused requests with the reason", PAGE, "gaff rejected ls", 0, 0,
+     cli_rejected_ls},
+    {"sources ls", "", "list sources and their counts", "", "gaff sources ls", 0, 0,
+     cli_sources_ls},
+    {"destinations ls", "", "list destinations and how they are doing", "", "gaff destinations ls",
+     0, 0, cli_destinations_ls},
+    {"routes ls", "", "list routes as sentences", "", "gaff routes ls", 0, 0, cli_routes_ls},
+    {"tail", "", "watch events and attempts as they happen",
+     "--source NAME       only this source\n"
+     "--destination NAME  only attempts at this destination\n",
+     "gaff tail --source github", 0, 0, cli_tail},
+    {"send", "URL", "send a signed webhook, as the provider would",
+     "--provider ID       how to sign (default: none)\n"
+     "--secret SECRET     or GAFF_SECRET in the environment\n"
+     "--event TYPE        event type, for providers that send it in a header\n"
+     "--id ID             delivery id (default: a new one)\n"
+     "--header LINE       a further header, \"Name: value\"\n"
+     "--data JSON         the body; or:\n"
+     "--file PATH         the body from a file (\"-\": standard input, the default)\n",
+     "gaff send http://127.0.0.1:8080/in/github --provider github --secret s3cret \\\n"
+     "      --event push --data '{\"ref\":\"refs/heads/main\"}'",
+     1, 1, cli_send},
+    {"sign", "", "print the headers a provider would send for a body",
+     "--provider ID       how to sign\n"
+     "--secret SECRET     or GAFF_SECRET in the environment\n"
+     "--event TYPE        event type, for providers that send it in a header\n"
+     "--id ID             delivery id (default: a new one)\n"
+     "--file PATH         the body (\"-\": standard input, the default)\n",
+     "gaff sign --provider stripe --secret whsec_x < body.json", 0, 0, cli_sign},
+    {"verify", "", "judge a body and its headers, and say why",
+     "--provider ID       how it was signed\n"
+     "--secret SECRET     or GAFF_SECRET in the environment\n"
+     "--header LINE       a header as received, \"Name: value\" (repeat)\n"
+     "--at TIME           judge the timestamp at this time (default: now)\n"
+     "--file PATH         the body (\"-\": standard input, the default)\n",
+     "gaff verify --provider github --secret s3cret --header 'X-Hub-Signature-256: sha256=...' < "
+     "body.json",
+     0, 0, cli_verify},
+    {"reload", "", "load the configuration again", "", "gaff reload", 0, 0, cli_reload},
+    {"backup", "PATH", "copy the store to a file while running", "",
+     "gaff backup /var/backups/gaff.db", 1, 1, cli_backup},
+    {"version", "", "versions of gaff and its libraries", "", "gaff version", 0, 0, cli_version},
+    {"help", "[COMMAND...]", "this list, or one command", "", "gaff help events ls", 0, 3, cli_help},
+    {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
+};

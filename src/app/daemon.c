@@ -1,0 +1,300 @@
+/* daemon.c -- the life of `gaff serve`, in order: runner, configuration, store and listeners,
+ * admin listener, ready; then signals and changes of the file; then drain.
+ *
+ * Signals are blocked in every thread and taken by one that waits for them, which posts to the
+ * main loop: no handler runs anything. HUP reloads; TERM drains; a second TERM, or INT, stops fast
+ * (all that was acknowledged is on disk); QUIT ends at once. */
+#include "app/daemon.h"
+
+#include "api/api.h"
+#include "app/settings.h"
+#include "app/systemd.h"
+#include "base/fs.h"
+#include "engine/engine.h"
+#include "engine/watch.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define STATUS_MS 5000
+
+struct daemon {
+    const char *path;
+    char *state_directory; /* NULL: the store is in memory */
+    struct runner_link *runners[DELIVERY_LOOPS_MAX];
+    struct config *config; /* as loaded at the start */
+    struct engine *engine;
+    struct api *api;
+    struct loop *loop;
+    struct config_watch *watch;
+    struct loop_timer status;
+    pthread_mutex_t reload_lock;
+    pthread_t signals;
+    struct loop_msg hup, stop;
+    _Atomic int stops; /* how many times it was asked to end */
+    bool fast;
+};
+
+/* --- configuration --------------------------------------------------------------------------- */
+
+static struct config *load(const char *path, struct buf *out)
+{
+    struct problems problems = {0};
+    struct config *c = config_load(path, NULL, &problems);
+    for (size_t i = 0; i < problems.count; i++)
+        buf_printf(out, "%s%s\n", problems.v[i].warning ? "warning: " : "", problems.v[i].text);
+    problems_release(&problems);
+    return c;
+}
+
+static enum err reload(struct buf *out, void *arg)
+{
+    struct daemon *d = arg;
+    struct reason why = {0};
+    pthread_mutex_lock(&d->reload_lock);
+    struct config *c = load(d->path, out);
+    if (c) {
+        log_setup(c->log_format, c->log_level);
+        engine_reload(d->engine, c, &why);
+        if (why.text[0])
+            buf_printf(out, "warning: %s\n", why.text);
+        config_unref(c);
+    } else {
+        METRIC_ADD(&engine_core(d->engine)->metrics, reload_errors, 1);
+        METRIC_SET(&engine_core(d->engine)->metrics, config_ok, 0);
+    }
+    pthread_mutex_unlock(&d->reload_lock);
+    return c ? ERR_OK : ERR_INVALID;
+}
+
+static void log_problems(enum log_level level, const struct buf *text)
+{
+    str rest = buf_str(text);
+    while (rest.p && rest.n) {
+        str line = str_cut(&rest, '\n');
+        if (line.n)
+            log_event(level, "configuration", LOG_F("problem", line));
+    }
+}
+
+static void reload_and_log(struct daemon *d)
+{
+    struct buf problems;
+    buf_init(&problems, 1u << 20);
+    systemd_notify("RELOADING=1");
+    if (reload(&problems, d) == ERR_OK) {
+        log_problems(LOG_WARN, &problems);
+        log_event(LOG_INFO, "configuration reloaded", LOG_F("file", str_from_cstr(d->path)));
+    } else {
+        log_problems(LOG_ERROR, &problems);
+        log_event(LOG_ERROR, "configuration refused; the old one stays in force",
+                  LOG_F("file", str_from_cstr(d->path)));
+    }
+    systemd_notify("READY=1");
+    buf_release(&problems);
+}
+
+static void file_changed(void *arg)
+{
+    reload_and_log(arg);
+}
+
+/* --- signals --------------------------------------------------------------------------------- */
+
+static void on_hup(struct loop_msg *msg)
+{
+    reload_and_log(CONTAINER_OF(msg, struct daemon, hup));
+}
+
+static void on_stop(struct loop_msg *msg)
+{
+    loop_stop(CONTAINER_OF(msg, struct daemon, stop)->loop);
+}
+
+static void watched_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGQUIT);
+}
+
+static void *signals_main(void *arg)
+{
+    struct daemon *d = arg;
+    sigset_t set;
+    int signal_number;
+    watched_signals(&set);
+    for (;;) {
+        if (sigwait(&set, &signal_number) != 0)
+            continue;
+        if (signal_number == SIGHUP) {
+            loop_post(d->loop, &d->hup);
+            continue;
+        }
+        if (signal_number == SIGQUIT)
+            _exit(EXIT_CLEAN);
+        int before = atomic_fetch_add(&d->stops, 1);
+        if (before > 0)
+            _exit(EXIT_CLEAN);
+        d->fast = signal_number == SIGINT;
+        loop_post(d->loop, &d->stop);
+    }
+}
+
+/* --- start ----------------------------------------------------------------------------------- */
+
+static int exit_code_of(const struct reason *why)
+{
+    switch (why->code) {
+    case ERR_CONFLICT:
+        return EXIT_LOCKED;
+    case ERR_DENIED:
+        return EXIT_PERMISSION;
+    case ERR_FULL:
+    case ERR_IO:
+        return EXIT_STATE;
+    case ERR_INVALID:
+        return EXIT_CONFIG;
+    default:
+        return EXIT_STORE;
+    }
+}
+
+/* The runners' processes must exist before any thread or secret does, so only the number of
+ * delivery loops is read of the file at this point. */
+static bool launch_runners(struct daemon *d, struct reason *why)
+{
+    size_t count = settings_delivery_loops(d->path);
+    for (size_t i = 0; i < count && i < DELIVERY_LOOPS_MAX; i++) {
+        d->runners[i] = runner_launch(why);
+        if (!d->runners[i])
+            return false;
+    }
+    return true;
+}
+
+static bool start_api(struct daemon *d, struct reason *why)
+{
+    char token[SETTINGS_TOKEN_MAX];
+    if (!settings_admin_token(d->config, d->state_directory, token, why))
+        return false;
+    struct api_options o = {.engine = d->engine,
+                            .config = d->config,
+                            .token = str_from_cstr(token),
+                            .reload = reload,
+                            .arg = d};
+    d->api = api_new(&o, why);
+    secret_wipe(token, sizeof(token));
+    if (!d->api)
+        return false;
+    return settings_publish_url(d->state_directory, api_url(d->api), why);
+}
+
+static bool start_engine(struct daemon *d, struct reason *why)
+{
+    struct engine_options o = {.config = d->config};
+    memcpy(o.runners, d->runners, sizeof(o.runners));
+    memset(d->runners, 0, sizeof(d->runners)); /* taken over, also on failure */
+    d->state_directory = settings_state_directory(d->config);
+    d->engine = engine_new(&o, why);
+    return d->engine != NULL;
+}
+
+static void tick_status(struct loop_timer *t)
+{
+    struct daemon *d = CONTAINER_OF(t, struct daemon, status);
+    char text[160];
+    const struct metrics *m = &engine_core(d->engine)->metrics;
+    snprintf(text, sizeof(text), "STATUS=%lld events, %lld attempts, %lld dead letters%s",
+             (long long)METRIC_GET(m, events_accepted), (long long)METRIC_GET(m, attempts_started),
+             (long long)METRIC_GET(m, deliveries_dead),
+             METRIC_GET(m, store_ok) ? "\nWATCHDOG=1" : "");
+    systemd_notify(text);
+    loop_timer_start(d->loop, &d->status, STATUS_MS, tick_status);
+}
+
+static void announce(struct daemon *d)
+{
+    const char *url;
+    for (size_t i = 0; (url = engine_url(d->engine, i)) != NULL; i++)
+        log_event(LOG_INFO, "listening", LOG_F("address", str_from_cstr(url)));
+    if (api_url(d->api))
+        log_event(LOG_INFO, "admin", LOG_F("address", str_from_cstr(api_url(d->api))));
+    log_event(LOG_INFO, "ready", LOG_I("sources", d->config->source_count),
+              LOG_I("destinations", d->config->destination_count),
+              LOG_I("routes", d->config->route_count),
+              LOG_F("store", str_from_cstr(engine_core(d->engine)->store->ops->name)));
+    settings_print_first_steps(d->config, engine_url(d->engine, 0));
+}
+
+static void run(struct daemon *d)
+{
+    engine_start(d->engine);
+    api_start(d->api);
+    announce(d);
+    d->hup.fn = on_hup;
+    d->stop.fn = on_stop;
+    if (pthread_create(&d->signals, NULL, signals_main, d) != 0)
+        die("cannot start the signal thread");
+    systemd_notify("READY=1");
+    loop_timer_start(d->loop, &d->status, STATUS_MS, tick_status);
+    loop_run(d->loop);
+    systemd_notify("STOPPING=1");
+    log_event(LOG_INFO, "draining", LOG_I("at_most_ms", d->fast ? 0 : d->config->drain_timeout_ms));
+    engine_drain(d->engine, d->fast ? 0 : d->config->drain_timeout_ms);
+}
+
+static int start(struct daemon *d)
+{
+    struct reason why = {0};
+    struct buf problems;
+    if (!launch_runners(d, &why)) {
+        log_event(LOG_ERROR, "cannot start", LOG_F("reason", str_from_cstr(why.text)));
+        return EXIT_INTERNAL;
+    }
+    d->loop = loop_new(clock_real());
+    d->watch = config_watch_new(d->loop, d->path, file_changed, d);
+    buf_init(&problems, 1u << 20);
+    d->config = load(d->path, &problems);
+    if (d->config)
+        log_setup(d->config->log_format, d->config->log_level);
+    log_problems(d->config ? LOG_WARN : LOG_ERROR, &problems);
+    buf_release(&problems);
+    if (!d->config)
+        return EXIT_CONFIG;
+    if (!start_engine(d, &why) || !start_api(d, &why)) {
+        log_event(LOG_ERROR, "cannot start", LOG_F("reason", str_from_cstr(why.text)));
+        return exit_code_of(&why);
+    }
+    return EXIT_CLEAN;
+}
+
+int daemon_run(const char *config_path)
+{
+    static struct daemon d;
+    sigset_t set;
+    d.path = config_path;
+    pthread_mutex_init(&d.reload_lock, NULL);
+    log_setup(LOG_AUTO, LOG_INFO);
+    watched_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    int code = start(&d);
+    if (code == EXIT_CLEAN)
+        run(&d);
+    for (size_t i = 0; i < DELIVERY_LOOPS_MAX; i++)
+        runner_link_free(d.runners[i]);
+    config_watch_free(d.watch);
+    api_free(d.api);
+    engine_free(d.engine);
+    settings_withdraw_url(d.state_directory);
+    free(d.state_directory);
+    config_unref(d.config);
+    loop_timer_stop(&d.status);
+    loop_free(d.loop);
+    if (code == EXIT_CLEAN)
+        log_line(LOG_INFO, "stopped");
+    return code;
+}

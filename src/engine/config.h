@@ -1,0 +1,150 @@
+/* config.h -- gaff.yaml read into an immutable snapshot: sources, destinations, routes, listeners,
+ * limits. Parsed and checked whole; every problem is reported, not the first alone. A snapshot is
+ * shared by all threads, counted, and freed when its last user lets go; a reload makes another.
+ *
+ *   listen: 127.0.0.1:8080
+ *   admin: { listen: 127.0.0.1:8081, token: "${env:GAFF_TOKEN}" }
+ *   store: sqlite:data
+ *   sources:
+ *     github: { provider: github, secrets: ["${env:GITHUB_SECRET}"] }   # POST /in/github
+ *   destinations:
+ *     deploy: { exec: { command: [./deploy.sh] }, retry: { attempts: 3 } }
+ *     ci:     { http: { url: "http://127.0.0.1:3000/build" } }
+ *   routes:
+ *     - { name: push-main, from: github, match: { event: push }, to: [deploy, ci] }
+ */
+#ifndef GAFF_ENGINE_CONFIG_H
+#define GAFF_ENGINE_CONFIG_H
+
+#include "action/action.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/problem.h"
+#include "base/secret.h"
+#include "http/server.h"
+#include "rule/match.h"
+#include "verify/verify.h"
+
+#include <stdatomic.h>
+
+struct retry_policy {
+    int64_t *waits_ms; /* wait before attempt 2, 3, ... */
+    size_t wait_count; /* attempts in all = wait_count + 1 */
+    double jitter;     /* 0..1: each wait is multiplied by 1 +- jitter, drawn at random */
+};
+
+struct source_config {
+    str name;
+    str path;      /* "/in/github"; begins with '/' */
+    str *methods;  /* default POST */
+    size_t method_count;
+    const struct provider *provider;
+    struct verifier_options verifier; /* slices in the snapshot's arena; secrets wiped with it */
+    const struct yaml *place;         /* for messages when a verifier is made */
+    bool insecure; /* `insecure: true`: may reach commands without verification */
+    int64_t dedupe_window_ms; /* 24h default; 0 off */
+    int64_t body_bytes_max;   /* 1MiB default, 25MiB at most */
+    bool keep_rejected;       /* default true */
+    /* respond: the answer to a stored event; status 0: 200 with {"id":"evt_..."} */
+    int respond_status;
+    struct http_field *respond_fields;
+    size_t respond_field_count;
+    str respond_body;
+    bool respond_set; /* false: the provider's wish, else the default */
+    size_t *routes;   /* indices into config.routes, in file order */
+    size_t route_count;
+};
+
+struct destination_config {
+    str name;
+    const struct yaml *place; /* for messages */
+    size_t index; /* in config.destinations */
+    struct action_config *action;
+    int concurrency;     /* attempts at once; the action's default */
+    struct rate rate;    /* attempts a second and the like; count 0: no limit */
+    bool in_order;       /* `order: fifo`: one at a time per order key (whole lane without key) */
+    struct template order_by; /* `order_by: "{{ .repository.id }}"`; count 0: none */
+    int64_t timeout_ms;  /* total deadline of an attempt */
+    struct retry_policy retry;
+};
+
+struct route_config {
+    str name;
+    const struct source_config *source;
+    const struct match *match;
+    struct destination_config **to;
+    size_t to_count;
+    bool stop; /* `then: stop`: later routes of the source are not looked at when it matches */
+    const struct yaml *place; /* for messages */
+};
+
+struct listen_config {
+    char *address; /* as http_server_options.listen */
+    char *tls_cert, *tls_key; /* NULL: plain */
+    bool proxy_protocol;
+};
+
+enum durability { DURABILITY_DISK, DURABILITY_NONE };
+
+struct config {
+    _Atomic int refs;
+    struct arena arena;
+    struct yaml *tree;
+    char *path, *directory; /* of the file; relative paths start there */
+
+    struct listen_config *listen; /* default 127.0.0.1:8080 */
+    size_t listen_count;
+    struct listen_config *admin_listen; /* default 127.0.0.1:8081 */
+    size_t admin_listen_count;
+    struct secret admin_token; /* n == 0: made at first start and kept in the data directory */
+    struct http_limits limits;
+    struct net *trusted_proxies;
+    size_t trusted_proxy_count;
+    str public_url;
+    int front_loops;    /* 0: one a core, at most 8 */
+    int delivery_loops; /* 0: 1 */
+
+    str store;          /* url; default "sqlite:gaff-data" beside the file */
+    enum durability durability; /* none: nothing is stored before the 2xx; for comparison only */
+    int64_t retention_age_ms;   /* 30d */
+    int64_t retention_bytes;    /* 0 */
+    int64_t drain_timeout_ms;   /* 25s */
+    enum log_level log_level;
+    enum log_format log_format;
+    str presets; /* directory of provider files of the user's own; absolute; may be absent */
+
+    struct provider_table *providers;
+    struct source_config **sources;
+    size_t source_count;
+    struct map sources_by_name;
+    struct destination_config **destinations;
+    size_t destination_count;
+    struct map destinations_by_name;
+    struct route_config **routes;
+    size_t route_count;
+    int64_t loaded_ms;
+    int64_t expires_ms; /* the next `not_after` of a secret: load again then; 0: never */
+};
+
+/* True when source lets in only those who prove who they are, or who come from named networks:
+ * anything else may not reach a command, unless it is `insecure`. */
+bool source_authenticates(const struct source_config *s);
+
+/* Reads path (NULL text) or the given text as if it were path's. NULL when there is any error;
+ * warnings alone do not refuse. */
+struct config *config_load(const char *path, const str *text, struct problems *p);
+/* For programs that embed the library: `over` adds sources, destinations and routes to the file's
+ * (or to nothing, when path is NULL) and replaces its other settings. */
+struct config *config_load_over(const char *path, str over, struct problems *p);
+/* An empty snapshot with every default, for libgaff and tests. */
+struct config *config_new_default(void);
+struct config *config_ref(struct config *c);
+void config_unref(struct config *c); /* wipes secrets with the last reference; accepts NULL */
+
+/* The configuration as effective values with their origin (file:line or default), secrets masked:
+ * for `gaff check --show`. */
+void config_describe(const struct config *c, struct buf *out);
+/* The table of settings for docs/reference/configuration.md (Markdown). */
+void config_settings_reference(struct buf *out);
+
+#endif

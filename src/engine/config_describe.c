@@ -1,0 +1,175 @@
+/* config_describe.c -- a snapshot in words: every effective value with the place it came from,
+ * secrets masked. The reader is a person who asks what the daemon really uses. */
+#include "base/codec.h"
+#include "engine/config_read.h"
+
+void config_origin_describe(const struct yaml *node, struct buf *out)
+{
+    if (node)
+        buf_printf(out, "  # " STR_FMT ":%u\n", STR_ARG(node->file), node->line);
+    else
+        buf_str_append(out, STR("  # default\n"));
+}
+
+/* What may be shown of a scalar: as written; a literal where a secret stands is masked. */
+static void append_scalar(struct buf *out, const struct yaml *node, bool secret)
+{
+    if (node->first || !secret) {
+        buf_char(out, '"');
+        text_escape(out, node->first ? node->first->scalar : node->scalar, 256);
+        buf_char(out, '"');
+    } else {
+        buf_str_append(out, STR("****"));
+    }
+}
+
+static bool is_secret_key(str key)
+{
+    static const str words[] = {
+        {"secret", 6}, {"token", 5}, {"password", 8}, {"auth", 4}, {"key", 3}, {"sign", 4}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        for (size_t at = 0; at + words[i].n <= key.n; at++)
+            if (str_eq_nocase(str_slice(key, at, at + words[i].n), words[i]))
+                return true;
+    return false;
+}
+
+/* A part of the file on one line: { url: "http://...", sign: { secret: **** } }. */
+static void append_tree(struct buf *out, const struct yaml *node, bool secret)
+{
+    if (node->kind == YAML_SCALAR) {
+        append_scalar(out, node, secret);
+        return;
+    }
+    bool map = node->kind == YAML_MAP;
+    buf_str_append(out, map ? STR("{ ") : STR("["));
+    for (const struct yaml *one = node->first; one; one = one->next) {
+        if (one != node->first)
+            buf_str_append(out, STR(", "));
+        if (map)
+            buf_printf(out, STR_FMT ": ", STR_ARG(one->key));
+        append_tree(out, one, secret || (map && is_secret_key(one->key)));
+    }
+    buf_str_append(out, map ? STR(" }") : STR("]"));
+}
+
+/* "    key: value  # origin"; value is in text. */
+static void line(struct buf *out, const struct yaml *object, const char *key, str text)
+{
+    buf_printf(out, "    %s: " STR_FMT, key, STR_ARG(text));
+    config_origin_describe(yaml_get(object, str_from_cstr(key)), out);
+}
+
+static void line_duration(struct buf *out, const struct yaml *object, const char *key, int64_t ms)
+{
+    char amount[AMOUNT_TEXT_MAX];
+    line(out, object, key, str_from_cstr(duration_text(ms, amount)));
+}
+
+static void line_bool(struct buf *out, const struct yaml *object, const char *key, bool value)
+{
+    line(out, object, key, value ? STR("true") : STR("false"));
+}
+
+/* As it stands in the file, when it does. */
+static void line_written(struct buf *out, const struct yaml *object, const char *key)
+{
+    const struct yaml *node = yaml_get(object, str_from_cstr(key));
+    if (!node)
+        return;
+    buf_printf(out, "    %s: ", key);
+    append_tree(out, node, is_secret_key(node->key));
+    config_origin_describe(node, out);
+}
+
+static void describe_source(const struct source_config *s, struct buf *out)
+{
+    const struct yaml *place = s->place;
+    struct buf text;
+    char amount[AMOUNT_TEXT_MAX];
+    buf_init(&text, 4096);
+    buf_printf(out, "  " STR_FMT ":", STR_ARG(s->name));
+    config_origin_describe(place, out);
+    if (yaml_get(place, STR("verify")))
+        line_written(out, place, "verify");
+    else
+        line(out, place, "provider", s->provider ? provider_id(s->provider) : STR("none"));
+    line_written(out, place, "secret");
+    line_written(out, place, "secrets");
+    line(out, place, "path", s->path);
+    for (size_t i = 0; i < s->method_count; i++)
+        buf_printf(&text, "%s" STR_FMT, i ? ", " : "[", STR_ARG(s->methods[i]));
+    buf_char(&text, ']');
+    line(out, place, "methods", buf_str(&text));
+    if (s->dedupe_window_ms)
+        line_duration(out, place, "dedupe", s->dedupe_window_ms);
+    else
+        line(out, place, "dedupe", STR("off"));
+    line(out, place, "body_max", str_from_cstr(size_text(s->body_bytes_max, amount)));
+    if (s->verifier.tolerance_ms)
+        line_duration(out, place, "tolerance", s->verifier.tolerance_ms);
+    line_bool(out, place, "keep_rejected", s->keep_rejected);
+    line_bool(out, place, "insecure", s->insecure);
+    line_written(out, place, "allow_from");
+    line_written(out, place, "options");
+    line_written(out, place, "respond");
+    buf_release(&text);
+}
+
+static void describe_retry(const struct destination_config *d, struct buf *out)
+{
+    struct buf text;
+    char amount[AMOUNT_TEXT_MAX];
+    buf_init(&text, 4096);
+    buf_printf(&text, "{ schedule: [");
+    for (size_t i = 0; i < d->retry.wait_count; i++)
+        buf_printf(&text, "%s%s", i ? ", " : "", duration_text(d->retry.waits_ms[i], amount));
+    buf_printf(&text, "], jitter: %g }", d->retry.jitter);
+    line(out, d->place, "retry", buf_str(&text));
+    buf_release(&text);
+}
+
+static void describe_destination(const struct destination_config *d, struct buf *out)
+{
+    char number[64];
+    buf_printf(out, "  " STR_FMT ":", STR_ARG(d->name));
+    config_origin_describe(d->place, out);
+    line_written(out, d->place, d->action->kind->name);
+    snprintf(number, sizeof(number), "%d", d->concurrency);
+    line(out, d->place, "concurrency", str_from_cstr(number));
+    if (d->rate.count)
+        line_written(out, d->place, "rate");
+    line(out, d->place, "order", d->in_order ? STR("fifo") : STR("any"));
+    line_written(out, d->place, "order_by");
+    line_duration(out, d->place, "timeout", d->timeout_ms);
+    describe_retry(d, out);
+}
+
+static void describe_route(const struct route_config *route, struct buf *out)
+{
+    buf_printf(out, "  - name: " STR_FMT, STR_ARG(route->name));
+    config_origin_describe(route->place, out);
+    buf_printf(out, "    from: " STR_FMT "\n    match: ", STR_ARG(route->source->name));
+    match_describe(route->match, out);
+    buf_str_append(out, STR("\n    to: ["));
+    for (size_t i = 0; i < route->to_count; i++)
+        buf_printf(out, "%s" STR_FMT, i ? ", " : "", STR_ARG(route->to[i]->name));
+    buf_printf(out, "]\n    then: %s\n", route->stop ? "stop" : "continue");
+}
+
+void config_describe(const struct config *c, struct buf *out)
+{
+    config_settings_describe(c, out);
+    if (c->source_count)
+        buf_str_append(out, STR("sources:\n"));
+    for (size_t i = 0; i < c->source_count; i++)
+        describe_source(c->sources[i], out);
+    if (c->destination_count)
+        buf_str_append(out, STR("destinations:\n"));
+    for (size_t i = 0; i < c->destination_count; i++)
+        describe_destination(c->destinations[i], out);
+    if (c->route_count)
+        buf_str_append(out, STR("routes:\n"));
+    for (size_t i = 0; i < c->route_count; i++)
+        describe_route(c->routes[i], out);
+}

@@ -1,0 +1,558 @@
+/* ingest.c -- the hot path. A request that arrives is greeted or verified and planned at once;
+ * its event joins the loop's present round. At the end of the turn the round's ticket goes to the
+ * committer; when it comes back each request of the round is answered and the deliveries that
+ * were committed as CLAIMED are offered to their lanes.
+ *
+ * Invariant: a 2xx leaves only from round_committed with err == ERR_OK, or for a duplicate that
+ * is stored already, or for a handshake. */
+#include "engine/ingest.h"
+
+#include "base/log.h"
+#include "engine/dispatch.h"
+#include "engine/plan.h"
+#include "http/router.h"
+#include "verify/sign.h"
+
+#define RETRY_AFTER_S 5
+#define TRACE_MAX 4096
+#define REJECTED_BODY_MAX 65536
+#define ANSWER_MAX 256
+#define REJECTED_A_SECOND_MAX 50
+
+/* One loop's view of one configuration: verifiers hold keyed contexts and are not shared. */
+struct view {
+    int refs; /* the ingest's own, and one a pending request; this loop's thread only */
+    uint64_t generation;
+    struct config *config;
+    struct router *router;
+    struct verifier **verifiers;
+    struct source_stats **stats;
+    struct gate **gates; /* by destination index */
+};
+
+struct pending { /* in its exchange's arena */
+    struct pending *next;
+    struct http_exchange *x;
+    struct view *view;
+    size_t source;
+    struct new_event event;
+    struct gate **gates;        /* of the deliveries, in their order */
+    enum verdict_code rejected; /* not VERIFIED: the answer is this refusal */
+};
+
+struct round {
+    struct commit_ticket ticket;
+    struct ingest *ingest;
+    struct round *next_free;
+    struct pending *first, **last;
+};
+
+struct ingest {
+    struct engine_core *core;
+    struct loop *loop;
+    struct loop_hook hook;
+    struct view *view;
+    struct round *current, *free_rounds;
+    size_t rounds_out;
+    struct buf trace;
+    int64_t rejected_second;
+    unsigned rejected_kept; /* in that second */
+};
+
+/* --- views ----------------------------------------------------------------------------------- */
+
+static void view_put(struct view *v)
+{
+    if (!v || --v->refs > 0)
+        return;
+    for (size_t i = 0; i < v->config->source_count; i++)
+        verifier_free(v->verifiers[i]);
+    router_free(v->router);
+    config_unref(v->config);
+    free(v->verifiers);
+    free(v->stats);
+    free(v->gates);
+    free(v);
+}
+
+static void view_add_source(struct view *v, struct registry *registry, size_t index)
+{
+    const struct source_config *s = v->config->sources[index];
+    struct problems problems = {0};
+    struct reason why = {0};
+    struct buf pattern;
+    v->stats[index] = registry_source(registry, s->name);
+    v->verifiers[index] = verifier_new(&s->verifier, s->place, &problems);
+    /* The loader made the same verifier before it let the configuration in. */
+    if (!v->verifiers[index])
+        die("source %.*s cannot be verified after its configuration was accepted",
+            STR_ARG(s->name));
+    problems_release(&problems);
+    buf_init(&pattern, 4096);
+    for (size_t i = 0; i < s->method_count; i++) {
+        buf_clear(&pattern);
+        buf_printf(&pattern, STR_FMT " " STR_FMT, STR_ARG(s->methods[i]), STR_ARG(s->path));
+        if (router_add(v->router, buf_str(&pattern), (void *)(uintptr_t)(index + 1), &why) !=
+            ERR_OK)
+            log_event(LOG_ERROR, "source has no place", LOG_F("source", s->name),
+                      LOG_F("reason", str_from_cstr(why.text)));
+    }
+    buf_release(&pattern);
+}
+
+static struct view *view_new(struct engine_core *core)
+{
+    struct view *v = xcalloc(1, sizeof(*v));
+    v->refs = 1;
+    v->generation = atomic_load(&core->generation);
+    v->config = engine_config(core->engine);
+    v->router = router_new();
+    v->verifiers = xcalloc(v->config->source_count + 1, sizeof(struct verifier *));
+    v->stats = xcalloc(v->config->source_count + 1, sizeof(struct source_stats *));
+    v->gates = xcalloc(v->config->destination_count + 1, sizeof(struct gate *));
+    for (size_t i = 0; i < v->config->source_count; i++)
+        view_add_source(v, core->registry, i);
+    for (size_t i = 0; i < v->config->destination_count; i++)
+        v->gates[i] = registry_gate(core->registry, v->config->destinations[i]->name);
+    return v;
+}
+
+static struct view *view_now(struct ingest *in)
+{
+    uint64_t now = atomic_load_explicit(&in->core->generation, memory_order_acquire);
+    if (!in->view || in->view->generation != now) {
+        view_put(in->view);
+        in->view = view_new(in->core);
+    }
+    return in->view;
+}
+
+struct ingest_place ingest_find(struct ingest *in, str method, str path, struct arena *a)
+{
+    struct router_match m;
+    router_find(view_now(in)->router, method, path, a, &m);
+    return (struct ingest_place){m.status, m.allow, (size_t)(uintptr_t)m.value - 1};
+}
+
+int64_t ingest_body_limit(struct ingest *in, const struct http_request *head)
+{
+    struct router_match m;
+    router_find(view_now(in)->router, head->method, head->path, head->arena, &m);
+    if (m.status != 200)
+        return 0;
+    return in->view->config->sources[(size_t)(uintptr_t)m.value - 1]->body_bytes_max;
+}
+
+/* --- rounds ---------------------------------------------------------------------------------- */
+
+static void round_committed(struct commit_ticket *t);
+
+static struct round *round_take(struct ingest *in)
+{
+    struct round *r = in->free_rounds;
+    if (r)
+        in->free_rounds = r->next_free;
+    else
+        r = xcalloc(1, sizeof(*r));
+    r->ingest = in;
+    r->first = NULL;
+    r->last = &r->first;
+    commit_ticket_init(&r->ticket, in->loop, round_committed);
+    return r;
+}
+
+static void turn_end(struct loop_hook *hook)
+{
+    struct ingest *in = CONTAINER_OF(hook, struct ingest, hook);
+    struct round *r = in->current;
+    if (!r || commit_ticket_is_empty(&r->ticket))
+        return;
+    in->current = NULL;
+    in->rounds_out++;
+    committer_submit(in->core->committer, &r->ticket, true);
+}
+
+static struct round *round_current(struct ingest *in)
+{
+    if (!in->current)
+        in->current = round_take(in);
+    return in->current;
+}
+
+/* --- answers --------------------------------------------------------------------------------- */
+
+static void answer_stored(struct pending *p, bool duplicate)
+{
+    const struct source_config *s = p->view->config->sources[p->source];
+    char id[ID_TEXT_MAX], text[ANSWER_MAX];
+    str event_id = id_format("evt", duplicate ? p->event.duplicate_of : p->event.event.id, id);
+    struct http_field fields[18] = {{STR("gaff-event-id"), event_id}};
+    size_t count = 1;
+    if (s->respond_set) {
+        for (size_t i = 0; i < s->respond_field_count && count < ARRAY_LEN(fields); i++)
+            fields[count++] = s->respond_fields[i];
+        http_reply(p->x, s->respond_status, fields, count, s->respond_body);
+        return;
+    }
+    struct greeting wish = {0};
+    verifier_answer(p->view->verifiers[p->source], &wish);
+    if (wish.status) {
+        if (wish.content_type.n)
+            fields[count++] = (struct http_field){STR("Content-Type"), wish.content_type};
+        http_reply(p->x, wish.status, fields, count, wish.body);
+        return;
+    }
+    fields[count++] = (struct http_field){STR("Content-Type"), STR("application/json")};
+    int n = snprintf(text, sizeof(text), "{\"id\":\"" STR_FMT "\"%s}\n", STR_ARG(event_id),
+                     duplicate ? ",\"duplicate\":true" : "");
+    http_reply(p->x, 200, fields, count, str_of(text, (size_t)n));
+}
+
+/* The store's own words may name paths: they are for the log, not for the sender. */
+static void answer_refused(struct pending *p)
+{
+    http_reply_retry(p->x, 503, "store_unavailable",
+                     STR("The event could not be stored; nothing was accepted. Send it again."),
+                     RETRY_AFTER_S);
+}
+
+/* --- what happened, for those who watch ------------------------------------------------------- */
+
+static void tell_event(struct ingest *in, const struct event *e, const char *kind,
+                       size_t deliveries)
+{
+    if (!live_is_watched(in->core->live))
+        return;
+    struct buf line;
+    struct json_writer w;
+    char id[ID_TEXT_MAX], when[CLOCK_TEXT_MAX];
+    buf_init(&line, 16384);
+    json_writer_init(&w, &line);
+    json_open(&w, '{');
+    json_pair(&w, "kind", str_from_cstr(kind));
+    json_pair(&w, "time", clock_format(e->received_ms, when));
+    json_pair(&w, "id", id_format("evt", e->id, id));
+    json_pair(&w, "source", e->source);
+    json_pair(&w, "type", e->type);
+    json_pair(&w, "verdict", e->verdict);
+    json_pair(&w, "verdict_text", e->verdict_text);
+    json_pair(&w, "peer", e->peer);
+    json_pair_int(&w, "body_bytes", (int64_t)e->body.n);
+    json_pair_int(&w, "deliveries", (int64_t)deliveries);
+    json_close(&w, '}');
+    if (buf_ok(&line))
+        live_tell(in->core->live, buf_str(&line));
+    buf_release(&line);
+}
+
+/* --- after the commit ------------------------------------------------------------------------ */
+
+static void give_places_back(struct pending *p)
+{
+    for (size_t i = 0; i < p->event.delivery_count; i++) {
+        if (p->event.deliveries[i].claimed)
+            gate_leave(p->gates[i]);
+        else
+            atomic_fetch_sub(&p->gates[i]->overflowing, 1);
+    }
+}
+
+static void offer_deliveries(struct dispatch_offers *offers, struct pending *p)
+{
+    for (size_t i = 0; i < p->event.delivery_count; i++) {
+        const struct new_delivery *d = &p->event.deliveries[i];
+        struct offer o = {.gate = p->gates[i],
+                          .delivery_id = d->id,
+                          .event_id = p->event.event.id,
+                          .locator = p->event.locator,
+                          .order_key = d->order_key,
+                          .created_ms = p->event.event.received_ms,
+                          .overflow = !d->claimed};
+        dispatch_offer(offers, &o);
+    }
+}
+
+static void settle_pending(struct ingest *in, struct pending *p, const struct commit_ticket *t,
+                           struct dispatch_offers *offers, int64_t now_ns)
+{
+    struct metrics *m = &in->core->metrics;
+    struct source_stats *stats = p->view->stats[p->source];
+    if (p->rejected) {
+        http_reply_error(p->x, verdict_status(p->rejected), verdict_word(p->rejected),
+                         p->event.event.verdict_text);
+    } else if (t->err != ERR_OK) {
+        METRIC_ADD(m, events_refused, 1);
+        give_places_back(p);
+        answer_refused(p);
+    } else if (p->event.duplicate_of) {
+        METRIC_ADD(m, events_duplicate, 1);
+        atomic_fetch_add_explicit(&stats->duplicates, 1, memory_order_relaxed);
+        give_places_back(p);
+        tell_event(in, &p->event.event, "duplicate", 0);
+        answer_stored(p, true);
+    } else {
+        METRIC_ADD(m, events_accepted, 1);
+        METRIC_ADD(m, event_bytes, p->event.event.body.n);
+        atomic_fetch_add_explicit(&stats->received, 1, memory_order_relaxed);
+        atomic_store_explicit(&stats->last_event_ms, p->event.event.received_ms,
+                              memory_order_relaxed);
+        histogram_add(&stats->ack_us, (now_ns - p->x->req.received_mono_ns) / 1000);
+        offer_deliveries(offers, p);
+        tell_event(in, &p->event.event, "event", p->event.delivery_count);
+        answer_stored(p, false);
+    }
+}
+
+static void round_committed(struct commit_ticket *t)
+{
+    struct round *r = CONTAINER_OF(t, struct round, ticket);
+    struct ingest *in = r->ingest;
+    struct dispatch_offers offers;
+    int64_t now_ns = clock_mono_ns(in->core->clock);
+    dispatch_offers_init(&offers, in->core);
+    for (struct pending *p = r->first, *next; p; p = next) {
+        next = p->next; /* p ends with its exchange, which ends with its answer */
+        struct view *view = p->view;
+        settle_pending(in, p, t, &offers, now_ns);
+        view_put(view);
+    }
+    dispatch_offers_send(&offers);
+    in->rounds_out--;
+    r->next_free = in->free_rounds;
+    in->free_rounds = r;
+}
+
+/* --- before the commit ----------------------------------------------------------------------- */
+
+/* Headers as stored lines. Values that are credentials themselves are not kept. */
+static str head_lines(struct http_request *req, const struct verifier *verifier)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < req->fields.count; i++)
+        n += req->fields.v[i].name.n + req->fields.v[i].value.n + 16; /* and "[redacted]" */
+    char *out = arena_alloc(req->arena, n + 1), *at = out;
+    if (!out)
+        return STR("");
+    for (size_t i = 0; i < req->fields.count; i++) {
+        str name = req->fields.v[i].name, value = req->fields.v[i].value;
+        if (str_eq_nocase(name, STR("Authorization")) || str_eq_nocase(name, STR("Cookie")) ||
+            str_eq_nocase(name, STR("Proxy-Authorization")) || verifier_hides(verifier, name))
+            value = STR("[redacted]");
+        memcpy(at, name.p, name.n);
+        at += name.n;
+        *at++ = ':';
+        *at++ = ' ';
+        memcpy(at, value.p, value.n);
+        at += value.n;
+        *at++ = '\r';
+        *at++ = '\n';
+    }
+    return str_of(out, (size_t)(at - out));
+}
+
+static void fill_event(struct ingest *in, struct event *e, struct http_request *req,
+                       const struct view *view, size_t source, const struct verdict *v)
+{
+    const struct source_config *s = view->config->sources[source];
+    *e = (struct event){
+        .id = id_next(&in->core->ids),
+        .received_ms = req->received_ms,
+        .source = s->name,
+        .provider = provider_id(s->provider),
+        .type = v->event_type.p ? v->event_type : STR(""),
+        .dedupe_key = v->delivery_id.p ? v->delivery_id : STR(""),
+        .verdict = str_from_cstr(verdict_word(v->code)),
+        .verdict_text = arena_str(req->arena, str_from_cstr(v->text)),
+        .method = req->method,
+        .target = req->target,
+        .peer = req->peer,
+        .head = head_lines(req, view->verifiers[source]),
+        .body = req->body,
+        .trace = STR(""),
+    };
+    uint8_t hash[32];
+    sign_sha256(req->body, hash);
+    memcpy(e->body_hash, hash, sizeof(e->body_hash));
+}
+
+/* Refused requests are kept as evidence, but a flood of them may not buy a commit each. */
+static bool may_keep_rejected(struct ingest *in, int64_t now_ms)
+{
+    if (now_ms / 1000 != in->rejected_second) {
+        in->rejected_second = now_ms / 1000;
+        in->rejected_kept = 0;
+    }
+    return in->rejected_kept++ < REJECTED_A_SECOND_MAX;
+}
+
+static void join_round(struct ingest *in, struct pending *p)
+{
+    struct round *r = round_current(in);
+    p->next = NULL;
+    p->view->refs++;
+    *r->last = p;
+    r->last = &p->next;
+}
+
+static struct pending *pending_new(struct http_exchange *x, struct view *view, size_t source)
+{
+    struct pending *p = ARENA_NEW(x->arena, struct pending);
+    if (!p) {
+        http_reply_error(x, 413, "too_large", STR("The request needs more memory than allowed."));
+        return NULL;
+    }
+    p->x = x;
+    p->view = view;
+    p->source = source;
+    return p;
+}
+
+static void reject(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
+                   const struct verdict *v)
+{
+    const struct source_config *s = view->config->sources[source];
+    METRIC_ADD(&in->core->metrics, events_rejected, 1);
+    atomic_fetch_add_explicit(&view->stats[source]->rejected, 1, memory_order_relaxed);
+    struct event e;
+    fill_event(in, &e, &x->req, view, source, v);
+    tell_event(in, &e, "rejected", 0);
+    struct commit_ticket *t = &round_current(in)->ticket;
+    if (!s->keep_rejected || t->rejection_count == COMMIT_REJECTIONS_MAX ||
+        !may_keep_rejected(in, e.received_ms)) {
+        http_reply_error(x, verdict_status(v->code), verdict_word(v->code), e.verdict_text);
+        return;
+    }
+    struct pending *p = pending_new(x, view, source);
+    if (!p)
+        return;
+    p->rejected = v->code;
+    p->event.event = e;
+    t->rejections[t->rejection_count++] = (struct rejection){
+        .id = e.id,
+        .received_ms = e.received_ms,
+        .source = e.source,
+        .verdict = e.verdict,
+        .verdict_text = e.verdict_text,
+        .method = e.method,
+        .target = e.target,
+        .peer = e.peer,
+        .head = e.head,
+        .body = str_slice(e.body, 0, REJECTED_BODY_MAX),
+    };
+    join_round(in, p);
+}
+
+static bool plan_deliveries(struct ingest *in, struct pending *p, const struct plan *plan)
+{
+    struct arena *a = p->x->arena;
+    struct new_delivery *d = ARENA_ARRAY(a, struct new_delivery, plan->count + 1);
+    p->gates = ARENA_ARRAY(a, struct gate *, plan->count + 1);
+    if (!d || !p->gates)
+        return false;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_item *item = &plan->items[i];
+        p->gates[i] = p->view->gates[item->to->index];
+        d[i] = (struct new_delivery){.id = id_next(&in->core->ids),
+                                     .destination = item->to->name,
+                                     .route = item->route->name,
+                                     .order_key = item->order_key,
+                                     .claimed = gate_enter(p->gates[i]),
+                                     .next_ms = p->event.event.received_ms};
+    }
+    p->event.deliveries = d;
+    p->event.delivery_count = plan->count;
+    return true;
+}
+
+static void accept(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
+                   const struct verdict *v)
+{
+    const struct source_config *s = view->config->sources[source];
+    struct pending *p = pending_new(x, view, source);
+    if (!p)
+        return;
+    fill_event(in, &p->event.event, &x->req, view, source, v);
+    p->event.dedupe_window_ms = p->event.event.dedupe_key.n ? s->dedupe_window_ms : 0;
+    struct facts facts = {&x->req, p->event.event.type, s->name};
+    struct plan plan;
+    plan_make(view->config, s, &facts, &in->trace, &plan);
+    p->event.event.trace = plan.trace.p ? plan.trace : STR("");
+    if (view->config->durability == DURABILITY_NONE && plan.count == 0) {
+        answer_stored(p, false);
+        return;
+    }
+    if (!plan_deliveries(in, p, &plan)) {
+        http_reply_error(x, 413, "too_large", STR("The event has more deliveries than memory."));
+        return;
+    }
+    commit_ticket_add_event(&round_current(in)->ticket, &p->event);
+    join_round(in, p);
+}
+
+static void answer_greeting(struct http_exchange *x, const struct greeting *g)
+{
+    struct http_field fields[2];
+    size_t count = 0;
+    if (g->content_type.n)
+        fields[count++] = (struct http_field){STR("Content-Type"), g->content_type};
+    if (g->field.name.n)
+        fields[count++] = g->field;
+    http_reply(x, g->status, fields, count, g->body);
+}
+
+void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
+{
+    struct view *view = view_now(in);
+    struct verifier *verifier = view->verifiers[source];
+    struct greeting greeting = {0};
+    struct verdict verdict = {0};
+    if (http_field_get(&x->req.fields, STR("Content-Encoding")).n) {
+        http_reply_error(x, 415, "content_encoding",
+                         STR("Send the body as it is: Content-Encoding is not accepted here."));
+        return;
+    }
+    if (verifier_greet(verifier, &x->req, NULL, &greeting)) {
+        METRIC_ADD(&in->core->metrics, handshakes, 1);
+        answer_greeting(x, &greeting);
+        return;
+    }
+    verifier_check(verifier, &x->req, x->req.received_ms, &verdict);
+    if (verdict.code != VERDICT_VERIFIED && verdict.code != VERDICT_UNVERIFIED) {
+        reject(in, x, view, source, &verdict);
+        return;
+    }
+    if (verifier_greet(verifier, &x->req, &verdict, &greeting)) {
+        METRIC_ADD(&in->core->metrics, handshakes, 1);
+        answer_greeting(x, &greeting);
+        return;
+    }
+    accept(in, x, view, source, &verdict);
+}
+
+/* --- life cycle ------------------------------------------------------------------------------ */
+
+struct ingest *ingest_new(struct engine_core *core, struct loop *loop)
+{
+    struct ingest *in = xcalloc(1, sizeof(*in));
+    in->core = core;
+    in->loop = loop;
+    in->hook.fn = turn_end;
+    buf_init(&in->trace, TRACE_MAX);
+    loop_at_turn_end(loop, &in->hook);
+    return in;
+}
+
+void ingest_free(struct ingest *in)
+{
+    if (!in)
+        return;
+    assert(in->rounds_out == 0);
+    view_put(in->view);
+    free(in->current);
+    for (struct round *r = in->free_rounds, *next; r; r = next) {
+        next = r->next_free;
+        free(r);
+    }
+    buf_release(&in->trace);
+    free(in);
+}

@@ -1,0 +1,62 @@
+/* janitor.c -- deletes what retention no longer wants, in small steps with pauses between them so
+ * that the store's writer is never held for long. */
+#include "engine/janitor.h"
+
+#include "base/log.h"
+
+#define ROUND_MS 60000
+#define STEP_PAUSE_MS 20
+#define STEP_EVENTS 500
+
+struct janitor {
+    struct engine_core *core;
+    struct loop *loop;
+    struct loop_thread thread;
+    bool started;
+    struct loop_timer timer;
+};
+
+static void tick(struct loop_timer *t)
+{
+    struct janitor *j = CONTAINER_OF(t, struct janitor, timer);
+    struct config *c = engine_config(j->core->engine);
+    struct retention keep = {c->retention_age_ms, c->retention_bytes, STEP_EVENTS};
+    struct reason why = {0};
+    uint64_t deleted = 0;
+    config_unref(c);
+    if ((keep.age_ms || keep.bytes) &&
+        store_purge(j->core->store, &keep, clock_wall_ms(j->core->clock), &deleted, &why) !=
+            ERR_OK)
+        log_event(LOG_WARN, "retention could not delete",
+                  LOG_F("reason", str_from_cstr(why.text)));
+    METRIC_ADD(&j->core->metrics, purged, deleted);
+    loop_timer_start(j->loop, &j->timer, deleted == STEP_EVENTS ? STEP_PAUSE_MS : ROUND_MS, tick);
+}
+
+struct janitor *janitor_new(struct engine_core *core)
+{
+    struct janitor *j = xcalloc(1, sizeof(*j));
+    j->core = core;
+    j->loop = loop_new(core->clock);
+    return j;
+}
+
+void janitor_start(struct janitor *j)
+{
+    loop_timer_start(j->loop, &j->timer, ROUND_MS, tick);
+    j->started = true;
+    loop_thread_start(&j->thread, j->loop, "gaff-janitor");
+}
+
+void janitor_free(struct janitor *j)
+{
+    if (!j)
+        return;
+    if (j->started) {
+        loop_stop(j->loop);
+        loop_thread_join(&j->thread);
+    }
+    loop_timer_stop(&j->timer);
+    loop_free(j->loop);
+    free(j);
+}

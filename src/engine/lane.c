@@ -1,0 +1,445 @@
+/* lane.c -- fills the window from offers and from the store, starts what concurrency, rate and
+ * order allow, and frees places when outcomes are durable.
+ *
+ * Invariant: every delivery in ready, running or settling is CLAIMED in the store and holds one
+ * place of the gate. `backlogged` is cleared only when the store had nothing more that was due
+ * and no front loop has an overflow under way, so that newcomers never overtake the backlog. */
+#include "engine/lane.h"
+
+#include "base/log.h"
+
+#define EVENT_ARENA_MAX (96u << 20)
+#define LOAD_RETRY_MS 1000
+
+struct lane_claim {
+    struct loop_work work;
+    struct lane *lane;
+    struct claim want;
+    struct arena arena;
+    struct delivery_list found;
+    int64_t next_due_ms;
+    enum err err;
+    struct reason why;
+};
+
+/* --- flights --------------------------------------------------------------------------------- */
+
+static struct flight *flight_new(struct lane *l)
+{
+    struct list *node = list_pop(&l->ctx->free_flights);
+    struct flight *f = node ? CONTAINER_OF(node, struct flight, link) : NULL;
+    if (!f) {
+        f = xcalloc(1, sizeof(*f));
+        arena_init(&f->arena, EVENT_ARENA_MAX);
+    }
+    f->lane = l;
+    list_init(&f->link);
+    return f;
+}
+
+static void flight_free(struct flight *f)
+{
+    list_remove(&f->link);
+    arena_reset(&f->arena);
+    list_push_front(&f->lane->ctx->free_flights, &f->link);
+}
+
+static void make_ready(struct lane *l, const struct delivery *d)
+{
+    struct flight *f = flight_new(l);
+    f->delivery = *d;
+    f->delivery.destination = str_from_cstr(l->gate->name);
+    /* Slices of a claim's arena do not outlive it. */
+    f->delivery.route = arena_str(&f->arena, d->route);
+    f->delivery.reason = STR("");
+    list_push(&l->ready, &f->link);
+    l->ready_count++;
+}
+
+static void give_back(struct lane *l, uint64_t *ids, size_t count)
+{
+    struct reason why = {0};
+    if (count && store_unclaim(l->ctx->core->store, ids, count, &why) != ERR_OK)
+        log_event(LOG_WARN, "claimed deliveries stay leased until the next start",
+                  LOG_F("destination", str_from_cstr(l->gate->name)),
+                  LOG_F("reason", str_from_cstr(why.text)));
+    for (size_t i = 0; i < count; i++)
+        gate_leave(l->gate);
+}
+
+/* Ready deliveries (of one order key, or all with key 0) go back into the store. */
+static void give_back_ready(struct lane *l, uint64_t order_key)
+{
+    uint64_t ids[LANE_WINDOW * 2];
+    size_t count = 0;
+    LIST_EACH(&l->ready, node)
+    {
+        struct flight *f = CONTAINER_OF(node, struct flight, link);
+        if (order_key && f->delivery.order_key != order_key)
+            continue;
+        ids[count++] = f->delivery.id;
+        l->ready_count--;
+        flight_free(f);
+        if (count == ARRAY_LEN(ids)) {
+            give_back(l, ids, count);
+            count = 0;
+        }
+    }
+    give_back(l, ids, count);
+}
+
+/* --- the store ------------------------------------------------------------------------------- */
+
+static void due_fired(struct loop_timer *t)
+{
+    struct lane *l = CONTAINER_OF(t, struct lane, due);
+    l->due_ms = INT64_MAX;
+    atomic_store(&l->gate->backlogged, true);
+    lane_look(l);
+}
+
+static void arm_due(struct lane *l, int64_t due_ms)
+{
+    if (due_ms >= l->due_ms)
+        return;
+    int64_t wait = due_ms - clock_wall_ms(l->ctx->core->clock);
+    l->due_ms = due_ms;
+    loop_timer_start(l->ctx->loop, &l->due, wait > 0 ? wait : 0, due_fired);
+}
+
+static void claim_work(struct loop_work *w)
+{
+    struct lane_claim *c = CONTAINER_OF(w, struct lane_claim, work);
+    c->err = store_claim(c->lane->ctx->core->store, &c->want, &c->arena, &c->found,
+                         &c->next_due_ms, &c->why);
+}
+
+static void claim_done(struct loop_work *w)
+{
+    struct lane_claim *c = CONTAINER_OF(w, struct lane_claim, work);
+    struct lane *l = c->lane;
+    l->claim = NULL;
+    if (c->err != ERR_OK) {
+        uint64_t held = 0;
+        if (log_rate("claim", &held))
+            log_event(LOG_ERROR, "cannot fetch due deliveries",
+                      LOG_F("destination", str_from_cstr(l->gate->name)),
+                      LOG_F("reason", str_from_cstr(c->why.text)));
+        c->found.count = 0;
+        c->next_due_ms = clock_wall_ms(l->ctx->core->clock) + LOAD_RETRY_MS;
+    }
+    for (size_t i = 0; i < c->found.count; i++)
+        make_ready(l, &c->found.v[i]);
+    atomic_fetch_add(&l->gate->room, (int)(c->want.max - c->found.count));
+    bool drained = c->err == ERR_OK && c->found.count < c->want.max;
+    bool later_matters = l->destination && l->destination->in_order;
+    if (drained && !l->look_again &&
+        !(later_matters && c->next_due_ms != INT64_MAX)) {
+        atomic_store(&l->gate->backlogged, false);
+        /* An overflow announced between the claim and the line above must not be forgotten. */
+        if (atomic_load(&l->gate->overflowing) > 0)
+            atomic_store(&l->gate->backlogged, true);
+    }
+    if (drained && c->next_due_ms != INT64_MAX)
+        arm_due(l, c->next_due_ms);
+    if (!drained && c->err == ERR_OK)
+        l->look_again = true;
+    if (c->err != ERR_OK)
+        arm_due(l, c->next_due_ms);
+    arena_release(&c->arena);
+    free(c);
+    if (l->ctx->draining || !l->destination)
+        give_back_ready(l, 0);
+    lane_pump(l);
+}
+
+void lane_look(struct lane *l)
+{
+    if (l->ctx->draining || !l->destination)
+        return;
+    if (l->claim) {
+        l->look_again = true;
+        return;
+    }
+    int room = atomic_load(&l->gate->room);
+    if (room < LANE_WINDOW / 4) {
+        l->look_again = true; /* asked again when places were freed */
+        return;
+    }
+    struct lane_claim *c = xcalloc(1, sizeof(*c));
+    atomic_fetch_sub(&l->gate->room, room);
+    arena_init(&c->arena, 4u << 20);
+    c->lane = l;
+    c->want = (struct claim){.destination = str_from_cstr(l->gate->name),
+                             .now_ms = clock_wall_ms(l->ctx->core->clock),
+                             .max = (size_t)room,
+                             .in_order = l->destination->in_order};
+    c->next_due_ms = INT64_MAX;
+    c->work.work = claim_work;
+    c->work.done = claim_done;
+    l->look_again = false;
+    l->claim = c;
+    loop_work_start(l->ctx->loop, &c->work);
+}
+
+/* --- starting -------------------------------------------------------------------------------- */
+
+static void refill_fired(struct loop_timer *t)
+{
+    lane_pump(CONTAINER_OF(t, struct lane, refill));
+}
+
+/* Takes a token of the rate limit, or arms the timer for when there will be one. */
+static bool take_token(struct lane *l)
+{
+    const struct rate *rate = &l->destination->rate;
+    if (rate->count == 0)
+        return true;
+    double per_ns = (double)rate->count / ((double)rate->per_ms * 1e6);
+    int64_t now = clock_mono_ns(l->ctx->core->clock);
+    /* A burst is at most a tenth of the period's worth, and at least one. */
+    double burst = (double)rate->count / 10.0 < 1.0 ? 1.0 : (double)rate->count / 10.0;
+    l->tokens += (double)(now - l->tokens_at_ns) * per_ns;
+    l->tokens_at_ns = now;
+    if (l->tokens > burst)
+        l->tokens = burst;
+    if (l->tokens >= 1.0) {
+        l->tokens -= 1.0;
+        return true;
+    }
+    int64_t wait_ms = (int64_t)((1.0 - l->tokens) / per_ns / 1e6) + 1;
+    loop_timer_start(l->ctx->loop, &l->refill, wait_ms, refill_fired);
+    return false;
+}
+
+static struct flight *next_ready(struct lane *l)
+{
+    LIST_EACH(&l->ready, node)
+    {
+        struct flight *f = CONTAINER_OF(node, struct flight, link);
+        if (!l->destination->in_order || !idmap_get(&l->busy_keys, f->delivery.order_key))
+            return f;
+    }
+    return NULL;
+}
+
+static struct lane_action *action_in_force(struct lane *l, struct reason *why)
+{
+    if (l->by)
+        return l->by;
+    const struct action_config *c = l->destination->action;
+    struct action *a = c->kind->create(c, &l->ctx->actions, why);
+    if (!a)
+        return NULL;
+    l->by = xcalloc(1, sizeof(*l->by));
+    l->by->action = a;
+    l->by->config = config_ref(l->config);
+    l->by->destination = l->destination;
+    return l->by;
+}
+
+static void release_action(struct lane_action *by)
+{
+    if (!by || by->running > 0)
+        return;
+    action_free(by->action);
+    config_unref(by->config);
+    free(by);
+}
+
+static void finished(struct task *t, const struct outcome *o)
+{
+    struct flight *f = CONTAINER_OF(t, struct flight, task);
+    struct lane *l = f->lane;
+    struct lane_action *by = f->by;
+    settle_outcome(f, o);
+    list_remove(&f->link);
+    list_push(&l->settling, &f->link);
+    l->running_count--;
+    atomic_store_explicit(&l->gate->running, l->running_count, memory_order_relaxed);
+    if (--by->running == 0 && by->retired)
+        release_action(by);
+    f->by = NULL;
+    /* In order: the key stays busy until the outcome is durable, or its successor could pass. */
+    if (!l->destination || !l->destination->in_order)
+        lane_pump(l);
+}
+
+static void fail_flight(struct flight *f, enum attempt_result result, const char *class, str text)
+{
+    struct outcome o = {.result = result, .error_class = class, .summary = text};
+    finished(&f->task, &o);
+}
+
+static void start(struct lane *l, struct flight *f)
+{
+    struct lane_context *ctx = l->ctx;
+    struct reason why = {0};
+    list_remove(&f->link);
+    list_push(&l->running, &f->link);
+    l->ready_count--;
+    l->running_count++;
+    ctx->in_flight++;
+    atomic_store_explicit(&l->gate->running, l->running_count, memory_order_relaxed);
+    if (l->destination->in_order)
+        idmap_put(&l->busy_keys, f->delivery.order_key, f);
+    METRIC_ADD(&ctx->core->metrics, attempts_started, 1);
+    f->task = (struct task){.event = &f->event,
+                            .delivery = &f->delivery,
+                            .arena = &f->arena,
+                            .now_ms = clock_wall_ms(ctx->core->clock),
+                            .done = finished};
+    f->started_ns = clock_mono_ns(ctx->core->clock);
+    f->event = (struct event){0};
+    f->by = action_in_force(l, &why);
+    if (!f->by) {
+        l->unusable.destination = l->destination;
+        l->unusable.running++;
+        f->by = &l->unusable;
+        fail_flight(f, ATTEMPT_RETRY, "setup", str_from_cstr(why.text));
+        return;
+    }
+    f->by->running++;
+    enum err err = store_load(ctx->reader, f->delivery.event_id, f->delivery.locator, &f->arena,
+                              &f->event, &why);
+    if (err == ERR_OK)
+        action_start(f->by->action, &f->task);
+    else if (err == ERR_NOT_FOUND)
+        fail_flight(f, ATTEMPT_PERMANENT, "gone", STR("the event is no longer stored"));
+    else
+        fail_flight(f, ATTEMPT_RETRY, "store", str_from_cstr(why.text));
+}
+
+void lane_pump(struct lane *l)
+{
+    /* An action may finish before start returns; the loop below then takes the next one. */
+    if (!l->destination || l->ctx->draining || l->pumping)
+        return;
+    l->pumping = true;
+    while (l->running_count < l->destination->concurrency) {
+        struct flight *f = next_ready(l);
+        if (!f || !take_token(l))
+            break;
+        start(l, f);
+    }
+    l->pumping = false;
+    atomic_store_explicit(&l->gate->ready, (int)l->ready_count, memory_order_relaxed);
+    if (l->look_again && !l->claim)
+        lane_look(l);
+}
+
+/* --- outcomes -------------------------------------------------------------------------------- */
+
+void lane_settled(struct flight *f)
+{
+    struct lane *l = f->lane;
+    const struct settlement *s = &f->settlement;
+    uint64_t key = f->delivery.order_key;
+    bool in_order = l->destination && l->destination->in_order;
+    bool retry = s->state == DELIVERY_PENDING;
+    int64_t next_ms = s->next_ms;
+    idmap_remove(&l->busy_keys, key);
+    flight_free(f);
+    l->ctx->in_flight--;
+    gate_leave(l->gate);
+    if (retry) {
+        if (in_order) {
+            /* What is behind it must wait in the store, where the claim keeps the order. */
+            atomic_store(&l->gate->backlogged, true);
+            give_back_ready(l, key);
+        }
+        arm_due(l, next_ms);
+    }
+    if (atomic_load_explicit(&l->gate->backlogged, memory_order_relaxed) && !in_order)
+        l->look_again = true;
+    if (in_order && l->due_ms == INT64_MAX && atomic_load(&l->gate->backlogged))
+        l->look_again = true;
+    lane_pump(l);
+}
+
+void lane_offer(struct lane *l, const struct offer *o)
+{
+    if (o->overflow) {
+        atomic_fetch_sub(&l->gate->overflowing, 1);
+        l->look_again = true;
+        return;
+    }
+    struct delivery d = {.id = o->delivery_id,
+                         .event_id = o->event_id,
+                         .locator = o->locator,
+                         .order_key = o->order_key,
+                         .created_ms = o->created_ms,
+                         .state = DELIVERY_CLAIMED};
+    make_ready(l, &d);
+    if (!l->destination || l->ctx->draining)
+        give_back_ready(l, 0);
+}
+
+/* --- life cycle ------------------------------------------------------------------------------ */
+
+struct lane *lane_new(struct lane_context *ctx, struct gate *gate)
+{
+    struct lane *l = xcalloc(1, sizeof(*l));
+    l->ctx = ctx;
+    l->gate = gate;
+    l->due_ms = INT64_MAX;
+    list_init(&l->ready);
+    list_init(&l->running);
+    list_init(&l->settling);
+    return l;
+}
+
+static void retire_action(struct lane *l)
+{
+    struct lane_action *by = l->by;
+    l->by = NULL;
+    if (!by)
+        return;
+    by->retired = true;
+    release_action(by);
+}
+
+void lane_configure(struct lane *l, struct config *c, const struct destination_config *d)
+{
+    retire_action(l);
+    config_unref(l->config);
+    l->config = c ? config_ref(c) : NULL;
+    l->destination = d;
+    if (!d) {
+        atomic_store(&l->gate->backlogged, true);
+        give_back_ready(l, 0);
+        return;
+    }
+    atomic_store(&l->gate->backlogged, true);
+    lane_look(l);
+    lane_pump(l);
+}
+
+void lane_drain(struct lane *l, bool cancel)
+{
+    give_back_ready(l, 0);
+    loop_timer_stop(&l->due);
+    loop_timer_stop(&l->refill);
+    if (!cancel || l->running_count == 0)
+        return;
+    /* Ending one may end others of the same worker: walk over a copy, skip what has ended. */
+    struct flight **running = xcalloc((size_t)l->running_count, sizeof(struct flight *));
+    size_t count = 0;
+    LIST_EACH(&l->running, node)
+    running[count++] = CONTAINER_OF(node, struct flight, link);
+    for (size_t i = 0; i < count; i++)
+        if (running[i]->by)
+            action_cancel(running[i]->by->action, &running[i]->task);
+    free(running);
+}
+
+void lane_free(struct lane *l)
+{
+    assert(list_is_empty(&l->running) && list_is_empty(&l->settling) && !l->claim);
+    retire_action(l);
+    config_unref(l->config);
+    loop_timer_stop(&l->due);
+    loop_timer_stop(&l->refill);
+    idmap_release(&l->busy_keys);
+    free(l);
+}

@@ -1,0 +1,88 @@
+/* lane.h -- the deliveries of one destination: a bounded window of them in memory, the rest in the
+ * store. Belongs to one delivery loop; only gate.h crosses threads.
+ *
+ *   store --claim--> ready --concurrency, rate, order--> running --outcome--> settling --commit-->
+ */
+#ifndef GAFF_ENGINE_LANE_H
+#define GAFF_ENGINE_LANE_H
+
+#include "base/list.h"
+#include "base/rand.h"
+#include "engine/dispatch.h"
+
+struct lane;
+
+/* An action made from one configuration, kept until the last attempt that uses it ended. */
+struct lane_action {
+    struct action *action;
+    struct config *config;
+    const struct destination_config *destination;
+    int running;
+    bool retired;
+};
+
+/* One delivery in the window. */
+struct flight {
+    struct list link; /* in ready, running or the free list */
+    struct lane *lane;
+    struct lane_action *by; /* while running */
+    struct delivery delivery;
+    struct event event; /* loaded when it starts */
+    struct arena arena; /* of the attempt */
+    struct task task;
+    struct settlement settlement;
+    int64_t started_ns;
+};
+
+/* What lanes of one loop share. */
+struct lane_context {
+    struct engine_core *core;
+    struct loop *loop;
+    struct action_context actions;
+    struct store_reader *reader;
+    struct rng rng;
+    struct list free_flights;
+    struct commit_ticket *outcomes; /* of this turn */
+    size_t in_flight; /* flights running or settling, on this loop */
+    bool draining;
+};
+
+struct lane {
+    struct lane_context *ctx;
+    struct gate *gate;
+    struct lane_action *by; /* under the configuration in force; NULL: destination is gone */
+    struct config *config;  /* what `by` will be made from when first needed */
+    const struct destination_config *destination;
+    struct list ready, running, settling;
+    size_t ready_count;
+    int running_count;
+    struct idmap busy_keys; /* order keys of what is running, for lanes in order */
+    double tokens;          /* of the rate limit */
+    int64_t tokens_at_ns;
+    struct loop_timer due, refill; /* something in the store; the next token */
+    int64_t due_ms;                /* when `due` fires; INT64_MAX: not armed */
+    struct lane_claim *claim;      /* under way */
+    bool look_again;               /* asked to look while a claim was under way */
+    bool pumping;
+    struct lane_action unusable;   /* stands in when no action could be made */
+};
+
+struct lane *lane_new(struct lane_context *ctx, struct gate *gate);
+void lane_free(struct lane *l); /* nothing may be in flight */
+
+/* Under a new configuration; NULL destination: it is gone, and what waits is given back. */
+void lane_configure(struct lane *l, struct config *c, const struct destination_config *d);
+void lane_offer(struct lane *l, const struct offer *o);
+/* Looks into the store for what is due. */
+void lane_look(struct lane *l);
+/* Starts what may start now. */
+void lane_pump(struct lane *l);
+/* Gives back what is ready, ends what runs (when cancel). */
+void lane_drain(struct lane *l, bool cancel);
+/* The settlement of f is durable: its place is free, its retry is noted. */
+void lane_settled(struct flight *f);
+
+/* settle.c: turns an outcome into a settlement on this turn's ticket. */
+void settle_outcome(struct flight *f, const struct outcome *o);
+
+#endif

@@ -1,0 +1,92 @@
+/* plan.c -- walks a source's routes in file order. No state, no I/O: the same event under the same
+ * configuration gives the same plan, which is what `explain` and trying a configuration rest on. */
+#include "engine/plan.h"
+
+#include "base/codec.h"
+
+static bool has_destination(const struct plan *plan, const struct destination_config *d)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->items[i].to == d)
+            return true;
+    return false;
+}
+
+static str resolve_fact(const struct template_part *ref, struct arena *a, void *arg)
+{
+    struct facts *facts = arg;
+    if (str_eq(ref->text, STR(".")))
+        return json_text(a, json_path(http_request_json(facts->request), ref->arg));
+    if (str_eq(ref->text, STR("header")))
+        return http_field_get(&facts->request->fields, ref->arg);
+    if (str_eq(ref->text, STR("query")))
+        return http_request_query(facts->request, ref->arg);
+    if (str_eq(ref->text, STR("event_type")))
+        return facts->event_type;
+    if (str_eq(ref->text, STR("source")))
+        return facts->source;
+    return STR_NONE;
+}
+
+/* An event without the key's field shares the one key of all such events of the lane. */
+static uint64_t order_key(const struct destination_config *d, struct facts *facts)
+{
+    if (!d->in_order)
+        return 0;
+    struct arena *a = facts->request->arena;
+    struct buf text;
+    uint64_t key = 1;
+    buf_init(&text, 1024);
+    if (d->order_by.count &&
+        template_expand(&d->order_by, &text, a, resolve_fact, NULL, facts, NULL) == ERR_OK)
+        key = str_hash(buf_str(&text), 1) | 1;
+    buf_release(&text);
+    return key;
+}
+
+static void add_destinations(struct plan *plan, const struct route_config *route,
+                             struct facts *facts, struct buf *trace)
+{
+    for (size_t i = 0; i < route->to_count; i++) {
+        const struct destination_config *d = route->to[i];
+        buf_str_append(trace, i ? STR(", ") : STR(" -> "));
+        buf_str_append(trace, d->name);
+        if (has_destination(plan, d)) {
+            buf_str_append(trace, STR(" (already by an earlier route)"));
+            continue;
+        }
+        if (plan->count == PLAN_DELIVERIES_MAX) {
+            buf_str_append(trace, STR(" (left out: over the limit of deliveries an event)"));
+            continue;
+        }
+        plan->items[plan->count++] = (struct plan_item){d, route, order_key(d, facts)};
+    }
+}
+
+void plan_make(const struct config *c, const struct source_config *source, struct facts *facts,
+               struct buf *scratch, struct plan *out)
+{
+    struct buf *trace = scratch;
+    buf_clear(trace);
+    out->count = 0;
+    for (size_t i = 0; i < source->route_count; i++) {
+        const struct route_config *route = c->routes[source->routes[i]];
+        buf_str_append(trace, STR("route "));
+        buf_str_append(trace, route->name);
+        size_t before = trace->len;
+        buf_str_append(trace, STR(": no: "));
+        if (match_eval(route->match, facts, trace)) {
+            trace->len = before;
+            buf_str_append(trace, STR(": matched"));
+            add_destinations(out, route, facts, trace);
+            if (route->stop) {
+                buf_str_append(trace, STR("; stop\n"));
+                break;
+            }
+        }
+        buf_char(trace, '\n');
+    }
+    if (source->route_count == 0)
+        buf_str_append(trace, STR("no route starts from this source\n"));
+    out->trace = arena_str(facts->request->arena, buf_str(trace));
+}

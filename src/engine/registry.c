@@ -1,0 +1,115 @@
+/* registry.c -- two maps under one lock that is taken only when a configuration is loaded or
+ * metrics are read, never for an event. */
+#include "engine/registry.h"
+
+#include "base/log.h"
+#include "base/map.h"
+
+#include <pthread.h>
+
+struct registry {
+    pthread_mutex_t lock;
+    struct map gates, sources;
+    size_t delivery_loops;
+};
+
+struct registry *registry_new(size_t delivery_loops)
+{
+    assert(delivery_loops > 0);
+    struct registry *r = xcalloc(1, sizeof(*r));
+    pthread_mutex_init(&r->lock, NULL);
+    r->delivery_loops = delivery_loops;
+    return r;
+}
+
+static void free_values(struct map *m)
+{
+    struct map_entry e;
+    for (size_t i = 0; map_next(m, &i, &e);)
+        free(e.value);
+    map_release(m);
+}
+
+void registry_free(struct registry *r)
+{
+    if (!r)
+        return;
+    free_values(&r->gates);
+    free_values(&r->sources);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+static void copy_name(char out[64], str name)
+{
+    size_t n = name.n < 63 ? name.n : 63;
+    memcpy(out, name.p, n);
+    out[n] = 0;
+}
+
+struct gate *registry_gate(struct registry *r, str destination)
+{
+    pthread_mutex_lock(&r->lock);
+    struct gate *g = map_get(&r->gates, destination);
+    if (!g) {
+        g = xcalloc(1, sizeof(*g));
+        copy_name(g->name, destination);
+        g->loop = str_hash(destination, 0) % r->delivery_loops;
+        atomic_init(&g->room, LANE_WINDOW);
+        /* Until the lane has looked into the store nobody knows what waits there. */
+        atomic_init(&g->backlogged, true);
+        map_put(&r->gates, destination, g);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return g;
+}
+
+struct source_stats *registry_source(struct registry *r, str source)
+{
+    pthread_mutex_lock(&r->lock);
+    struct source_stats *s = map_get(&r->sources, source);
+    if (!s) {
+        s = xcalloc(1, sizeof(*s));
+        copy_name(s->name, source);
+        map_put(&r->sources, source, s);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return s;
+}
+
+void registry_each_gate(struct registry *r, void (*fn)(struct gate *g, void *arg), void *arg)
+{
+    struct map_entry e;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; map_next(&r->gates, &i, &e);)
+        fn(e.value, arg);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void registry_each_source(struct registry *r, void (*fn)(struct source_stats *s, void *arg),
+                          void *arg)
+{
+    struct map_entry e;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; map_next(&r->sources, &i, &e);)
+        fn(e.value, arg);
+    pthread_mutex_unlock(&r->lock);
+}
+
+bool gate_enter(struct gate *g)
+{
+    if (!atomic_load(&g->backlogged)) {
+        if (atomic_fetch_sub(&g->room, 1) > 0)
+            return true;
+        atomic_fetch_add(&g->room, 1);
+    }
+    /* Order matters: the lane clears `backlogged` only while nothing overflows. */
+    atomic_fetch_add(&g->overflowing, 1);
+    atomic_store(&g->backlogged, true);
+    return false;
+}
+
+void gate_leave(struct gate *g)
+{
+    atomic_fetch_add(&g->room, 1);
+}

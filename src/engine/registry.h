@@ -1,0 +1,53 @@
+/* registry.h -- what outlives a configuration: gates and counters of sources and destinations, by
+ * name. A front loop asks a destination's gate for room in its lane without a lock; the lane's
+ * own loop opens and closes it. */
+#ifndef GAFF_ENGINE_REGISTRY_H
+#define GAFF_ENGINE_REGISTRY_H
+
+#include "engine/metrics.h"
+
+/* The lane's window: deliveries held in memory (ready, running, or being settled). All others
+ * wait in the store, so memory is flat under any backlog. */
+#define LANE_WINDOW 256
+
+struct gate {
+    char name[64];
+    size_t loop; /* index of the delivery loop that owns the lane */
+    /* Room left in the window. A front loop takes one before it commits a CLAIMED delivery. */
+    _Atomic int room;
+    /* Deliveries await in the store: newcomers must queue behind them there. */
+    _Atomic bool backlogged;
+    /* Overflows announced by front loops that the lane has not heard of yet. */
+    _Atomic int overflowing;
+    /* For people and metrics. */
+    _Atomic int running, ready;
+    _Atomic int64_t attempts, succeeded, failed, dead;
+    _Atomic int64_t last_success_ms, last_failure_ms;
+    struct histogram attempt_us;
+};
+
+struct source_stats {
+    char name[64];
+    _Atomic int64_t received, rejected, duplicates, bytes;
+    _Atomic int64_t last_event_ms;
+    struct histogram ack_us;
+};
+
+struct registry;
+struct registry *registry_new(size_t delivery_loops);
+void registry_free(struct registry *r);
+/* Made on first use; never moves or goes before registry_free. Any thread. */
+struct gate *registry_gate(struct registry *r, str destination);
+struct source_stats *registry_source(struct registry *r, str source);
+/* Each in the order they were made; for metrics. */
+void registry_each_gate(struct registry *r, void (*fn)(struct gate *g, void *arg), void *arg);
+void registry_each_source(struct registry *r, void (*fn)(struct source_stats *s, void *arg),
+                          void *arg);
+
+/* True when one delivery may be committed as CLAIMED for this lane; otherwise the caller commits
+ * it PENDING and, once committed, tells the lane of the overflow. */
+bool gate_enter(struct gate *g);
+/* A place taken is free again. */
+void gate_leave(struct gate *g);
+
+#endif

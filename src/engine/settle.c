@@ -1,0 +1,109 @@
+/* settle.c -- outcome -> next state, next time, or dead letter. The one place where a delivery's
+ * state is decided after its plan; every move is checked against the table of allowed moves. */
+#include "engine/lane.h"
+
+#include "engine/retry.h"
+#include "http/client.h"
+
+#define RESPONSE_MAX (HTTP_ANSWER_BODY_MAX + HTTP_ANSWER_HEAD_MAX)
+
+static str keep(struct flight *f, str s, size_t max)
+{
+    str copy = arena_str(&f->arena, str_slice(s, 0, max));
+    return copy.p ? copy : STR("");
+}
+
+static str reason_text(struct flight *f, const struct retry_decision *next,
+                       const struct outcome *o, uint32_t attempt)
+{
+    if (next->state == DELIVERY_DEAD && o->result == ATTEMPT_RETRY)
+        return arena_printf(&f->arena, "gave up after %u attempts: " STR_FMT, attempt,
+                            STR_ARG(o->summary));
+    return keep(f, o->summary, REASON_TEXT_MAX);
+}
+
+static void tell_attempt(struct flight *f)
+{
+    const struct attempt *a = &f->settlement.attempt;
+    struct live *live = f->lane->ctx->core->live;
+    if (!live_is_watched(live))
+        return;
+    struct buf line;
+    struct json_writer w;
+    char id[ID_TEXT_MAX], event_id[ID_TEXT_MAX], when[CLOCK_TEXT_MAX];
+    buf_init(&line, 16384);
+    json_writer_init(&w, &line);
+    json_open(&w, '{');
+    json_pair(&w, "kind", STR("attempt"));
+    json_pair(&w, "time", clock_format(a->started_ms, when));
+    json_pair(&w, "id", id_format("dlv", f->delivery.id, id));
+    json_pair(&w, "event_id", id_format("evt", f->delivery.event_id, event_id));
+    json_pair(&w, "source", f->event.source);
+    json_pair(&w, "type", f->event.type);
+    json_pair(&w, "destination", f->delivery.destination);
+    json_pair_int(&w, "attempt", a->number);
+    json_pair(&w, "result", str_from_cstr(attempt_result_word(a->result)));
+    json_pair_int(&w, "status", a->status);
+    json_pair_int(&w, "duration_us", a->duration_us);
+    json_pair(&w, "summary", a->summary);
+    json_pair(&w, "state", str_from_cstr(delivery_state_word(f->settlement.state)));
+    json_close(&w, '}');
+    if (buf_ok(&line))
+        live_tell(live, buf_str(&line));
+    buf_release(&line);
+}
+
+static void count(struct flight *f, int64_t now_ms)
+{
+    const struct settlement *s = &f->settlement;
+    struct metrics *m = &f->lane->ctx->core->metrics;
+    struct gate *g = f->lane->gate;
+    bool ok = s->state == DELIVERY_DELIVERED;
+    METRIC_ADD(m, attempts_succeeded, ok);
+    METRIC_ADD(m, attempts_failed, !ok);
+    METRIC_ADD(m, deliveries_dead, s->state == DELIVERY_DEAD);
+    atomic_fetch_add_explicit(&g->attempts, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(ok ? &g->succeeded : &g->failed, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&g->dead, s->state == DELIVERY_DEAD, memory_order_relaxed);
+    atomic_store_explicit(ok ? &g->last_success_ms : &g->last_failure_ms, now_ms,
+                          memory_order_relaxed);
+    histogram_add(&g->attempt_us, s->attempt.duration_us);
+}
+
+void settle_outcome(struct flight *f, const struct outcome *o)
+{
+    struct lane_context *ctx = f->lane->ctx;
+    const struct destination_config *d = f->by->destination;
+    int64_t now_ms = clock_wall_ms(ctx->core->clock);
+    uint32_t number = f->delivery.attempts + 1;
+    /* A drain's cancellation is no attempt of the schedule. */
+    bool counts = o->result != ATTEMPT_CANCELLED;
+    struct retry_decision next = retry_decide(&d->retry, number, o, now_ms, &ctx->rng);
+    assert(delivery_may_move(DELIVERY_CLAIMED, next.state));
+    f->settlement = (struct settlement){
+        .delivery_id = f->delivery.id,
+        .event_id = f->delivery.event_id,
+        .state = next.state,
+        .next_ms = next.next_ms,
+        .settled_ms = next.state == DELIVERY_PENDING ? 0 : now_ms,
+        .attempts = counts ? number : f->delivery.attempts,
+        .reason = reason_text(f, &next, o, number),
+        .attempt = {.delivery_id = f->delivery.id,
+                    .number = number,
+                    .result = o->result,
+                    .started_ms = f->task.now_ms,
+                    .duration_us = (clock_mono_ns(ctx->core->clock) - f->started_ns) / 1000,
+                    .status = o->status,
+                    .error_class = str_from_cstr(o->error_class ? o->error_class : ""),
+                    .summary = keep(f, o->summary, REASON_TEXT_MAX),
+                    .request = keep(f, o->request, HTTP_ANSWER_HEAD_MAX),
+                    .response = keep(f, o->response, RESPONSE_MAX),
+                    .timing = keep(f, o->timing, 512)},
+    };
+    if (!counts)
+        f->settlement.attempt.number = 0;
+    else
+        count(f, now_ms);
+    tell_attempt(f);
+    commit_ticket_add_settlement(ctx->outcomes, &f->settlement);
+}

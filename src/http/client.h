@@ -1,0 +1,126 @@
+/* client.h -- outgoing HTTP by libcurl's multi interface on a loop: bounded concurrency, one total
+ * deadline over DNS, connect, TLS and body, bounded answers, no redirects, and the outbound
+ * policy judged for each address at connect time (security reference 1.4).
+ *
+ * A client belongs to its loop. It keeps one connection pool per policy, so that a connection
+ * opened under a laxer policy never serves a stricter one. */
+#ifndef GAFF_HTTP_CLIENT_H
+#define GAFF_HTTP_CLIENT_H
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/loop.h"
+#include "http/address.h"
+#include "http/message.h"
+
+enum outbound_policy {
+    OUTBOUND_PUBLIC,  /* public unicast addresses only: what outsiders may configure */
+    OUTBOUND_PRIVATE, /* private and loopback too: destinations the operator wrote */
+};
+
+struct http_client;
+
+struct http_client_options {
+    int max_in_flight;       /* further calls wait in order; 0 takes 64 */
+    const struct net *allow; /* extra ranges allowed under both policies */
+    size_t allow_count;
+    const struct address *own; /* our own listen addresses+ports: always refused */
+    const uint16_t *own_ports;
+    size_t own_count;
+    const char *proxy;      /* NULL: none, whatever the environment says. Names are
+                             * resolved, and their addresses judged, by the proxy */
+    const char *ca_file;    /* NULL: the system's */
+    const char *user_agent; /* NULL: "gaff" */
+};
+
+/* Everything in the options is copied. */
+struct http_client *http_client_new(struct loop *l, const struct http_client_options *o);
+/* Pending calls end as HTTP_CALL_CANCELLED; their done must not start others. Not to be called
+ * from inside done. Accepts NULL. */
+void http_client_free(struct http_client *c);
+
+/* The classes a failed call falls in; words for people, metrics and retry decisions. */
+#define HTTP_CALL_CLASSES(X)                                                                       \
+    X(OK, "ok", "the destination answered")                                                        \
+    X(DNS, "dns", "the host name could not be resolved")                                           \
+    X(CONNECT, "connect", "the connection was refused or unreachable")                             \
+    X(TLS, "tls", "the TLS handshake or certificate check failed")                                 \
+    X(TIMEOUT, "timeout", "the deadline passed")                                                   \
+    X(RESET, "reset", "the connection broke before the answer was whole")                          \
+    X(PROTOCOL, "protocol", "the answer was no valid HTTP")                                        \
+    X(BLOCKED, "blocked", "address not allowed by outbound policy")                                \
+    X(PROXY, "proxy", "the proxy failed")                                                          \
+    X(INVALID, "invalid", "the request could not be built")                                        \
+    X(CANCELLED, "cancelled", "cancelled on our side")
+enum http_call_class {
+#define X(name, word, text) HTTP_CALL_##name,
+    HTTP_CALL_CLASSES(X)
+#undef X
+};
+const char *http_call_class_word(enum http_call_class c);
+const char *http_call_class_text(enum http_call_class c);
+
+#define HTTP_ANSWER_BODY_MAX 65536
+#define HTTP_ANSWER_HEAD_MAX 16384
+
+/* Microseconds since the call left the queue; -1 when not reached, 0 for dns, connect and tls of a
+ * reused connection. */
+struct http_timing {
+    int64_t dns, connect, tls, send, first_byte, total;
+};
+
+struct http_answer {
+    enum http_call_class class;
+    int status; /* 0 unless an answer came; a truncated body keeps its status */
+    str head;   /* status line and fields as received, at most HTTP_ANSWER_HEAD_MAX */
+    struct http_fields fields; /* parsed from head; trailers are not in it */
+    str body;                  /* at most HTTP_ANSWER_BODY_MAX, never decompressed */
+    bool body_truncated;
+    bool reused;                    /* an open connection was reused */
+    char address[ADDRESS_TEXT_MAX]; /* the peer, "" when none; not shown under OUTBOUND_PUBLIC
+                                       errors */
+    struct http_timing timing;
+    char error[256]; /* one sentence when class != OK */
+};
+
+struct http_call { /* embed it; lives until done ran; slices must too */
+    str method, url;
+    /* A malformed name, or CR, LF, NUL or another control byte in a value: HTTP_CALL_INVALID; so
+     * are fields that frame the message or speak of the connection (Content-Length, Connection,
+     * Expect, ...). Host may be set once, when well formed. Without Content-Type none is sent. */
+    const struct http_field *fields;
+    size_t field_count;
+    str body; /* sent as it is */
+    enum outbound_policy policy;
+    int64_t timeout_ms; /* total, from when the call leaves the queue; 0: none */
+    void (*done)(struct http_call *call, const struct http_answer *answer);
+    void *impl; /* private, as are those below */
+    struct list link;
+    uint8_t state;
+};
+
+/* done is never called before this returns. The answer's slices are valid during done. */
+void http_client_start(struct http_client *c, struct http_call *call);
+/* done is called with HTTP_CALL_CANCELLED before this returns. Only while the call is pending. */
+void http_client_cancel(struct http_client *c, struct http_call *call);
+/* Calls on the wire, and calls waiting for their turn. */
+size_t http_client_in_flight(const struct http_client *c);
+size_t http_client_waiting(const struct http_client *c);
+
+/* Checks one field as http_client_start does: for load time. */
+enum err http_field_check(const struct http_field *f, struct reason *why) MUST_USE;
+
+/* Checks a URL against what a policy can tell without resolving (scheme http or https, no
+ * userinfo, port rule, literal addresses): for load time. */
+enum err http_url_check(str url, enum outbound_policy policy, struct reason *why) MUST_USE;
+
+/* A blocking call on a private loop, for the command line. unix_socket may be NULL. With on_bytes
+ * the body of a 2xx answer goes there as it arrives, without limit, and not into answer; any
+ * other answer is kept as usual. call->done is not used. The answer lives in the arena. ERR_OK
+ * when there was an answer, whatever its status; else a code and a reason, and *answer says the
+ * rest. */
+enum err http_fetch(const char *unix_socket, struct http_call *call,
+                    void (*on_bytes)(str bytes, void *arg), void *arg, struct http_answer *answer,
+                    struct arena *a, struct reason *why) MUST_USE;
+
+#endif

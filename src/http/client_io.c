@@ -1,0 +1,231 @@
+/* Joins libcurl's multi handles to the loop. libcurl tells which sockets and which deadline it
+ * waits for; we answer by curl_multi_socket_action.
+ *
+ * A socket that we opened stays watched for reading between two transfers of a kept connection:
+ * libcurl drops and renews its interest with each transfer, and following it would cost two
+ * system calls a time. When an idle one becomes readable (the peer closed it) watching ends;
+ * libcurl itself finds the connection dead before it would use it again. Sockets that we did not
+ * open (the resolver's) may be closed behind our back, so their interest is followed exactly.
+ *
+ * Everything happens on the loop's thread; no done callback runs inside libcurl. */
+#include "http/client_impl.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define WATCH_MAGIC 0x77617463u
+
+struct watch {
+    unsigned magic;
+    struct http_client *client;
+    struct http_pool *pool;
+    int fd;
+    bool is_ours;  /* from client_on_open_socket: its closing is told to us */
+    bool has_poll; /* the handle is initialised */
+    int wanted;    /* UV_READABLE, UV_WRITABLE: libcurl's present interest */
+    int watched;   /* what the loop watches now */
+    uv_poll_t poll;
+};
+
+static struct watch *watch_at(const struct http_client *c, int fd)
+{
+    return fd >= 0 && (size_t)fd < c->watch_cap ? c->watches[fd] : NULL;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct watch *w = (struct watch *)handle->data;
+    CHECK_MAGIC(w, WATCH_MAGIC);
+    w->magic = 0;
+    free(w);
+}
+
+static void watch_remove(struct watch *w)
+{
+    w->client->watches[w->fd] = NULL;
+    w->wanted = w->watched = 0;
+    if (w->has_poll)
+        uv_close((uv_handle_t *)&w->poll, on_poll_closed);
+    else
+        free(w);
+}
+
+static struct watch *watch_add(struct http_client *c, int fd, bool is_ours)
+{
+    assert(fd >= 0);
+    if ((size_t)fd >= c->watch_cap) {
+        size_t cap = ((size_t)fd + 64) * 2;
+        c->watches = (struct watch **)xrealloc(c->watches, cap * sizeof(struct watch *));
+        memset(c->watches + c->watch_cap, 0, (cap - c->watch_cap) * sizeof(struct watch *));
+        c->watch_cap = cap;
+    }
+    if (c->watches[fd])
+        watch_remove(c->watches[fd]);
+    struct watch *w = (struct watch *)xcalloc(1, sizeof(*w));
+    w->magic = WATCH_MAGIC;
+    w->client = c;
+    w->fd = fd;
+    w->is_ours = is_ours;
+    c->watches[fd] = w;
+    return w;
+}
+
+void client_release_watches(struct http_client *c)
+{
+    for (size_t i = 0; i < c->watch_cap; i++)
+        if (c->watches[i])
+            watch_remove(c->watches[i]);
+    free(c->watches);
+    c->watches = NULL;
+    c->watch_cap = 0;
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static void watch_set(struct watch *w, int interest)
+{
+    if (interest == w->watched)
+        return;
+    if (!w->has_poll) {
+        uv_loop_t *uv = (uv_loop_t *)loop_uv(w->client->loop);
+        if (uv_poll_init(uv, &w->poll, w->fd) != 0)
+            return; /* the transfer then ends at its deadline */
+        w->poll.data = w;
+        w->has_poll = true;
+    }
+    if (interest == 0)
+        (void)uv_poll_stop(&w->poll);
+    else if (uv_poll_start(&w->poll, interest, on_poll) != 0)
+        interest = 0;
+    w->watched = interest;
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct watch *w = (struct watch *)handle->data;
+    CHECK_MAGIC(w, WATCH_MAGIC);
+    if (status < 0) {
+        w->watched = 0; /* libuv has stopped the handle */
+        events = UV_READABLE | UV_WRITABLE;
+    }
+    if (!(events & w->wanted)) {
+        watch_set(w, w->wanted);
+        return;
+    }
+    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    if (events & w->wanted & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & w->wanted & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    struct http_client *c = w->client;
+    struct http_pool *pool = w->pool;
+    int fd = w->fd, running;
+    (void)curl_multi_socket_action(pool->multi, fd, flags, &running);
+    if (status < 0 && watch_at(c, fd) == w && w->wanted && !w->watched)
+        watch_set(w, w->wanted);
+    pool_reap(pool);
+}
+
+/* libcurl's CURLMOPT_SOCKETFUNCTION. */
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
+{
+    UNUSED(easy);
+    UNUSED(unused);
+    struct http_pool *pool = (struct http_pool *)arg;
+    struct watch *w = watch_at(pool->client, fd);
+    if (what == CURL_POLL_REMOVE) {
+        if (!w)
+            return 0;
+        w->wanted = 0;
+        if (!w->is_ours)
+            watch_remove(w);
+        else if (w->watched & UV_WRITABLE)
+            watch_set(w, UV_READABLE);
+        return 0;
+    }
+    if (!w)
+        w = watch_add(pool->client, fd, false);
+    w->pool = pool;
+    w->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    bool is_missing = (w->wanted & ~w->watched) != 0;
+    bool writes_in_vain = (w->watched & ~w->wanted & UV_WRITABLE) != 0;
+    if (is_missing || writes_in_vain)
+        watch_set(w, w->wanted);
+    return 0;
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+    struct http_pool *pool = CONTAINER_OF(timer, struct http_pool, timer);
+    int running;
+    (void)curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    pool_reap(pool);
+}
+
+/* libcurl's CURLMOPT_TIMERFUNCTION. A delay of 0 fires in the next turn, so all calls started in
+ * this one are taken up together. */
+static int on_timer(CURLM *multi, long delay_ms, void *arg)
+{
+    UNUSED(multi);
+    struct http_pool *pool = (struct http_pool *)arg;
+    if (delay_ms < 0)
+        loop_timer_stop(&pool->timer);
+    else
+        loop_timer_start(pool->client->loop, &pool->timer, delay_ms, on_deadline);
+    return 0;
+}
+
+void pool_open(struct http_pool *p)
+{
+    p->multi = curl_multi_init();
+    if (!p->multi)
+        die("out of memory");
+    long kept = (long)p->client->max_in_flight * 2;
+    (void)curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    (void)curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
+    (void)curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    (void)curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
+    (void)curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, kept < 32 ? 32 : kept);
+}
+
+void pool_close(struct http_pool *p)
+{
+    (void)curl_multi_cleanup(p->multi);
+    p->multi = NULL;
+    loop_timer_stop(&p->timer);
+}
+
+curl_socket_t client_on_open_socket(void *transfer, curlsocktype purpose, struct curl_sockaddr *sa)
+{
+    struct transfer *t = (struct transfer *)transfer;
+    struct http_client *c = t->pool->client;
+    if (purpose != CURLSOCKTYPE_IPCXN)
+        return CURL_SOCKET_BAD;
+    if (client_judges_sockets(c)) {
+        struct address a;
+        /* The port is at the same place in both families. */
+        uint16_t port = ntohs(((const struct sockaddr_in *)(const void *)&sa->addr)->sin_port);
+        const char *what = "no internet address";
+        if (address_from_sockaddr(&sa->addr, &a))
+            what = outbound_refuses(&c->rules, t->pool->policy, &a, port);
+        if (what) {
+            t->blocked = what;
+            return CURL_SOCKET_BAD;
+        }
+    }
+    int fd = socket(sa->family, sa->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, sa->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    t->dialled = true;
+    (void)watch_add(c, fd, true);
+    return fd;
+}
+
+int client_on_close_socket(void *client, curl_socket_t fd)
+{
+    struct watch *w = watch_at((struct http_client *)client, fd);
+    if (w)
+        watch_remove(w);
+    return close(fd);
+}

@@ -1,0 +1,164 @@
+/* Outgoing URLs. libcurl's parser already turns most odd spellings of an address (decimal, hex,
+ * octal, short) into four decimal parts; what it leaves as a name although a resolver would read
+ * it as an address (percent-encoded, full-width digits, a trailing dot) is recognised here, so
+ * that the policy sees the address at load time and not only when the socket is opened. Called by
+ * client_policy.c and client_request.c. */
+#include "http/url.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <locale.h>
+#include <netinet/in.h>
+#include <pthread.h>
+
+#ifndef CURLU_PUNYCODE
+#define CURLU_PUNYCODE 0
+#endif
+
+static bool host_is_ascii(const char *host)
+{
+    for (const char *p = host; *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            return false;
+    return true;
+}
+
+/* An address in any spelling getaddrinfo would take without asking a name server. */
+static bool host_to_address(const char *host, struct address *out)
+{
+    str s = str_from_cstr(host);
+    if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
+        return address_parse(str_slice(s, 1, s.n - 1), out);
+    while (s.n > 0 && s.p[s.n - 1] == '.')
+        s.n--;
+    if (address_parse(s, out))
+        return true;
+    char text[256];
+    if (s.n == 0 || s.n >= sizeof(text))
+        return false;
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    struct sockaddr_in sa = {.sin_family = AF_INET};
+    return inet_aton(text, &sa.sin_addr) != 0 &&
+           address_from_sockaddr((const struct sockaddr *)&sa, out);
+}
+
+static locale_t utf8_locale;
+
+static void make_utf8_locale(void)
+{
+    utf8_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+/* The ASCII form of an international name, or NULL. libcurl reads the name in the charset of the
+ * locale, so it gets one of UTF-8 for the time of the call, on this thread alone. */
+static char *host_to_ascii(struct Curl_URL *u)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_utf8_locale);
+    locale_t former = utf8_locale ? uselocale(utf8_locale) : (locale_t)0;
+    char *host = NULL;
+    CURLUcode rc = curl_url_get(u, CURLUPART_HOST, &host, CURLU_PUNYCODE);
+    if (former)
+        (void)uselocale(former);
+    /* The converted name takes the place of the other: nobody converts it once more. */
+    if (rc == CURLUE_OK && host_is_ascii(host) &&
+        curl_url_set(u, CURLUPART_HOST, host, 0) == CURLUE_OK)
+        return host;
+    curl_free(host);
+    return NULL;
+}
+
+static enum err read_host(struct http_url *out, struct reason *why)
+{
+    char *host = NULL;
+    if (curl_url_get(out->handle, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        return fail(why, ERR_INVALID, "the URL has no host");
+    if (!host_is_ascii(host)) {
+        curl_free(host);
+        host = host_to_ascii(out->handle);
+        if (!host)
+            return fail(why, ERR_INVALID, "the host is no valid international name in UTF-8");
+    }
+    out->is_literal = host_to_address(host, &out->literal);
+    bool is_bad_literal = host[0] == '[' && !out->is_literal;
+    curl_free(host);
+    if (is_bad_literal)
+        return fail(why, ERR_INVALID, "the host is no valid IPv6 address");
+    return ERR_OK;
+}
+
+static enum err read_scheme(struct http_url *out, struct reason *why)
+{
+    char *scheme = NULL;
+    if (curl_url_get(out->handle, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
+        return fail(why, ERR_INVALID, "the scheme is missing: write http:// or https://");
+    out->tls = str_eq_nocase(str_from_cstr(scheme), STR("https"));
+    bool is_http = out->tls || str_eq_nocase(str_from_cstr(scheme), STR("http"));
+    curl_free(scheme);
+    if (!is_http)
+        return fail(why, ERR_INVALID, "the scheme must be http or https");
+    return ERR_OK;
+}
+
+static enum err read_port(struct http_url *out, struct reason *why)
+{
+    char *text = NULL;
+    uint64_t port = 0;
+    if (curl_url_get(out->handle, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
+        if (!str_to_u64(str_from_cstr(text), &port))
+            port = 0;
+    curl_free(text);
+    if (port == 0 || port > UINT16_MAX)
+        return fail(why, ERR_INVALID, "the port must be between 1 and 65535");
+    out->port = (uint16_t)port;
+    return ERR_OK;
+}
+
+static enum err parse_text(str text, struct http_url *out, struct reason *why)
+{
+    if (text.n == 0)
+        return fail(why, ERR_INVALID, "the URL is empty");
+    if (text.n > HTTP_URL_MAX)
+        return fail(why, ERR_INVALID, "the URL is longer than %d bytes", HTTP_URL_MAX);
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)text.p[i] <= 0x20 || text.p[i] == 0x7f)
+            return fail(why, ERR_INVALID, "the URL holds a blank or control byte at offset %zu", i);
+    char copy[HTTP_URL_MAX + 1];
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    out->handle = curl_url();
+    if (!out->handle)
+        return fail(why, ERR_NOMEM, "out of memory");
+    CURLUcode rc = curl_url_set(out->handle, CURLUPART_URL, copy, CURLU_DISALLOW_USER);
+    if (rc == CURLUE_USER_NOT_ALLOWED)
+        return fail(why, ERR_INVALID, "the URL must not hold a user name or password");
+    if (rc == CURLUE_UNSUPPORTED_SCHEME)
+        return fail(why, ERR_INVALID, "the scheme must be http or https");
+    if (rc == CURLUE_BAD_SCHEME)
+        return fail(why, ERR_INVALID, "the scheme is missing: write http:// or https://");
+    if (rc != CURLUE_OK)
+        return fail(why, ERR_INVALID, "the URL is malformed: %s", curl_url_strerror(rc));
+    return ERR_OK;
+}
+
+enum err http_url_parse(str text, struct http_url *out, struct reason *why)
+{
+    *out = (struct http_url){0};
+    enum err rc = parse_text(text, out, why);
+    if (rc == ERR_OK)
+        rc = read_scheme(out, why);
+    if (rc == ERR_OK)
+        rc = read_port(out, why);
+    if (rc == ERR_OK)
+        rc = read_host(out, why);
+    if (rc != ERR_OK)
+        http_url_release(out);
+    return rc;
+}
+
+void http_url_release(struct http_url *u)
+{
+    curl_url_cleanup(u->handle);
+    *u = (struct http_url){0};
+}

@@ -1,0 +1,76 @@
+/* dedupe.h -- has this delivery id been seen before? Answered before the acknowledgement, at a
+ * cost that does not grow with the store.
+ *
+ * A key is a 128-bit keyed hash (SipHash-2-4) of source and delivery id. Keys live in buckets of
+ * some DEDUPE_BUCKET_KEYS events each. The newest keys (those of the open bucket and those that
+ * were not yet applied to the database) are in an exact table in memory. Closed buckets are on
+ * disk, sorted, with a Bloom filter of 12 bits a key in memory: a fresh key asks the disk about
+ * one time in 150 a bucket. The last DEDUPE_BUCKETS_MAX buckets count (four million ids);
+ * older ids are forgotten even inside the window.
+ *
+ * Threads: find, add and undo belong to the thread that commits; the bucket calls may come from
+ * any other. */
+#ifndef GAFF_STORE_DEDUPE_H
+#define GAFF_STORE_DEDUPE_H
+
+#include "base/str.h"
+
+#define DEDUPE_BUCKET_KEYS 32768u
+#define DEDUPE_BUCKETS_MAX 128u
+#define DEDUPE_PARTS 512u     /* a closed bucket's keys are stored in parts, by their top bits */
+#define DEDUPE_RECENT_MAX (1u << 20)
+#define DEDUPE_SEED_BYTES 16u
+#define DEDUPE_ENTRY_BYTES 40u /* on disk: the members of the struct, little-endian */
+
+struct dedupe_entry {
+    uint64_t key[2];
+    uint64_t body; /* folded body hash */
+    uint64_t event_id;
+    int64_t received_ms;
+};
+
+void dedupe_key(const uint8_t seed[DEDUPE_SEED_BYTES], str source, str id, uint64_t out[2]);
+uint64_t dedupe_fold(const uint8_t body_hash[16]);
+void dedupe_entry_write(const struct dedupe_entry *e, char out[DEDUPE_ENTRY_BYTES]);
+void dedupe_entry_read(const char in[DEDUPE_ENTRY_BYTES], struct dedupe_entry *e);
+static inline unsigned dedupe_part(const uint64_t key[2])
+{
+    return (unsigned)(key[0] >> 55);
+}
+
+/* A blocked Bloom filter: one cache line a key. */
+#define BLOOM_BYTES (DEDUPE_BUCKET_KEYS / 8 * 12)
+void bloom_add(uint8_t bits[BLOOM_BYTES], const uint64_t key[2]);
+bool bloom_may_have(const uint8_t bits[BLOOM_BYTES], const uint64_t key[2]);
+
+/* The entries of one part of a closed bucket as stored; STR_NONE when there are none. Valid until
+ * the next call. Called by the committing thread. */
+typedef str dedupe_load_part(void *arg, uint64_t bucket, unsigned part);
+
+struct dedupe;
+struct dedupe *dedupe_new(dedupe_load_part *load, void *arg);
+void dedupe_free(struct dedupe *d); /* accepts NULL */
+
+enum dedupe_answer { DEDUPE_FRESH, DEDUPE_REPEAT, DEDUPE_REUSED };
+/* Looks for e->key among what was received less than window_ms before e. REPEAT: *first is the
+ * id of the event with the same body; REUSED: the key is known, but with other bodies only. */
+enum dedupe_answer dedupe_find(struct dedupe *d, const struct dedupe_entry *e, int64_t window_ms,
+                               uint64_t *first);
+/* Remembers a key whose record starts at lsn. False when too many are waiting to be applied. */
+bool dedupe_add(struct dedupe *d, const struct dedupe_entry *e, uint64_t lsn);
+/* Forgets the last `count` that were added (their commit failed). */
+void dedupe_undo(struct dedupe *d, size_t count);
+
+/* Forgets all keys of records before end_lsn; for a store without buckets. */
+void dedupe_forget(struct dedupe *d, uint64_t end_lsn);
+/* A bucket was closed on disk: all keys of records before end_lsn are in it or in older ones.
+ * bits: its filter, taken over (malloc), or NULL when it is not loaded yet: then every key asks
+ * the disk. */
+void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, uint64_t end_lsn, int64_t until_ms,
+                          uint8_t *bits);
+/* The filter of a bucket that was announced without; taken over. */
+void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, uint8_t *bits);
+/* Buckets before this one are gone. */
+void dedupe_bucket_dropped(struct dedupe *d, uint64_t first_kept);
+
+#endif

@@ -1,0 +1,297 @@
+/* store.h -- the contract of every store: rows and leases, no HTTP, no policy. SQL lives behind it
+ * and nowhere else. One conformance suite (tests/unit/store) runs against all of them.
+ *
+ * The unit of work is the batch: new events with their deliveries, outcomes, rejected requests,
+ * moves. A batch is one transaction: after store_commit returned ERR_OK it is on disk, whole; on
+ * any error nothing of it may be counted on (it may or may not be there after a crash: the
+ * sender was told 5xx and will come again).
+ *
+ * Threads: store_commit by one thread at a time; everything else from any thread. Readers are
+ * per thread. What a query returns is a snapshot that includes all that was committed before the
+ * call (read your writes).
+ *
+ * Leases: a delivery that is CLAIMED belongs to one node until its lease ends; nobody else gets
+ * it. A settle of a delivery whose lease was lost (epoch differs) is refused for that row only.
+ * A store with a single owner process voids all leases of former runs when it is opened. */
+#ifndef GAFF_STORE_STORE_H
+#define GAFF_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "store/model.h"
+
+struct store;
+struct store_reader;
+
+struct new_delivery {
+    uint64_t id;
+    str destination, route;
+    uint64_t order_key;
+    bool claimed;   /* goes straight into a lane of this node: stored as CLAIMED */
+    int64_t next_ms;
+};
+
+struct new_event {
+    struct new_event *next; /* in the batch, in order */
+    struct event event;
+    const struct new_delivery *deliveries;
+    size_t delivery_count;
+    int64_t dedupe_window_ms; /* 0: do not deduplicate */
+    /* Set by store_commit: */
+    uint64_t duplicate_of; /* not 0: this was a repeat and was not stored; the first one's id */
+    uint64_t locator;      /* pass to store_load; 0 when duplicate */
+};
+
+struct settlement { /* what came of one attempt, and what follows */
+    struct settlement *next;
+    uint64_t delivery_id, event_id;
+    enum delivery_state state; /* PENDING (retry at next_ms) or a final state */
+    int64_t next_ms, settled_ms;
+    uint32_t attempts;
+    str reason;
+    struct attempt attempt;    /* recorded when attempt.number > 0 */
+};
+
+struct batch {
+    struct new_event *events;
+    struct settlement *settlements;
+    struct rejection *rejections; /* array */
+    size_t rejection_count;
+    size_t event_count, settlement_count;
+};
+
+/* Bulk moves by hand; each is one transaction, done in steps inside for large sets. */
+enum store_move {
+    STORE_REPLAY, /* final -> PENDING with next_ms = now and attempts kept; a DELIVERED one too */
+    STORE_CANCEL, /* PENDING -> CANCELLED */
+};
+
+struct event_filter { /* empty members do not filter */
+    str source, type, text; /* text: substring of head or body */
+    int64_t since_ms, until_ms; /* received in [since, until) ; 0 open */
+    int state;               /* -1, or a delivery_state that one of its deliveries is in */
+    str destination;
+    uint64_t before; /* cursor: ids smaller than this (newest first); 0: from the newest */
+    size_t limit;    /* <= 1000 */
+};
+
+struct delivery_filter {
+    uint64_t id;       /* 0: any */
+    uint64_t event_id; /* 0: any */
+    int state;         /* -1: any */
+    str destination, source, type;
+    int64_t since_ms, until_ms; /* created */
+    uint64_t before;
+    size_t limit;
+};
+
+struct event_row {
+    struct event event; /* without head and body when from a list */
+    uint64_t body_bytes;
+    uint32_t by_state[DELIVERY_STATE_COUNT];
+};
+struct event_list {
+    struct event_row *v;
+    size_t count;
+    uint64_t next; /* cursor for the following page; 0 at the end. A page may be short of limit
+                    * without being the last: scans are bounded. */
+};
+struct delivery_list {
+    struct delivery *v;
+    size_t count;
+    uint64_t next;
+};
+struct attempt_list {
+    struct attempt *v;
+    size_t count;
+};
+struct rejection_list {
+    struct rejection *v;
+    size_t count;
+    uint64_t next;
+};
+
+struct claim {
+    str destination;
+    int64_t now_ms;
+    size_t max;
+    bool in_order; /* by id, and none beyond one that waits for a retry of the same order key */
+};
+
+struct store_counts {
+    uint64_t events, rejected;
+    uint64_t by_state[DELIVERY_STATE_COUNT];
+    uint64_t bytes;      /* on disk */
+    uint64_t lag;        /* acknowledged but not yet queryable without waiting, in bytes */
+    int64_t oldest_pending_ms; /* created_ms of the oldest undelivered delivery; 0 */
+    uint64_t max_id;     /* greatest id in the store, for id_source_init */
+};
+
+struct retention {
+    int64_t age_ms;  /* 0: for ever */
+    int64_t bytes;   /* 0: no bound; else the oldest finished events go until below */
+    size_t step;     /* events to delete in one call at most */
+};
+
+struct store_ops {
+    const char *name; /* "sqlite" */
+
+    /* Makes the batch durable. Duplicates are found here, among all events of the same source and
+     * dedupe_key within the event's window: same key and same body -> duplicate_of; same key and
+     * another body -> stored with EVENT_ID_REUSED. ERR_FULL (no space), ERR_IO (disk failing):
+     * nothing was acknowledged; the store recovers by itself when it can, and says so by the next
+     * commit. */
+    enum err (*commit)(struct store *s, struct batch *b, struct reason *why);
+
+    /* Leases up to c->max PENDING deliveries of a destination that are due, oldest due first, and
+     * appends them to out (in the arena). *next_due_ms: when the next one of those left becomes
+     * due (INT64_MAX: none). */
+    enum err (*claim)(struct store *s, const struct claim *c, struct arena *a,
+                      struct delivery_list *out, int64_t *next_due_ms, struct reason *why);
+    /* Gives claimed deliveries back unattempted (shutdown, destination gone). */
+    enum err (*unclaim)(struct store *s, const uint64_t *ids, size_t count, struct reason *why);
+
+    /* The event with head and body. locator from the delivery, or 0. */
+    enum err (*load)(struct store_reader *r, uint64_t id, uint64_t locator, struct arena *a,
+                     struct event *out, struct reason *why);
+
+    enum err (*events)(struct store_reader *r, const struct event_filter *f, struct arena *a,
+                       struct event_list *out, struct reason *why);
+    enum err (*deliveries)(struct store_reader *r, const struct delivery_filter *f,
+                           struct arena *a, struct delivery_list *out, struct reason *why);
+    enum err (*attempts)(struct store_reader *r, uint64_t delivery_id, struct arena *a,
+                         struct attempt_list *out, struct reason *why);
+    enum err (*rejections)(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
+                           struct rejection_list *out, struct reason *why);
+    enum err (*counts)(struct store_reader *r, struct store_counts *out, struct reason *why);
+    /* Names of destinations that have PENDING deliveries (for dispatch at start, and to find
+     * those whose destination is gone). */
+    enum err (*pending_destinations)(struct store_reader *r, struct arena *a, str **out,
+                                     size_t *count, struct reason *why);
+
+    /* Moves every delivery the filter selects (limit and before ignored; the whole result, not a
+     * page). *moved: how many. */
+    enum err (*move)(struct store *s, enum store_move move, const struct delivery_filter *f,
+                     int64_t now_ms, uint64_t *moved, struct reason *why);
+    /* A new delivery of a stored event (replay to another destination). */
+    enum err (*add_delivery)(struct store *s, uint64_t event_id, const struct new_delivery *d,
+                             int64_t now_ms, struct reason *why);
+
+    /* Deletes finished events beyond the bounds, oldest first, at most step; never one with an
+     * undelivered delivery. *deleted: how many; call again while it equals step. */
+    enum err (*purge)(struct store *s, const struct retention *r, int64_t now_ms,
+                      uint64_t *deleted, struct reason *why);
+    /* A consistent copy at path while running. */
+    enum err (*backup)(struct store *s, const char *path,
+                       void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg,
+                       struct reason *why);
+
+    struct store_reader *(*reader_open)(struct store *s, struct reason *why);
+    void (*reader_close)(struct store_reader *r);
+    void (*close)(struct store *s); /* everything acknowledged is on disk already */
+};
+
+struct store { /* first member of every implementation */
+    const struct store_ops *ops;
+};
+struct store_reader {
+    struct store *store;
+};
+
+/* url: "memory:", "sqlite:PATH" (a directory PATH holds the database and its journal), later
+ * "postgres://...". NULL with a full sentence: locked by another process (ERR_CONFLICT),
+ * newer schema, no permission, no space. */
+struct store *store_open(str url, const struct clock *clock, struct reason *why);
+
+static inline enum err store_commit(struct store *s, struct batch *b, struct reason *why)
+{
+    return s->ops->commit(s, b, why);
+}
+static inline enum err store_claim(struct store *s, const struct claim *c, struct arena *a,
+                                   struct delivery_list *out, int64_t *next_due_ms,
+                                   struct reason *why)
+{
+    return s->ops->claim(s, c, a, out, next_due_ms, why);
+}
+static inline enum err store_unclaim(struct store *s, const uint64_t *ids, size_t count,
+                                     struct reason *why)
+{
+    return s->ops->unclaim(s, ids, count, why);
+}
+static inline enum err store_load(struct store_reader *r, uint64_t id, uint64_t locator,
+                                  struct arena *a, struct event *out, struct reason *why)
+{
+    return r->store->ops->load(r, id, locator, a, out, why);
+}
+static inline enum err store_events(struct store_reader *r, const struct event_filter *f,
+                                    struct arena *a, struct event_list *out, struct reason *why)
+{
+    return r->store->ops->events(r, f, a, out, why);
+}
+static inline enum err store_deliveries(struct store_reader *r, const struct delivery_filter *f,
+                                        struct arena *a, struct delivery_list *out,
+                                        struct reason *why)
+{
+    return r->store->ops->deliveries(r, f, a, out, why);
+}
+static inline enum err store_attempts(struct store_reader *r, uint64_t delivery_id,
+                                      struct arena *a, struct attempt_list *out,
+                                      struct reason *why)
+{
+    return r->store->ops->attempts(r, delivery_id, a, out, why);
+}
+static inline enum err store_rejections(struct store_reader *r, uint64_t before, size_t limit,
+                                        struct arena *a, struct rejection_list *out,
+                                        struct reason *why)
+{
+    return r->store->ops->rejections(r, before, limit, a, out, why);
+}
+static inline enum err store_counts_get(struct store_reader *r, struct store_counts *out,
+                                        struct reason *why)
+{
+    return r->store->ops->counts(r, out, why);
+}
+static inline enum err store_pending_destinations(struct store_reader *r, struct arena *a,
+                                                  str **out, size_t *count, struct reason *why)
+{
+    return r->store->ops->pending_destinations(r, a, out, count, why);
+}
+static inline enum err store_move(struct store *s, enum store_move move,
+                                  const struct delivery_filter *f, int64_t now_ms,
+                                  uint64_t *moved, struct reason *why)
+{
+    return s->ops->move(s, move, f, now_ms, moved, why);
+}
+static inline enum err store_add_delivery(struct store *s, uint64_t event_id,
+                                          const struct new_delivery *d, int64_t now_ms,
+                                          struct reason *why)
+{
+    return s->ops->add_delivery(s, event_id, d, now_ms, why);
+}
+static inline enum err store_purge(struct store *s, const struct retention *r, int64_t now_ms,
+                                   uint64_t *deleted, struct reason *why)
+{
+    return s->ops->purge(s, r, now_ms, deleted, why);
+}
+static inline enum err store_backup(struct store *s, const char *path,
+                                    void (*progress)(uint64_t, uint64_t, void *), void *arg,
+                                    struct reason *why)
+{
+    return s->ops->backup(s, path, progress, arg, why);
+}
+static inline struct store_reader *store_reader_open(struct store *s, struct reason *why)
+{
+    return s->ops->reader_open(s, why);
+}
+static inline void store_reader_close(struct store_reader *r)
+{
+    if (r)
+        r->store->ops->reader_close(r);
+}
+static inline void store_close(struct store *s)
+{
+    if (s)
+        s->ops->close(s);
+}
+
+#endif

@@ -1,0 +1,642 @@
+/* store_memory.c -- the same contract in plain structures under one mutex, bounded by bytes. For
+ * tests, examples, and whoever wants speed without durability. At the bound the oldest finished
+ * events make room; when all are undelivered the answer is ERR_FULL. */
+#include "store/store_memory.h"
+
+#include "base/log.h"
+#include "base/rand.h"
+#include "store/store_memory_rows.h"
+
+#define BYTES_MAX_DEFAULT ((size_t)256 << 20)
+#define KEYS_KEPT (1u << 18)
+#define REJECTION_BODY_MAX (64u << 10)
+#define ROW_OVERHEAD 64u /* of the allocator and the indexes, about */
+
+static_assert(offsetof(struct event, id) == 0 && offsetof(struct delivery, id) == 0 &&
+                  offsetof(struct memory_event, e) == 0 && offsetof(struct memory_delivery, d) == 0,
+              "memory_find reads the id of either kind of row at its start");
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+static uint64_t row_id(const void *row)
+{
+    return *(const uint64_t *)row;
+}
+
+size_t memory_find(const struct memory_rows *rows, uint64_t id)
+{
+    size_t low = 0, high = rows->count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (row_id(rows->v[mid]) < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+static void rows_add(struct memory_rows *rows, void *row)
+{
+    if (rows->count == rows->cap) {
+        rows->cap = rows->cap ? rows->cap * 2 : 64;
+        rows->v = xrealloc(rows->v, rows->cap * sizeof(void *));
+    }
+    size_t at = rows->count;
+    if (at > 0 && row_id(rows->v[at - 1]) > row_id(row)) {
+        at = memory_find(rows, row_id(row));
+        memmove(rows->v + at + 1, rows->v + at, (rows->count - at) * sizeof(void *));
+    }
+    rows->v[at] = row;
+    rows->count++;
+}
+
+static str put(char **p, str s)
+{
+    char *to = *p;
+    if (s.n)
+        memcpy(to, s.p, s.n);
+    *p += s.n;
+    return str_of(to, s.n);
+}
+
+static struct memory_event *copy_event(const struct event *from)
+{
+    const str all[] = {from->source, from->provider, from->type,   from->dedupe_key,
+                       from->verdict, from->verdict_text, from->method, from->target,
+                       from->peer,   from->head,     from->body,   from->trace};
+    size_t n = sizeof(struct memory_event);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        n += all[i].n;
+    struct memory_event *m = xmalloc(n);
+    *m = (struct memory_event){.e = *from, .bytes = n + ROW_OVERHEAD};
+    char *p = (char *)(m + 1);
+    struct event *e = &m->e;
+    str *const out[] = {&e->source,  &e->provider, &e->type,   &e->dedupe_key,
+                        &e->verdict, &e->verdict_text, &e->method, &e->target,
+                        &e->peer,    &e->head,     &e->body,   &e->trace};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        *out[i] = put(&p, all[i]);
+    return m;
+}
+
+static struct memory_destination *destination(struct memory_store *s, str name)
+{
+    struct memory_destination *d = map_get(&s->destinations, name);
+    if (d)
+        return d;
+    d = xcalloc(1, sizeof(*d) + name.n);
+    char *p = (char *)(d + 1);
+    d->name = put(&p, name);
+    list_init(&d->open);
+    map_put(&s->destinations, name, d);
+    s->destination_list = xrealloc(s->destination_list, (s->destination_count + 1) *
+                                                            sizeof(*s->destination_list));
+    s->destination_list[s->destination_count++] = d;
+    return d;
+}
+
+/* By id. New ones come in order and go to the end; replayed ones come newest first and meet their
+ * place near the front. */
+static void open_insert(struct memory_delivery *d)
+{
+    struct list *head = &d->destination->open;
+    struct list *at = head;
+    if (!list_is_empty(head) &&
+        CONTAINER_OF(head->prev, struct memory_delivery, open)->d.id > d->d.id)
+        for (at = head->next; CONTAINER_OF(at, struct memory_delivery, open)->d.id < d->d.id;)
+            at = at->next;
+    list_push(at, &d->open);
+}
+
+static void enter_state(struct memory_store *s, struct memory_delivery *d, bool was_open)
+{
+    s->by_state[d->d.state]++;
+    if (is_open(d->d.state) && !was_open)
+        open_insert(d);
+    else if (!is_open(d->d.state) && was_open)
+        list_remove(&d->open);
+    if (d->d.state == DELIVERY_PENDING)
+        heap_push(&d->destination->due, &d->due, d->d.next_ms);
+}
+
+void memory_set_state(struct memory_store *s, struct memory_delivery *d, enum delivery_state to)
+{
+    bool was_open = is_open(d->d.state);
+    assert(delivery_may_move(d->d.state, to));
+    s->by_state[d->d.state]--;
+    heap_remove(&d->destination->due, &d->due);
+    d->d.state = to;
+    enter_state(s, d, was_open);
+}
+
+void memory_set_reason(struct memory_store *s, struct memory_delivery *d, str reason)
+{
+    free((char *)d->d.reason.p);
+    s->bytes += reason.n - d->d.reason.n;
+    d->bytes += reason.n - d->d.reason.n;
+    char *p = reason.n ? xmalloc(reason.n) : NULL;
+    d->d.reason = str_of(p, reason.n);
+    if (p)
+        memcpy(p, reason.p, reason.n);
+}
+
+struct memory_delivery *memory_add_delivery_row(struct memory_store *s, struct memory_event *e,
+                                                const struct new_delivery *n, int64_t now_ms)
+{
+    if (idmap_get(&s->delivery_by_id, n->id))
+        return NULL;
+    struct memory_delivery *d = xcalloc(1, sizeof(*d) + n->route.n);
+    char *p = (char *)(d + 1);
+    d->destination = destination(s, n->destination);
+    d->d = (struct delivery){.id = n->id,
+                             .event_id = e->e.id,
+                             .destination = d->destination->name,
+                             .route = put(&p, n->route),
+                             .order_key = n->order_key,
+                             .state = n->claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING,
+                             .created_ms = now_ms,
+                             .next_ms = n->next_ms};
+    d->bytes = sizeof(*d) + n->route.n + ROW_OVERHEAD;
+    d->last_attempt = &d->attempts;
+    d->event = e;
+    struct memory_delivery **last = &e->deliveries;
+    while (*last)
+        last = &(*last)->next;
+    *last = d;
+    list_init(&d->open);
+    enter_state(s, d, false);
+    rows_add(&s->deliveries, d);
+    idmap_put(&s->delivery_by_id, n->id, d);
+    s->bytes += d->bytes;
+    if (n->id > s->max_id)
+        s->max_id = n->id;
+    return d;
+}
+
+static void add_attempt(struct memory_store *s, struct memory_delivery *d,
+                        const struct attempt *from)
+{
+    size_t n = sizeof(struct memory_attempt) + from->error_class.n + from->summary.n +
+               from->request.n + from->response.n + from->timing.n;
+    struct memory_attempt *m = xmalloc(n);
+    char *p = (char *)(m + 1);
+    *m = (struct memory_attempt){.a = *from};
+    m->a.delivery_id = d->d.id;
+    m->a.error_class = put(&p, from->error_class);
+    m->a.summary = put(&p, from->summary);
+    m->a.request = put(&p, from->request);
+    m->a.response = put(&p, from->response);
+    m->a.timing = put(&p, from->timing);
+    *d->last_attempt = m;
+    d->last_attempt = &m->next;
+    d->bytes += n;
+    s->bytes += n;
+}
+
+static void free_delivery(struct memory_store *s, struct memory_delivery *d)
+{
+    s->by_state[d->d.state]--;
+    idmap_remove(&s->delivery_by_id, d->d.id);
+    heap_remove(&d->destination->due, &d->due);
+    list_remove(&d->open);
+    while (d->attempts) {
+        struct memory_attempt *next = d->attempts->next;
+        free(d->attempts);
+        d->attempts = next;
+    }
+    free((char *)d->d.reason.p);
+    free(d);
+}
+
+static void free_event(struct memory_store *s, struct memory_event *e)
+{
+    idmap_remove(&s->event_by_id, e->e.id);
+    s->bytes -= e->bytes;
+    free(e);
+}
+
+/* --- deleting --------------------------------------------------------------------------------- */
+
+static bool is_finished(const struct memory_event *e)
+{
+    for (const struct memory_delivery *d = e->deliveries; d; d = d->next)
+        if (is_open(d->d.state))
+            return false;
+    return true;
+}
+
+static void free_gone(struct memory_store *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->deliveries.count; i++) {
+        struct memory_delivery *d = s->deliveries.v[i];
+        if (d->is_gone)
+            free_delivery(s, d);
+        else
+            s->deliveries.v[kept++] = d;
+    }
+    s->deliveries.count = kept;
+}
+
+/* Marks first and frees in one pass over each array at the end. */
+uint64_t memory_delete(struct memory_store *s, size_t most,
+                       bool (*more)(const struct memory_event *e, void *arg), void *arg)
+{
+    uint64_t deleted = 0;
+    size_t kept = 0, i = 0;
+    for (; i < s->events.count; i++) {
+        struct memory_event *e = s->events.v[i];
+        if (deleted == most || !more(e, arg))
+            break;
+        if (!is_finished(e)) {
+            s->events.v[kept++] = e;
+            continue;
+        }
+        for (struct memory_delivery *d = e->deliveries; d; d = d->next) {
+            d->is_gone = true;
+            s->bytes -= d->bytes;
+        }
+        free_event(s, e);
+        deleted++;
+    }
+    if (deleted == 0)
+        return 0;
+    memmove(s->events.v + kept, s->events.v + i, (s->events.count - i) * sizeof(void *));
+    s->events.count -= i - kept;
+    free_gone(s);
+    return deleted;
+}
+
+/* --- commit ----------------------------------------------------------------------------------- */
+
+static size_t batch_bytes(const struct batch *b)
+{
+    size_t n = 0;
+    for (const struct new_event *e = b->events; e; e = e->next) {
+        n += sizeof(struct memory_event) + ROW_OVERHEAD + e->event.body.n + e->event.head.n +
+             e->event.trace.n + e->event.target.n;
+        n += e->delivery_count * (sizeof(struct memory_delivery) + ROW_OVERHEAD);
+    }
+    return n;
+}
+
+static bool is_above(const struct memory_event *e, void *arg)
+{
+    UNUSED(e);
+    const struct memory_store *s = arg;
+    return s->bytes > s->bytes_max / 8 * 7;
+}
+
+static enum err make_room(struct memory_store *s, const struct batch *b, struct reason *why)
+{
+    size_t n = batch_bytes(b);
+    if (n == 0 || s->bytes + n <= s->bytes_max)
+        return ERR_OK;
+    memory_delete(s, SIZE_MAX, is_above, s);
+    if (s->bytes + n <= s->bytes_max)
+        return ERR_OK;
+    return fail(why, ERR_FULL,
+                "the memory store holds %zu MiB, all of it undelivered; it takes no more before "
+                "something is delivered",
+                s->bytes >> 20);
+}
+
+static void commit_event(struct memory_store *s, struct new_event *n)
+{
+    n->duplicate_of = 0;
+    n->locator = 0;
+    if (n->dedupe_window_ms > 0 && n->event.dedupe_key.n) {
+        struct dedupe_entry k = {.body = dedupe_fold(n->event.body_hash),
+                                 .event_id = n->event.id,
+                                 .received_ms = n->event.received_ms};
+        uint64_t first;
+        dedupe_key(s->dedupe_seed, n->event.source, n->event.dedupe_key, k.key);
+        enum dedupe_answer answer = dedupe_find(s->dedupe, &k, n->dedupe_window_ms, &first);
+        if (answer == DEDUPE_REPEAT) {
+            n->duplicate_of = first;
+            return;
+        }
+        if (answer == DEDUPE_REUSED)
+            n->event.flags |= EVENT_ID_REUSED;
+        dedupe_add(s->dedupe, &k, ++s->keys);
+        if (s->keys > KEYS_KEPT)
+            dedupe_forget(s->dedupe, s->keys - KEYS_KEPT);
+    }
+    if (idmap_get(&s->event_by_id, n->event.id))
+        return;
+    struct memory_event *e = copy_event(&n->event);
+    rows_add(&s->events, e);
+    idmap_put(&s->event_by_id, e->e.id, e);
+    s->bytes += e->bytes;
+    n->locator = e->e.id;
+    if (e->e.id > s->max_id)
+        s->max_id = e->e.id;
+    for (size_t i = 0; i < n->delivery_count; i++)
+        memory_add_delivery_row(s, e, &n->deliveries[i], n->event.received_ms);
+}
+
+static void commit_settlement(struct memory_store *s, const struct settlement *t)
+{
+    struct memory_delivery *d = idmap_get(&s->delivery_by_id, t->delivery_id);
+    if (!d || d->d.state != DELIVERY_CLAIMED)
+        return; /* the lease was lost */
+    d->d.attempts = t->attempts;
+    d->d.next_ms = t->next_ms;
+    d->d.settled_ms = t->settled_ms;
+    memory_set_reason(s, d, t->reason);
+    memory_set_state(s, d, t->state);
+    if (t->attempt.number)
+        add_attempt(s, d, &t->attempt);
+}
+
+static void commit_rejection(struct memory_store *s, const struct rejection *from)
+{
+    struct rejection r = *from;
+    if (r.body.n > REJECTION_BODY_MAX)
+        r.body.n = REJECTION_BODY_MAX;
+    size_t n = sizeof(r) + r.source.n + r.verdict.n + r.verdict_text.n + r.method.n +
+               r.target.n + r.peer.n + r.head.n + r.body.n;
+    struct rejection *m = xmalloc(n);
+    char *p = (char *)(m + 1);
+    *m = r;
+    m->source = put(&p, r.source);
+    m->verdict = put(&p, r.verdict);
+    m->verdict_text = put(&p, r.verdict_text);
+    m->method = put(&p, r.method);
+    m->target = put(&p, r.target);
+    m->peer = put(&p, r.peer);
+    m->head = put(&p, r.head);
+    m->body = put(&p, r.body);
+    size_t at = (s->rejection_first + s->rejection_count) % MEMORY_REJECTIONS_KEPT;
+    if (s->rejection_count == MEMORY_REJECTIONS_KEPT) {
+        free(s->rejections[at]);
+        s->rejection_first = (s->rejection_first + 1) % MEMORY_REJECTIONS_KEPT;
+    } else {
+        s->rejection_count++;
+    }
+    s->rejections[at] = m;
+    s->rejected++;
+    if (r.id > s->max_id)
+        s->max_id = r.id;
+}
+
+static enum err memory_commit(struct store *base, struct batch *b, struct reason *why)
+{
+    struct memory_store *s = memory_of(base);
+    pthread_mutex_lock(&s->lock);
+    enum err e = make_room(s, b, why);
+    if (e == ERR_OK) {
+        for (struct new_event *n = b->events; n; n = n->next)
+            commit_event(s, n);
+        for (const struct settlement *t = b->settlements; t; t = t->next)
+            commit_settlement(s, t);
+        for (size_t i = 0; i < b->rejection_count; i++)
+            commit_rejection(s, &b->rejections[i]);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+/* --- leases ----------------------------------------------------------------------------------- */
+
+static bool hand_out(struct memory_store *s, struct memory_delivery *d, struct arena *a,
+                     struct delivery_list *out)
+{
+    memory_set_state(s, d, DELIVERY_CLAIMED);
+    out->v[out->count] = memory_copy_delivery(d, a);
+    out->v[out->count++].locator = d->event->e.id;
+    return arena_ok(a);
+}
+
+/* By id, and of each order key only the first that is open. */
+static void claim_in_order(struct memory_store *s, struct memory_destination *to,
+                           const struct claim *c, struct arena *a, struct delivery_list *out,
+                           int64_t *next_due_ms)
+{
+    struct idmap seen = {0};
+    size_t taken = 0;
+    LIST_EACH(&to->open, node) {
+        struct memory_delivery *d = CONTAINER_OF(node, struct memory_delivery, open);
+        bool blocked = d->d.order_key && idmap_get(&seen, d->d.order_key);
+        if (d->d.order_key && !blocked)
+            idmap_put(&seen, d->d.order_key, d);
+        if (blocked || d->d.state != DELIVERY_PENDING)
+            continue;
+        if (d->d.next_ms > c->now_ms) {
+            if (d->d.next_ms < *next_due_ms)
+                *next_due_ms = d->d.next_ms;
+        } else if (taken == c->max) {
+            *next_due_ms = d->d.next_ms;
+            break;
+        } else {
+            taken++;
+            if (!hand_out(s, d, a, out))
+                break;
+        }
+    }
+    idmap_release(&seen);
+}
+
+static void claim_due(struct memory_store *s, struct memory_destination *to,
+                      const struct claim *c, struct arena *a, struct delivery_list *out,
+                      int64_t *next_due_ms)
+{
+    struct heap_node *node = NULL;
+    for (size_t i = 0; (node = heap_peek(&to->due)) != NULL; i++) {
+        if (node->key > c->now_ms || i == c->max)
+            break;
+        if (!hand_out(s, CONTAINER_OF(node, struct memory_delivery, due), a, out))
+            break;
+    }
+    if (node)
+        *next_due_ms = node->key;
+}
+
+static enum err memory_claim(struct store *base, const struct claim *c, struct arena *a,
+                             struct delivery_list *out, int64_t *next_due_ms, struct reason *why)
+{
+    struct memory_store *s = memory_of(base);
+    *next_due_ms = INT64_MAX;
+    struct delivery *v = ARENA_ARRAY(a, struct delivery, out->count + c->max + 1);
+    if (!v)
+        return fail(why, ERR_LIMIT, "the claimed deliveries do not fit the arena");
+    if (out->count)
+        memcpy(v, out->v, out->count * sizeof(*v));
+    out->v = v;
+    size_t before = out->count;
+    enum err e = ERR_OK;
+    pthread_mutex_lock(&s->lock);
+    struct memory_destination *to = map_get(&s->destinations, c->destination);
+    if (to && c->in_order)
+        claim_in_order(s, to, c, a, out, next_due_ms);
+    else if (to)
+        claim_due(s, to, c, a, out, next_due_ms);
+    if (!arena_ok(a)) {
+        for (size_t i = before; i < out->count; i++)
+            memory_set_state(s, idmap_get(&s->delivery_by_id, out->v[i].id), DELIVERY_PENDING);
+        out->count = before;
+        e = fail(why, ERR_LIMIT, "the claimed deliveries do not fit the arena");
+    }
+    pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+static enum err memory_unclaim(struct store *base, const uint64_t *ids, size_t count,
+                               struct reason *why)
+{
+    struct memory_store *s = memory_of(base);
+    UNUSED(why);
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct memory_delivery *d = idmap_get(&s->delivery_by_id, ids[i]);
+        if (d && d->d.state == DELIVERY_CLAIMED)
+            memory_set_state(s, d, DELIVERY_PENDING);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return ERR_OK;
+}
+
+/* --- by hand ---------------------------------------------------------------------------------- */
+
+static enum err memory_move(struct store *base, enum store_move move,
+                            const struct delivery_filter *f, int64_t now_ms, uint64_t *moved,
+                            struct reason *why)
+{
+    struct memory_store *s = memory_of(base);
+    enum delivery_state to = move == STORE_REPLAY ? DELIVERY_PENDING : DELIVERY_CANCELLED;
+    UNUSED(why);
+    *moved = 0;
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = s->deliveries.count; i-- > 0;) {
+        struct memory_delivery *d = s->deliveries.v[i];
+        if (d->d.state == DELIVERY_CLAIMED || !delivery_may_move(d->d.state, to) ||
+            !memory_selects(f, d))
+            continue;
+        if (move == STORE_REPLAY)
+            d->d.next_ms = now_ms;
+        d->d.settled_ms = move == STORE_REPLAY ? 0 : now_ms;
+        memory_set_reason(s, d, move == STORE_REPLAY ? STR("") : STR("cancelled by hand"));
+        memory_set_state(s, d, to);
+        ++*moved;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return ERR_OK;
+}
+
+static enum err memory_add_delivery(struct store *base, uint64_t event_id,
+                                    const struct new_delivery *d, int64_t now_ms,
+                                    struct reason *why)
+{
+    struct memory_store *s = memory_of(base);
+    enum err e = ERR_OK;
+    pthread_mutex_lock(&s->lock);
+    struct memory_event *to = idmap_get(&s->event_by_id, event_id);
+    if (!to)
+        e = fail(why, ERR_NOT_FOUND, "there is no such event; retention may have deleted it");
+    else if (!memory_add_delivery_row(s, to, d, now_ms))
+        e = fail(why, ERR_CONFLICT, "there is a delivery with that id already");
+    pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+struct bounds {
+    const struct memory_store *s;
+    const struct retention *r;
+    int64_t now_ms;
+};
+
+static bool is_beyond(const struct memory_event *e, void *arg)
+{
+    const struct bounds *b = arg;
+    return (b->r->age_ms > 0 && e->e.received_ms <= b->now_ms - b->r->age_ms) ||
+           (b->r->bytes > 0 && b->s->bytes > (size_t)b->r->bytes);
+}
+
+static enum err memory_purge(struct store *base, const struct retention *r, int64_t now_ms,
+                             uint64_t *deleted, struct reason *why)
+{
+    struct memory_store *s = memory_of(base);
+    struct bounds b = {s, r, now_ms};
+    UNUSED(why);
+    pthread_mutex_lock(&s->lock);
+    *deleted = memory_delete(s, r->step, is_beyond, &b);
+    pthread_mutex_unlock(&s->lock);
+    return ERR_OK;
+}
+
+static enum err memory_backup(struct store *base, const char *path,
+                              void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg,
+                              struct reason *why)
+{
+    UNUSED(base);
+    UNUSED(path);
+    UNUSED(progress);
+    UNUSED(arg);
+    return fail(why, ERR_INVALID, "a memory store has nothing on disk to back up");
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void memory_close(struct store *base)
+{
+    struct memory_store *s = memory_of(base);
+    for (size_t i = 0; i < s->deliveries.count; i++)
+        free_delivery(s, s->deliveries.v[i]);
+    for (size_t i = 0; i < s->events.count; i++)
+        free_event(s, s->events.v[i]);
+    for (size_t i = 0; i < s->destination_count; i++) {
+        heap_release(&s->destination_list[i]->due);
+        free(s->destination_list[i]);
+    }
+    for (size_t i = 0; i < MEMORY_REJECTIONS_KEPT; i++)
+        free(s->rejections[i]);
+    free(s->destination_list);
+    free(s->events.v);
+    free(s->deliveries.v);
+    idmap_release(&s->event_by_id);
+    idmap_release(&s->delivery_by_id);
+    map_release(&s->destinations);
+    dedupe_free(s->dedupe);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+static const struct store_ops memory_ops = {
+    .name = "memory",
+    .commit = memory_commit,
+    .claim = memory_claim,
+    .unclaim = memory_unclaim,
+    .load = memory_load,
+    .events = memory_events,
+    .deliveries = memory_deliveries,
+    .attempts = memory_attempts,
+    .rejections = memory_rejections,
+    .counts = memory_counts,
+    .pending_destinations = memory_pending_destinations,
+    .move = memory_move,
+    .add_delivery = memory_add_delivery,
+    .purge = memory_purge,
+    .backup = memory_backup,
+    .reader_open = memory_reader_open,
+    .reader_close = memory_reader_close,
+    .close = memory_close,
+};
+
+struct store *store_memory_open(str size, const struct clock *clock, struct reason *why)
+{
+    uint64_t mib = BYTES_MAX_DEFAULT >> 20;
+    if (size.n && (!str_to_u64(size, &mib) || mib == 0 || mib > SIZE_MAX >> 20)) {
+        fail(why, ERR_INVALID, "\"memory:" STR_FMT "\": after the colon comes a number of MiB",
+             STR_ARG(size));
+        return NULL;
+    }
+    struct memory_store *s = xcalloc(1, sizeof(*s));
+    s->base.ops = &memory_ops;
+    s->clock = clock;
+    s->bytes_max = (size_t)mib << 20;
+    s->dedupe = dedupe_new(NULL, NULL);
+    rand_bytes(s->dedupe_seed, sizeof(s->dedupe_seed));
+    pthread_mutex_init(&s->lock, NULL);
+    return &s->base;
+}

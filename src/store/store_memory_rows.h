@@ -1,0 +1,110 @@
+/* store_memory_rows.h -- what the files of the memory store share: rows and where they hang. */
+#ifndef GAFF_STORE_STORE_MEMORY_ROWS_H
+#define GAFF_STORE_STORE_MEMORY_ROWS_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "store/dedupe.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+#define MEMORY_REJECTIONS_KEPT 1000u
+
+struct memory_attempt {
+    struct memory_attempt *next;
+    struct attempt a; /* its strings lie behind the struct */
+};
+
+struct memory_destination {
+    str name; /* owned */
+    struct heap due;  /* of the pending, by next_ms */
+    struct list open; /* pending and claimed, by id */
+};
+
+struct memory_event {
+    struct event e; /* its strings lie behind the struct */
+    struct memory_delivery *deliveries;
+    size_t bytes;
+};
+
+struct memory_delivery {
+    struct delivery d;
+    struct memory_event *event;
+    struct memory_delivery *next; /* of the same event */
+    struct memory_destination *destination;
+    struct heap_node due;
+    struct list open;
+    struct memory_attempt *attempts, **last_attempt;
+    size_t bytes;
+    bool is_gone; /* its event is being deleted */
+};
+
+struct memory_rows { /* pointers in the order of their ids */
+    void **v;
+    size_t count, cap;
+};
+
+struct memory_store {
+    struct store base;
+    const struct clock *clock;
+    pthread_mutex_t lock; /* guards everything below */
+    size_t bytes, bytes_max;
+    struct memory_rows events, deliveries;
+    struct idmap event_by_id, delivery_by_id;
+    struct map destinations;
+    struct memory_destination **destination_list;
+    size_t destination_count;
+    struct rejection *rejections[MEMORY_REJECTIONS_KEPT]; /* a ring; newest at rejected - 1 */
+    size_t rejection_first, rejection_count;
+    uint64_t rejected, max_id;
+    uint64_t by_state[DELIVERY_STATE_COUNT];
+    struct dedupe *dedupe;
+    uint8_t dedupe_seed[DEDUPE_SEED_BYTES];
+    uint64_t keys; /* seen so far; the LSN of dedupe.h */
+};
+
+static inline struct memory_store *memory_of(struct store *s)
+{
+    return (struct memory_store *)(void *)s;
+}
+static inline bool is_open(enum delivery_state s)
+{
+    return s == DELIVERY_PENDING || s == DELIVERY_CLAIMED;
+}
+
+/* The one way to change a state: keeps the heap, the list and the counters in step. */
+void memory_set_state(struct memory_store *s, struct memory_delivery *d, enum delivery_state to);
+void memory_set_reason(struct memory_store *s, struct memory_delivery *d, str reason);
+struct memory_delivery *memory_add_delivery_row(struct memory_store *s, struct memory_event *e,
+                                                const struct new_delivery *n, int64_t now_ms);
+/* Deletes finished events from the oldest on while `more` says so. */
+uint64_t memory_delete(struct memory_store *s, size_t most,
+                       bool (*more)(const struct memory_event *e, void *arg), void *arg);
+/* Index of the first row whose id is not below id; rows are events or deliveries, whose id is
+ * their first member. */
+size_t memory_find(const struct memory_rows *rows, uint64_t id);
+
+/* --- store_memory_query.c ------------------------------------------------------------------------ */
+
+/* True when the filter selects it (limit and before aside). */
+bool memory_selects(const struct delivery_filter *f, const struct memory_delivery *d);
+struct delivery memory_copy_delivery(const struct memory_delivery *d, struct arena *a);
+struct store_reader *memory_reader_open(struct store *s, struct reason *why);
+void memory_reader_close(struct store_reader *r);
+enum err memory_load(struct store_reader *r, uint64_t id, uint64_t locator, struct arena *a,
+                     struct event *out, struct reason *why);
+enum err memory_events(struct store_reader *r, const struct event_filter *f, struct arena *a,
+                       struct event_list *out, struct reason *why);
+enum err memory_deliveries(struct store_reader *r, const struct delivery_filter *f,
+                           struct arena *a, struct delivery_list *out, struct reason *why);
+enum err memory_attempts(struct store_reader *r, uint64_t delivery_id, struct arena *a,
+                         struct attempt_list *out, struct reason *why);
+enum err memory_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
+                           struct rejection_list *out, struct reason *why);
+enum err memory_counts(struct store_reader *r, struct store_counts *out, struct reason *why);
+enum err memory_pending_destinations(struct store_reader *r, struct arena *a, str **out,
+                                     size_t *count, struct reason *why);
+
+#endif

@@ -1,0 +1,352 @@
+/* store_sqlite.c -- the durable store: a journal that is the truth, and a SQLite database that is
+ * kept up to it and answers every question. This file opens, commits and closes.
+ *
+ *   DIR/gaff.db    the database (with -wal and -shm beside it)
+ *   DIR/journal/   the segments
+ *   DIR/lock       held for as long as a process has the store open; holds its pid
+ *
+ * store_commit: duplicates are found, the batch becomes one journal record, one fdatasync; then it
+ * returns. The rows follow within some 25 ms. */
+#include "store/store_sqlite.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define NFS_MAGIC 0x6969
+#define SMB_MAGIC 0x517b
+#define CIFS_MAGIC 0xff534d42u
+#define SMB2_MAGIC 0xfe534d42u
+#define REJECTIONS_A_SECOND 100
+
+/* --- commit ----------------------------------------------------------------------------------- */
+
+static enum dedupe_answer judge(struct sqlite_store *s, struct new_event *n, uint64_t *first,
+                                struct dedupe_entry *e)
+{
+    *e = (struct dedupe_entry){.body = dedupe_fold(n->event.body_hash),
+                               .event_id = n->event.id,
+                               .received_ms = n->event.received_ms};
+    dedupe_key(s->dedupe_seed, n->event.source, n->event.dedupe_key, e->key);
+    return dedupe_find(s->dedupe, e, n->dedupe_window_ms, first);
+}
+
+/* Marks the duplicates; *added: keys to be forgotten if the commit fails. */
+static enum err find_duplicates(struct sqlite_store *s, struct batch *b, size_t *added,
+                                size_t *fresh, struct reason *why)
+{
+    uint64_t lsn = journal_end(s->journal);
+    for (struct new_event *n = b->events; n; n = n->next) {
+        n->duplicate_of = 0;
+        n->locator = 0;
+        if (n->dedupe_window_ms <= 0 || n->event.dedupe_key.n == 0) {
+            ++*fresh;
+            continue;
+        }
+        struct dedupe_entry e;
+        uint64_t first;
+        enum dedupe_answer answer = judge(s, n, &first, &e);
+        if (answer == DEDUPE_REPEAT) {
+            n->duplicate_of = first;
+            continue;
+        }
+        if (answer == DEDUPE_REUSED)
+            n->event.flags |= EVENT_ID_REUSED;
+        if (!dedupe_add(s->dedupe, &e, lsn))
+            return fail(why, ERR_FULL,
+                        "too many events wait to be written to the database; see the log");
+        ++*added;
+        ++*fresh;
+    }
+    return ERR_OK;
+}
+
+/* The ring of rejected requests is for people: a flood of them must not cost the disk much. */
+static size_t rejections_to_write(struct sqlite_store *s, const struct batch *b)
+{
+    if (b->rejection_count == 0)
+        return 0;
+    int64_t second = clock_mono_ns(s->clock) / 1000000000;
+    if (second != s->rejections_second) {
+        s->rejections_second = second;
+        s->rejections_written = 0;
+    }
+    size_t room = REJECTIONS_A_SECOND - s->rejections_written;
+    size_t n = b->rejection_count < room ? b->rejection_count : room;
+    for (size_t i = 0; i < n; i++)
+        if (b->rejections[i].body.n > REJECTION_BODY_MAX)
+            b->rejections[i].body.n = REJECTION_BODY_MAX;
+    return n;
+}
+
+static uint64_t greatest_id(const struct batch *b)
+{
+    uint64_t id = 0;
+    for (const struct new_event *n = b->events; n; n = n->next) {
+        if (n->event.id > id)
+            id = n->event.id;
+        for (size_t i = 0; i < n->delivery_count; i++)
+            if (n->deliveries[i].id > id)
+                id = n->deliveries[i].id;
+    }
+    for (size_t i = 0; i < b->rejection_count; i++)
+        if (b->rejections[i].id > id)
+            id = b->rejections[i].id;
+    return id;
+}
+
+static void check_batch(const struct batch *b)
+{
+    for (const struct settlement *t = b->settlements; t; t = t->next)
+        assert(delivery_may_move(DELIVERY_CLAIMED, t->state));
+}
+
+static enum err sqlite_commit(struct store *base, struct batch *b, struct reason *why)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    size_t added = 0, fresh = 0;
+    check_batch(b);
+    enum err e = find_duplicates(s, b, &added, &fresh, why);
+    size_t rejections = rejections_to_write(s, b);
+    uint32_t rejected = s->rejected_unwritten + (uint32_t)b->rejection_count;
+    bool has_news = fresh || b->settlements || rejections;
+    if (e == ERR_OK && fresh &&
+        journal_end(s->journal) - atomic_load(&s->applied_lsn) > LAG_BYTES_MAX)
+        e = fail(why, ERR_FULL,
+                 "the database is %llu MiB behind the journal; see the log for the cause",
+                 (unsigned long long)(LAG_BYTES_MAX >> 20));
+    if (e == ERR_OK && has_news) {
+        uint64_t lsn;
+        size_t n = record_bytes(b, rejections);
+        if (n > RECORD_BYTES_MAX) {
+            e = fail(why, ERR_LIMIT, "a batch of %zu bytes is too great", n);
+        } else {
+            char *room = journal_room(s->journal, n, &lsn);
+            record_write(b, rejections, rejected, lsn, room);
+            e = journal_append(s->journal, RECORD_BATCH, n,
+                               fresh == 0 && b->settlements != NULL, why);
+        }
+    }
+    if (e != ERR_OK) {
+        dedupe_undo(s->dedupe, added);
+        return e;
+    }
+    s->rejections_written += (unsigned)rejections;
+    s->rejected_unwritten = has_news ? 0 : rejected;
+    uint64_t id = greatest_id(b);
+    if (id > atomic_load_explicit(&s->max_id, memory_order_relaxed))
+        atomic_store(&s->max_id, id);
+    if (has_news)
+        apply_wake(s);
+    return ERR_OK;
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void release(struct sqlite_store *s)
+{
+    chunk_free(s->writer.chunk);
+    buf_release(&s->writer.bytes);
+    buf_release(&s->part_bytes);
+    map_release(&s->writer.names);
+    map_release(&s->writer.order_cursors);
+    db_close(&s->parts);
+    db_close(&s->writer.c);
+    journal_close(s->journal);
+    dedupe_free(s->dedupe);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    pthread_mutex_destroy(&s->ticket_lock);
+    pthread_cond_destroy(&s->ticket_turn);
+    free(s->dir);
+    free(s->path);
+    free(s);
+}
+
+static void sqlite_close(struct store *base)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    struct reason why;
+    apply_stop(s);
+    writer_lock(s);
+    if (apply_until(s, journal_end(s->journal), false, &why) != ERR_OK)
+        log_event(LOG_WARN, "closed with the database behind; the next start catches up",
+                  LOG_F("error", str_from_cstr(why.text)));
+    writer_checkpoint(s, 0);
+    writer_unlock(s);
+    release(s);
+}
+
+static const struct store_ops sqlite_ops = {
+    .name = "sqlite",
+    .commit = sqlite_commit,
+    .claim = sqlite_claim,
+    .unclaim = sqlite_unclaim,
+    .load = sqlite_load,
+    .events = sqlite_events,
+    .deliveries = sqlite_deliveries,
+    .attempts = sqlite_attempts,
+    .rejections = sqlite_rejections,
+    .counts = sqlite_counts,
+    .pending_destinations = sqlite_pending_destinations,
+    .move = sqlite_move,
+    .add_delivery = sqlite_add_delivery,
+    .purge = sqlite_purge,
+    .backup = sqlite_backup,
+    .reader_open = sqlite_reader_open,
+    .reader_close = sqlite_reader_close,
+    .close = sqlite_close,
+};
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static char *join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir) + strlen(name) + 2;
+    char *path = xmalloc(n);
+    snprintf(path, n, "%s/%s", dir, name);
+    return path;
+}
+
+static enum err check_place(const char *dir, struct reason *why)
+{
+    struct statfs fs;
+    if (statfs(dir, &fs) != 0)
+        return fail_errno(why, ERR_IO, "can't use %s for the store", dir);
+    unsigned long type = (unsigned long)fs.f_type & 0xffffffffu;
+    if (type == NFS_MAGIC || type == SMB_MAGIC || type == CIFS_MAGIC || type == SMB2_MAGIC)
+        return fail(why, ERR_INVALID,
+                    "%s is on a network file system, where file locks and syncs do not keep what "
+                    "they promise; put the store on a local disk",
+                    dir);
+    return ERR_OK;
+}
+
+static enum err take_lock(struct sqlite_store *s, struct reason *why)
+{
+    char *path = join(s->dir, "lock");
+    char pid[32] = "";
+    enum err e = ERR_OK;
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0) {
+        e = fail_errno(why, errno == EACCES ? ERR_DENIED : ERR_IO, "can't open %s", path);
+    } else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
+        e = fail(why, ERR_CONFLICT,
+                 "the store %s is in use by the process %.*s; stop that one first", s->dir,
+                 n > 0 ? (int)strcspn(pid, "\n") : 1, n > 0 ? pid : "?");
+    } else {
+        int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+        if (ftruncate(s->lock_fd, 0) != 0 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
+            pid[0] = '\0'; /* the lock holds all the same; only the message will lack the number */
+    }
+    free(path);
+    return e;
+}
+
+/* What the journal holds beyond the database: its keys must be known before the first commit. */
+static void note_record(const struct journal_record *j, void *arg)
+{
+    struct sqlite_store *s = arg;
+    struct record r;
+    struct record_event e;
+    struct new_delivery d;
+    uint64_t id = atomic_load(&s->max_id);
+    if (j->kind != RECORD_BATCH || !record_read(&r, j->payload))
+        return;
+    while (record_next_event(&r, &e)) {
+        if (e.event.id > id)
+            id = e.event.id;
+        while (record_next_delivery(&e, &d))
+            if (d.id > id)
+                id = d.id;
+        if (e.dedupe_window_ms <= 0 || e.event.dedupe_key.n == 0)
+            continue;
+        struct dedupe_entry k = {.body = dedupe_fold(e.event.body_hash),
+                                 .event_id = e.event.id,
+                                 .received_ms = e.event.received_ms};
+        dedupe_key(s->dedupe_seed, e.event.source, e.event.dedupe_key, k.key);
+        dedupe_add(s->dedupe, &k, j->lsn);
+    }
+    struct settlement t;
+    struct rejection x;
+    while (record_next_settlement(&r, &t))
+        ;
+    while (record_next_rejection(&r, &x))
+        if (x.id > id)
+            id = x.id;
+    atomic_store(&s->max_id, id);
+}
+
+static enum err open_journal(struct sqlite_store *s, const struct journal_io *io,
+                             struct reason *why)
+{
+    char *dir = join(s->dir, "journal");
+    enum err e = fs_mkdirs(dir, why);
+    if (e == ERR_OK)
+        e = fs_sync_parent(dir, why);
+    const struct journal_options o = {.dir = dir,
+                                      .store_id = s->store_id,
+                                      .from_lsn = s->writer.now.applied_lsn,
+                                      .io = io,
+                                      .clock = s->clock};
+    struct reason r = {ERR_IO, ""};
+    if (e == ERR_OK) {
+        s->journal = journal_open(&o, note_record, s, &r);
+        if (!s->journal)
+            e = fail(why, r.code, "%s", r.text);
+    }
+    free(dir);
+    if (e != ERR_OK)
+        return e;
+    uint64_t lsn;
+    journal_room(s->journal, 0, &lsn);
+    return journal_append(s->journal, RECORD_OPEN, 0, true, why);
+}
+
+static enum err open_all(struct sqlite_store *s, const struct journal_io *io, struct reason *why)
+{
+    enum err e = fs_mkdirs(s->dir, why);
+    if (e == ERR_OK)
+        e = check_place(s->dir, why);
+    if (e == ERR_OK)
+        e = take_lock(s, why);
+    if (e == ERR_OK)
+        e = db_open_writer(s, why);
+    if (e == ERR_OK)
+        e = keys_open(s, why);
+    if (e != ERR_OK)
+        return e;
+    atomic_store(&s->applied_lsn, s->writer.now.applied_lsn);
+    atomic_store(&s->max_id, s->writer.now.max_id);
+    e = open_journal(s, io, why);
+    if (e == ERR_OK)
+        e = apply_start(s, why);
+    return e;
+}
+
+struct store *store_sqlite_open(const char *dir, const struct clock *clock,
+                                const struct journal_io *io, struct reason *why)
+{
+    struct sqlite_store *s = xcalloc(1, sizeof(*s));
+    s->base.ops = &sqlite_ops;
+    s->clock = clock;
+    s->dir = xstrdup(dir);
+    s->path = join(dir, "gaff.db");
+    s->lock_fd = -1;
+    pthread_mutex_init(&s->ticket_lock, NULL);
+    pthread_cond_init(&s->ticket_turn, NULL);
+    buf_init(&s->writer.bytes, RECORD_BYTES_MAX + JOURNAL_SEGMENT_BYTES);
+    buf_init(&s->part_bytes, 1u << 20);
+    s->dedupe = dedupe_new(keys_load_part, s);
+    if (open_all(s, io, why) != ERR_OK) {
+        release(s);
+        return NULL;
+    }
+    return &s->base;
+}

@@ -1,0 +1,209 @@
+/* store_sqlite.h -- what the files of the SQLite store share; nobody else includes it.
+ *
+ * Who owns what:
+ *   committing thread   journal_append, dedupe_find/add, the `parts` connection
+ *   writer lock         the only connection that writes and checkpoints, and all of struct writer
+ *   each reader         its own read-only connection, which never checkpoints
+ * The journal is the truth; the database is brought up to it by the applier thread, or by whoever
+ * takes the writer lock and needs it now. */
+#ifndef GAFF_STORE_STORE_SQLITE_H
+#define GAFF_STORE_STORE_SQLITE_H
+
+#include "base/map.h"
+#include "store/dedupe.h"
+#include "store/journal.h"
+#include "store/record.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+/* Unapplied bytes beyond which events are refused (ERR_FULL). */
+#define LAG_BYTES_MAX (64ull * JOURNAL_SEGMENT_BYTES)
+#define SCAN_ROWS_MAX 20000u /* rows looked at by one call of a list query */
+#define WAL_PAGES_MAX 1024 /* 8 MiB: then the log is copied into the database */
+#define REJECTIONS_KEPT 1000
+#define REJECTION_BODY_MAX (64u << 10)
+
+/* The statements of a connection: prepared at first use, kept, told apart by the address of their
+ * text. */
+#define STATEMENTS_MAX 48
+struct connection {
+    sqlite3 *db;
+    struct {
+        const char *sql;
+        sqlite3_stmt *stmt;
+    } statements[STATEMENTS_MAX];
+    size_t count;
+};
+
+struct counters { /* the row `meta`, as it will be at the next commit */
+    uint64_t applied_lsn, max_id, events, rejected;
+    uint64_t by_state[DELIVERY_STATE_COUNT];
+};
+
+struct writer { /* guarded by the writer lock */
+    struct connection c;
+    struct counters now, committed;
+    bool in_transaction;
+    struct map names; /* name -> id as a pointer; may hold names of this transaction */
+    struct buf bytes; /* journal records being applied */
+    struct chunk *chunk;
+    /* The open bucket of delivery ids: keys in its runs, and the id it will have. */
+    uint64_t bucket, run_keys, run_keys_committed;
+    uint64_t keys_lsn, keys_lsn_committed; /* all keys of records before this are in runs */
+    struct dedupe_closing { /* closed in this transaction, to be told after its commit */
+        bool is;
+        uint64_t bucket, first_kept, end_lsn;
+        int64_t until_ms;
+        uint8_t *bits;
+    } closing;
+    uint64_t purge_from; /* where the next purge goes on */
+    int wal_pages;       /* in the write-ahead log after the last commit */
+    struct map order_cursors; /* destination -> last key looked at (store_sqlite_claim.c) */
+};
+
+struct sqlite_store {
+    struct store base;
+    const struct clock *clock;
+    char *dir, *path; /* of the database */
+    int lock_fd;
+    struct journal *journal;
+    uint64_t store_id;
+    uint8_t dedupe_seed[DEDUPE_SEED_BYTES];
+
+    /* Of the committing thread: */
+    struct dedupe *dedupe;
+    struct connection parts; /* opened at the first lookup */
+    struct buf part_bytes;
+    int64_t rejections_second;
+    unsigned rejections_written;
+    uint32_t rejected_unwritten;
+
+    /* A ticket lock: whoever asks first is served first, the applier included. */
+    pthread_mutex_t ticket_lock;
+    pthread_cond_t ticket_turn;
+    uint64_t ticket_next, ticket_serving;
+    struct writer writer;
+
+    _Atomic uint64_t applied_lsn; /* committed to the database */
+    _Atomic uint64_t max_id;
+    pthread_t applier;
+    bool applier_runs;
+    pthread_mutex_t wake_lock;
+    pthread_cond_t wake;
+    bool stop;             /* guarded by wake_lock */
+    _Atomic bool is_idle;  /* the applier waits for the first byte */
+    _Atomic bool is_resting; /* it waits for more to come, or for its pause to end */
+};
+
+struct sqlite_reader {
+    struct store_reader base;
+    struct connection c;
+};
+
+static inline struct sqlite_store *sqlite_of(struct store *s)
+{
+    return (struct sqlite_store *)(void *)s;
+}
+
+/* --- store_sqlite_db.c: connections, statements, schema ---------------------------------------- */
+
+enum err db_fail(sqlite3 *db, const char *doing, struct reason *why);
+enum err db_open_writer(struct sqlite_store *s, struct reason *why);
+enum err db_open_reader(const struct sqlite_store *s, struct connection *c, struct reason *why);
+void db_close(struct connection *c);
+/* The statement of that text (a literal, or otherwise an address that stays); NULL when it could
+ * not be prepared. Reset and without bindings. */
+sqlite3_stmt *db_statement(struct connection *c, const char *sql);
+/* Steps a statement that gives no rows and resets it: true when done. */
+bool db_run(sqlite3_stmt *q);
+bool db_exec(struct connection *c, const char *sql);
+void db_bind_str(sqlite3_stmt *q, int at, str s);
+void db_bind_blob(sqlite3_stmt *q, int at, str s);
+void db_bind_u64(sqlite3_stmt *q, int at, uint64_t v);
+/* Valid until the statement is stepped or reset. */
+str db_column(sqlite3_stmt *q, int at);
+static inline uint64_t db_u64(sqlite3_stmt *q, int at)
+{
+    return (uint64_t)sqlite3_column_int64(q, at);
+}
+
+/* --- store_sqlite_writer.c: the lock, transactions, names ---------------------------------------- */
+
+void writer_lock(struct sqlite_store *s);
+void writer_unlock(struct sqlite_store *s);
+bool writer_is_wanted(struct sqlite_store *s); /* by somebody else than who holds it */
+/* All with the lock held. begin: brings the database up to what is durable now (in steps, each
+ * its own transaction) and leaves a transaction open. commit: writes meta and commits; on failure
+ * everything of the transaction is undone. */
+enum err writer_begin(struct sqlite_store *s, struct reason *why) MUST_USE;
+enum err writer_commit(struct sqlite_store *s, struct reason *why) MUST_USE;
+void writer_rollback(struct sqlite_store *s);
+/* The number of a name, made when it is new; 0: failed (see the connection's error). */
+int64_t writer_name(struct sqlite_store *s, str name);
+/* Copies the write-ahead log into the database when it has grown long. */
+void writer_checkpoint(struct sqlite_store *s, int pages);
+static inline void count_move(struct writer *w, int from, int to)
+{
+    w->now.by_state[from]--;
+    w->now.by_state[to]++;
+}
+
+/* --- store_sqlite_apply.c: journal -> tables ------------------------------------------------------ */
+
+enum err apply_start(struct sqlite_store *s, struct reason *why);
+void apply_stop(struct sqlite_store *s);
+void apply_wake(struct sqlite_store *s); /* after a commit: cheap when nobody sleeps */
+/* Applies up to the LSN in steps; with the lock held and no transaction open. */
+enum err apply_until(struct sqlite_store *s, uint64_t lsn, bool leave_open, struct reason *why);
+/* Brings the database up to now for a reader; takes the lock only when it is behind. */
+void apply_barrier(struct sqlite_store *s);
+void chunk_free(struct chunk *c);
+
+/* --- store_sqlite_dedupe.c ----------------------------------------------------------------------- */
+
+/* Tells the memory side what is on disk: at open, before the journal's tail is read. */
+enum err keys_open(struct sqlite_store *s, struct reason *why);
+/* Appends the keys of a chunk (whole entries; all keys of records before end_lsn that were not
+ * appended yet) to the open bucket, after closing it when it is full. */
+bool keys_append(struct sqlite_store *s, str entries, uint64_t end_lsn, int64_t until_ms);
+void keys_committed(struct sqlite_store *s, bool good);
+void keys_load_filters(struct sqlite_store *s); /* those not loaded yet; by the applier, unlocked */
+str keys_load_part(void *store, uint64_t bucket, unsigned part);
+
+/* --- operations ---------------------------------------------------------------------------------- */
+
+enum err sqlite_claim(struct store *s, const struct claim *c, struct arena *a,
+                      struct delivery_list *out, int64_t *next_due_ms, struct reason *why);
+enum err sqlite_unclaim(struct store *s, const uint64_t *ids, size_t count, struct reason *why);
+enum err sqlite_move(struct store *s, enum store_move move, const struct delivery_filter *f,
+                     int64_t now_ms, uint64_t *moved, struct reason *why);
+enum err sqlite_add_delivery(struct store *s, uint64_t event_id, const struct new_delivery *d,
+                             int64_t now_ms, struct reason *why);
+enum err sqlite_purge(struct store *s, const struct retention *r, int64_t now_ms,
+                      uint64_t *deleted, struct reason *why);
+enum err sqlite_backup(struct store *s, const char *path,
+                       void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg,
+                       struct reason *why);
+struct store_reader *sqlite_reader_open(struct store *s, struct reason *why);
+void sqlite_reader_close(struct store_reader *r);
+enum err sqlite_load(struct store_reader *r, uint64_t id, uint64_t locator, struct arena *a,
+                     struct event *out, struct reason *why);
+enum err sqlite_events(struct store_reader *r, const struct event_filter *f, struct arena *a,
+                       struct event_list *out, struct reason *why);
+enum err sqlite_deliveries(struct store_reader *r, const struct delivery_filter *f,
+                           struct arena *a, struct delivery_list *out, struct reason *why);
+enum err sqlite_attempts(struct store_reader *r, uint64_t delivery_id, struct arena *a,
+                         struct attempt_list *out, struct reason *why);
+enum err sqlite_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
+                           struct rejection_list *out, struct reason *why);
+enum err sqlite_counts(struct store_reader *r, struct store_counts *out, struct reason *why);
+enum err sqlite_pending_destinations(struct store_reader *r, struct arena *a, str **out,
+                                     size_t *count, struct reason *why);
+
+struct store *store_sqlite_open(const char *dir, const struct clock *clock,
+                                const struct journal_io *io, struct reason *why);
+
+#endif

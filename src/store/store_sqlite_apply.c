@@ -1,0 +1,198 @@
+/* store_sqlite_apply.c -- the applier: a thread that follows the journal and keeps the database
+ * up to it. Recovery is the same code: what a crash left unapplied is simply lag.
+ *
+ * It starts at once when something comes after a silence, and then rests between transactions so
+ * that each holds much: sorting rows of many batches together is what makes it cheap. When the
+ * database fails (disk full) it tries again for ever; the journal keeps everything meanwhile. */
+#include "store/store_sqlite.h"
+
+#include "base/log.h"
+#include "store/store_sqlite_chunk.h"
+
+#include <errno.h>
+
+#define CHUNK_BYTES (1u << 20)       /* decoded at a time */
+#define TRANSACTION_BYTES (4u << 20) /* in one transaction */
+#define REST_MS 25
+#define RETRY_MS_MIN 100
+#define RETRY_MS_MAX 2000
+
+static enum err begin(struct writer *w, struct reason *why)
+{
+    if (w->in_transaction)
+        return ERR_OK;
+    if (!db_run(db_statement(&w->c, "BEGIN IMMEDIATE")))
+        return db_fail(w->c.db, "write the database", why);
+    w->in_transaction = true;
+    return ERR_OK;
+}
+
+static enum err apply_chunk(struct sqlite_store *s, struct reason *why)
+{
+    struct writer *w = &s->writer;
+    if (!w->chunk)
+        w->chunk = chunk_new();
+    buf_clear(&w->bytes);
+    enum err e = journal_read(s->journal, w->now.applied_lsn, CHUNK_BYTES, &w->bytes, why);
+    if (e == ERR_OK)
+        e = chunk_apply(s, w->chunk, buf_str(&w->bytes), why);
+    /* One batch may have been great; the usual ones are not. */
+    if (w->bytes.cap > 4 * CHUNK_BYTES)
+        buf_release(&w->bytes);
+    return e;
+}
+
+enum err apply_until(struct sqlite_store *s, uint64_t lsn, bool leave_open, struct reason *why)
+{
+    struct writer *w = &s->writer;
+    enum err e = ERR_OK;
+    while (e == ERR_OK && w->now.applied_lsn < lsn) {
+        e = begin(w, why);
+        if (e == ERR_OK)
+            e = apply_chunk(s, why);
+        if (e != ERR_OK)
+            break;
+        bool is_last = w->now.applied_lsn >= lsn;
+        if (is_last ? !leave_open
+                    : w->now.applied_lsn - w->committed.applied_lsn >= TRANSACTION_BYTES)
+            e = writer_commit(s, why);
+    }
+    if (e == ERR_OK && leave_open)
+        e = begin(w, why);
+    if (e != ERR_OK)
+        writer_rollback(s);
+    return e;
+}
+
+void apply_barrier(struct sqlite_store *s)
+{
+    uint64_t lsn = journal_end(s->journal);
+    if (atomic_load(&s->applied_lsn) >= lsn)
+        return;
+    writer_lock(s);
+    /* On failure the caller sees what is there; store_counts.lag says that it is not all. */
+    if (apply_until(s, lsn, false, NULL) == ERR_OK)
+        writer_checkpoint(s, WAL_PAGES_MAX);
+    writer_unlock(s);
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static void wait_ms(struct sqlite_store *s, int64_t ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    at.tv_sec += (time_t)(ms / 1000) + at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&s->wake, &s->wake_lock, &at);
+}
+
+static uint64_t lag(struct sqlite_store *s)
+{
+    return journal_end(s->journal) - atomic_load(&s->applied_lsn);
+}
+
+/* Sleeps until there is something to do; false when the store is being closed. */
+static bool wait_for_work(struct sqlite_store *s, int64_t retry_ms)
+{
+    pthread_mutex_lock(&s->wake_lock);
+    atomic_store(&s->is_resting, true);
+    if (!s->stop && lag(s) < TRANSACTION_BYTES)
+        wait_ms(s, REST_MS);
+    atomic_store(&s->is_resting, false);
+    if (!s->stop && retry_ms)
+        wait_ms(s, retry_ms);
+    atomic_store(&s->is_idle, true);
+    while (!s->stop && lag(s) == 0)
+        pthread_cond_wait(&s->wake, &s->wake_lock);
+    atomic_store(&s->is_idle, false);
+    bool go_on = !s->stop;
+    pthread_mutex_unlock(&s->wake_lock);
+    return go_on;
+}
+
+void apply_wake(struct sqlite_store *s)
+{
+    bool much = atomic_load(&s->is_resting) && lag(s) >= TRANSACTION_BYTES;
+    if (!much && !atomic_load(&s->is_idle))
+        return;
+    pthread_mutex_lock(&s->wake_lock);
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->wake_lock);
+}
+
+/* One transaction, so that others get the lock in between. */
+static enum err apply_some(struct sqlite_store *s, struct reason *why)
+{
+    writer_lock(s);
+    uint64_t end = journal_end(s->journal), most = s->writer.now.applied_lsn + TRANSACTION_BYTES;
+    enum err e = apply_until(s, end < most ? end : most, false, why);
+    if (e == ERR_OK)
+        writer_checkpoint(s, WAL_PAGES_MAX);
+    writer_unlock(s);
+    if (e == ERR_OK)
+        journal_release(s->journal, atomic_load(&s->applied_lsn));
+    return e;
+}
+
+static void *applier_main(void *arg)
+{
+    struct sqlite_store *s = arg;
+    struct reason why;
+    int64_t retry_ms = 0;
+    pthread_setname_np(pthread_self(), "gaff-store");
+    keys_load_filters(s);
+    do {
+        journal_prepare(s->journal);
+        if (lag(s) == 0)
+            continue;
+        uint64_t held;
+        if (apply_some(s, &why) == ERR_OK) {
+            if (retry_ms)
+                log_event(LOG_INFO, "the database is being written again",
+                          LOG_I("lag_bytes", lag(s)));
+            retry_ms = 0;
+            continue;
+        }
+        retry_ms = retry_ms ? retry_ms * 2 : RETRY_MS_MIN;
+        if (retry_ms > RETRY_MS_MAX)
+            retry_ms = RETRY_MS_MAX;
+        if (log_rate("apply", &held))
+            log_event(LOG_ERROR, "the database lags behind; everything is kept in the journal",
+                      LOG_F("error", str_from_cstr(why.text)), LOG_I("lag_bytes", lag(s)),
+                      LOG_I("held", held));
+    } while (wait_for_work(s, retry_ms));
+    return NULL;
+}
+
+enum err apply_start(struct sqlite_store *s, struct reason *why)
+{
+    pthread_condattr_t a;
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_mutex_init(&s->wake_lock, NULL);
+    pthread_cond_init(&s->wake, &a);
+    pthread_condattr_destroy(&a);
+    int rc = pthread_create(&s->applier, NULL, applier_main, s);
+    if (rc != 0) {
+        errno = rc;
+        return fail_errno(why, ERR_IO, "can't start the store's thread");
+    }
+    s->applier_runs = true;
+    return ERR_OK;
+}
+
+void apply_stop(struct sqlite_store *s)
+{
+    if (!s->applier_runs)
+        return;
+    pthread_mutex_lock(&s->wake_lock);
+    s->stop = true;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->wake_lock);
+    pthread_join(s->applier, NULL);
+    s->applier_runs = false;
+    pthread_mutex_destroy(&s->wake_lock);
+    pthread_cond_destroy(&s->wake);
+}

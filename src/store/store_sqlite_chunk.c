@@ -1,0 +1,404 @@
+/* store_sqlite_chunk.c -- records decoded and written as rows. Events are inserted while they are
+ * read; deliveries and outcomes are gathered and folded first, then written table by table. Runs
+ * under the writer lock inside a transaction; any error undoes all of it. */
+#include "store/store_sqlite_chunk.h"
+
+#include "base/log.h"
+
+struct born { /* a delivery that came into being in this chunk */
+    struct new_delivery d;
+    uint64_t event_id;
+    int64_t created_ms, next_ms, settled_ms;
+    enum delivery_state state;
+    uint32_t attempts;
+    str reason;
+};
+
+struct chunk {
+    struct born *born;
+    size_t born_count, born_cap;
+    uint32_t *slots; /* delivery id -> index in born + 1; a power of two, at least 2 * born_cap */
+    struct settlement *late; /* of deliveries that are rows already */
+    size_t late_count, late_cap;
+    struct attempt *attempts; /* of deliveries in born */
+    size_t attempt_count, attempt_cap;
+    struct buf keys;
+    int64_t keys_until_ms;
+    uint64_t end_lsn; /* of the records gathered so far */
+    size_t rejections;
+};
+
+struct chunk *chunk_new(void)
+{
+    struct chunk *c = xcalloc(1, sizeof(*c));
+    buf_init(&c->keys, RECORD_BYTES_MAX);
+    return c;
+}
+
+void chunk_free(struct chunk *c)
+{
+    if (!c)
+        return;
+    free(c->born);
+    free(c->slots);
+    free(c->late);
+    free(c->attempts);
+    buf_release(&c->keys);
+    free(c);
+}
+
+/* --- gathering -------------------------------------------------------------------------------- */
+
+static uint32_t *slot_of(const struct chunk *c, uint64_t id)
+{
+    size_t mask = 2 * c->born_cap - 1;
+    size_t at = (size_t)(id * 0x9e3779b97f4a7c15u >> 32) & mask;
+    while (c->slots[at] && c->born[c->slots[at] - 1].d.id != id)
+        at = (at + 1) & mask;
+    return &c->slots[at];
+}
+
+static struct born *find_born(const struct chunk *c, uint64_t id)
+{
+    uint32_t found = c->born_cap ? *slot_of(c, id) : 0;
+    return found ? &c->born[found - 1] : NULL;
+}
+
+static struct born *add_born(struct chunk *c, uint64_t id)
+{
+    if (c->born_count == c->born_cap) {
+        c->born_cap = c->born_cap ? c->born_cap * 2 : 256;
+        c->born = xrealloc(c->born, c->born_cap * sizeof(*c->born));
+        free(c->slots);
+        c->slots = xcalloc(2 * c->born_cap, sizeof(*c->slots));
+        for (size_t i = 0; i < c->born_count; i++)
+            *slot_of(c, c->born[i].d.id) = (uint32_t)i + 1;
+    }
+    uint32_t *slot = slot_of(c, id);
+    if (*slot)
+        return NULL;
+    *slot = (uint32_t)++c->born_count;
+    return &c->born[c->born_count - 1];
+}
+
+static void empty(struct chunk *c)
+{
+    if (c->born_cap)
+        memset(c->slots, 0, 2 * c->born_cap * sizeof(*c->slots));
+    c->born_count = c->late_count = c->attempt_count = 0;
+    buf_clear(&c->keys);
+    c->keys_until_ms = 0;
+    c->rejections = 0;
+}
+
+#define GROW(array, count, cap)                                            \
+    do {                                                                   \
+        if ((count) == (cap)) {                                            \
+            (cap) = (cap) ? (cap)*2 : 64;                                  \
+            (array) = xrealloc((array), (cap) * sizeof(*(array)));         \
+        }                                                                  \
+    } while (0)
+
+static void gather_settlement(struct chunk *c, const struct settlement *t)
+{
+    struct born *b = find_born(c, t->delivery_id);
+    if (!b) {
+        GROW(c->late, c->late_count, c->late_cap);
+        c->late[c->late_count++] = *t;
+        return;
+    }
+    if (b->state != DELIVERY_CLAIMED)
+        return; /* the lease was lost */
+    b->state = t->state;
+    b->attempts = t->attempts;
+    b->next_ms = t->next_ms;
+    b->settled_ms = t->settled_ms;
+    b->reason = t->reason;
+    if (t->attempt.number) {
+        GROW(c->attempts, c->attempt_count, c->attempt_cap);
+        c->attempts[c->attempt_count++] = t->attempt;
+    }
+}
+
+static void gather_key(struct sqlite_store *s, struct chunk *c, const struct record_event *e)
+{
+    if (e->dedupe_window_ms <= 0 || e->event.dedupe_key.n == 0)
+        return;
+    struct dedupe_entry k = {.body = dedupe_fold(e->event.body_hash),
+                             .event_id = e->event.id,
+                             .received_ms = e->event.received_ms};
+    dedupe_key(s->dedupe_seed, e->event.source, e->event.dedupe_key, k.key);
+    char *p = buf_reserve(&c->keys, DEDUPE_ENTRY_BYTES);
+    if (!p)
+        return;
+    dedupe_entry_write(&k, p);
+    buf_grew(&c->keys, DEDUPE_ENTRY_BYTES);
+    int64_t until_ms = e->event.received_ms + e->dedupe_window_ms;
+    if (until_ms > c->keys_until_ms)
+        c->keys_until_ms = until_ms;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+static void note_id(struct writer *w, uint64_t id)
+{
+    if (id > w->now.max_id)
+        w->now.max_id = id;
+}
+
+/* An id that is there already is a bug of the caller's; to stop for ever at it would be worse. */
+static bool insert_once(struct writer *w, sqlite3_stmt *q, bool *is_new)
+{
+    uint64_t held;
+    if (!db_run(q))
+        return false;
+    *is_new = sqlite3_changes(w->c.db) > 0;
+    if (!*is_new && log_rate("same id", &held))
+        log_event(LOG_ERROR, "a row with the same id was there already; the second is left out",
+                  LOG_I("held", held));
+    return true;
+}
+
+static bool write_event(struct sqlite_store *s, sqlite3_stmt *q, const struct event *e)
+{
+    struct writer *w = &s->writer;
+    int64_t source = writer_name(s, e->source), provider = writer_name(s, e->provider);
+    int64_t verdict = writer_name(s, e->verdict);
+    if (!source || !provider || !verdict)
+        return false;
+    db_bind_u64(q, 1, e->id);
+    sqlite3_bind_int64(q, 2, e->received_ms);
+    sqlite3_bind_int64(q, 3, source);
+    sqlite3_bind_int64(q, 4, provider);
+    sqlite3_bind_int64(q, 5, verdict);
+    sqlite3_bind_int64(q, 6, e->flags);
+    db_bind_str(q, 7, e->type);
+    db_bind_str(q, 8, e->dedupe_key);
+    db_bind_str(q, 9, e->verdict_text);
+    db_bind_str(q, 10, e->method);
+    db_bind_str(q, 11, e->target);
+    db_bind_str(q, 12, e->peer);
+    db_bind_blob(q, 13, str_of((const char *)e->body_hash, sizeof(e->body_hash)));
+    db_bind_str(q, 14, e->trace);
+    db_bind_str(q, 15, e->head);
+    db_bind_blob(q, 16, e->body);
+    bool is_new;
+    if (!insert_once(w, q, &is_new))
+        return false;
+    w->now.events += is_new;
+    note_id(w, e->id);
+    return true;
+}
+
+static bool write_born(struct sqlite_store *s, const struct chunk *c)
+{
+    struct writer *w = &s->writer;
+    sqlite3_stmt *q = db_statement(&w->c, "INSERT OR IGNORE INTO deliveries VALUES"
+                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+    for (size_t i = 0; i < c->born_count; i++) {
+        const struct born *b = &c->born[i];
+        int64_t destination = writer_name(s, b->d.destination);
+        int64_t route = writer_name(s, b->d.route);
+        if (!q || !destination || !route)
+            return false;
+        db_bind_u64(q, 1, b->d.id);
+        db_bind_u64(q, 2, b->event_id);
+        sqlite3_bind_int64(q, 3, destination);
+        sqlite3_bind_int64(q, 4, route);
+        db_bind_u64(q, 5, b->d.order_key);
+        sqlite3_bind_int64(q, 6, b->state);
+        sqlite3_bind_int64(q, 7, b->attempts);
+        sqlite3_bind_int64(q, 8, b->created_ms);
+        sqlite3_bind_int64(q, 9, b->next_ms);
+        sqlite3_bind_int64(q, 10, b->settled_ms);
+        db_bind_str(q, 11, b->reason);
+        bool is_new;
+        if (!insert_once(w, q, &is_new))
+            return false;
+        w->now.by_state[b->state] += is_new;
+        note_id(w, b->d.id);
+    }
+    return true;
+}
+
+static bool write_attempt(struct writer *w, const struct attempt *a)
+{
+    sqlite3_stmt *q = db_statement(&w->c, "INSERT OR REPLACE INTO attempts VALUES"
+                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, a->delivery_id);
+    sqlite3_bind_int64(q, 2, a->number);
+    sqlite3_bind_int64(q, 3, a->result);
+    sqlite3_bind_int64(q, 4, a->started_ms);
+    sqlite3_bind_int64(q, 5, a->duration_us);
+    sqlite3_bind_int64(q, 6, a->status);
+    db_bind_str(q, 7, a->error_class);
+    db_bind_str(q, 8, a->summary);
+    db_bind_str(q, 9, a->request);
+    db_bind_blob(q, 10, a->response);
+    db_bind_str(q, 11, a->timing);
+    return db_run(q);
+}
+
+/* Only a claimed row can be settled: a lease that was lost changes nothing. */
+static bool write_late(struct sqlite_store *s, const struct settlement *t)
+{
+    struct writer *w = &s->writer;
+    sqlite3_stmt *q = db_statement(
+        &w->c, "UPDATE deliveries SET state=?2, attempts=?3, next_ms=?4, settled_ms=?5, reason=?6"
+               " WHERE id=?1 AND state=1");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, t->delivery_id);
+    sqlite3_bind_int64(q, 2, t->state);
+    sqlite3_bind_int64(q, 3, t->attempts);
+    sqlite3_bind_int64(q, 4, t->next_ms);
+    sqlite3_bind_int64(q, 5, t->settled_ms);
+    db_bind_str(q, 6, t->reason);
+    if (!db_run(q))
+        return false;
+    if (sqlite3_changes(w->c.db) == 0)
+        return true;
+    count_move(w, DELIVERY_CLAIMED, (int)t->state);
+    return t->attempt.number == 0 || write_attempt(w, &t->attempt);
+}
+
+static bool write_rejection(struct writer *w, const struct rejection *r)
+{
+    sqlite3_stmt *q = db_statement(&w->c, "INSERT OR IGNORE INTO rejections VALUES"
+                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, r->id);
+    sqlite3_bind_int64(q, 2, r->received_ms);
+    db_bind_str(q, 3, r->source);
+    db_bind_str(q, 4, r->verdict);
+    db_bind_str(q, 5, r->verdict_text);
+    db_bind_str(q, 6, r->method);
+    db_bind_str(q, 7, r->target);
+    db_bind_str(q, 8, r->peer);
+    db_bind_str(q, 9, r->head);
+    db_bind_blob(q, 10, r->body);
+    note_id(w, r->id);
+    return db_run(q);
+}
+
+static bool trim_rejections(struct writer *w)
+{
+    sqlite3_stmt *q = db_statement(
+        &w->c, "DELETE FROM rejections WHERE id <= (SELECT id FROM rejections"
+               " ORDER BY id DESC LIMIT 1 OFFSET ?1)");
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, REJECTIONS_KEPT);
+    return db_run(q);
+}
+
+static bool write_out(struct sqlite_store *s, struct chunk *c)
+{
+    struct writer *w = &s->writer;
+    if (!buf_ok(&c->keys))
+        return false;
+    if (c->keys.len && !keys_append(s, buf_str(&c->keys), c->end_lsn, c->keys_until_ms))
+        return false;
+    if (c->born_count && !write_born(s, c))
+        return false;
+    for (size_t i = 0; i < c->late_count; i++)
+        if (!write_late(s, &c->late[i]))
+            return false;
+    for (size_t i = 0; i < c->attempt_count; i++)
+        if (!write_attempt(w, &c->attempts[i]))
+            return false;
+    if (c->rejections && !trim_rejections(w))
+        return false;
+    empty(c);
+    return true;
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+static bool apply_events(struct sqlite_store *s, struct chunk *c, struct record *r)
+{
+    sqlite3_stmt *q = db_statement(&s->writer.c,
+                                   "INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
+                                   " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)");
+    struct record_event e;
+    while (record_next_event(r, &e)) {
+        if (!q || !write_event(s, q, &e.event))
+            return false;
+        gather_key(s, c, &e);
+        struct new_delivery d;
+        while (record_next_delivery(&e, &d)) {
+            struct born *b = add_born(c, d.id);
+            if (!b)
+                continue;
+            *b = (struct born){.d = d,
+                               .event_id = e.event.id,
+                               .created_ms = e.event.received_ms,
+                               .next_ms = d.next_ms,
+                               .state = d.claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING,
+                               .reason = STR("")};
+        }
+        if (e.delivery_count)
+            r->c.failed = true;
+    }
+    return true;
+}
+
+static enum err apply_batch(struct sqlite_store *s, struct chunk *c,
+                            const struct journal_record *j, struct reason *why)
+{
+    struct writer *w = &s->writer;
+    struct record r;
+    struct settlement t;
+    struct rejection x;
+    bool good = record_read(&r, j->payload) && apply_events(s, c, &r);
+    while (good && record_next_settlement(&r, &t))
+        gather_settlement(c, &t);
+    while (good && record_next_rejection(&r, &x)) {
+        good = write_rejection(w, &x);
+        c->rejections++;
+    }
+    if (!good && !r.c.failed)
+        return db_fail(w->c.db, "write the database", why);
+    if (!record_is_done(&r))
+        return fail(why, ERR_INVALID, "the journal record at %llu is malformed",
+                    (unsigned long long)j->lsn);
+    w->now.rejected += r.rejected;
+    return ERR_OK;
+}
+
+/* A new process took over: what the former one had claimed is pending again. */
+static bool void_leases(struct writer *w)
+{
+    sqlite3_stmt *q =
+        db_statement(&w->c, "UPDATE deliveries SET state=0 WHERE state=1 AND state<>2");
+    if (!db_run(q))
+        return false;
+    uint64_t n = (uint64_t)sqlite3_changes(w->c.db);
+    w->now.by_state[DELIVERY_CLAIMED] -= n;
+    w->now.by_state[DELIVERY_PENDING] += n;
+    return true;
+}
+
+enum err chunk_apply(struct sqlite_store *s, struct chunk *c, str records, struct reason *why)
+{
+    struct writer *w = &s->writer;
+    struct journal_record j;
+    enum err e = ERR_OK;
+    empty(c);
+    while (e == ERR_OK && journal_next(&records, &j)) {
+        if (j.kind == RECORD_BATCH)
+            e = apply_batch(s, c, &j, why);
+        else if (j.kind != RECORD_OPEN)
+            e = fail(why, ERR_INVALID, "the journal record at %llu is of an unknown kind",
+                     (unsigned long long)j.lsn);
+        else if (!write_out(s, c) || !void_leases(w))
+            e = db_fail(w->c.db, "write the database", why);
+        c->end_lsn = w->now.applied_lsn = j.end_lsn;
+    }
+    if (e == ERR_OK && !write_out(s, c))
+        e = db_fail(w->c.db, "write the database", why);
+    return e;
+}

@@ -1,0 +1,240 @@
+/* store_sqlite_dedupe.c -- the disk side of dedupe.h. The keys of the open bucket are appended as
+ * they come (`dedupe_run`: no random access, whatever the size of the store). A full bucket is
+ * sorted once and written as 512 parts with its filter; a lookup then reads one part. */
+#include "store/store_sqlite.h"
+
+#include "base/log.h"
+
+static const char insert_run[] = "INSERT INTO dedupe_run (until_ms, entries) VALUES (?1, ?2)";
+static const char insert_part[] = "INSERT OR REPLACE INTO dedupe_part VALUES (?1, ?2)";
+
+/* --- closing a bucket ------------------------------------------------------------------------- */
+
+static int by_key(const void *a, const void *b)
+{
+    struct dedupe_entry x, y;
+    dedupe_entry_read(a, &x);
+    dedupe_entry_read(b, &y);
+    return x.key[0] < y.key[0] ? -1 : x.key[0] > y.key[0];
+}
+
+static bool collect_runs(struct connection *c, struct buf *all, int64_t *until_ms)
+{
+    sqlite3_stmt *q = db_statement(c, "SELECT entries, until_ms FROM dedupe_run ORDER BY id");
+    if (!q)
+        return false;
+    int rc;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        buf_str_append(all, db_column(q, 0));
+        if (sqlite3_column_int64(q, 1) > *until_ms)
+            *until_ms = sqlite3_column_int64(q, 1);
+    }
+    sqlite3_reset(q);
+    return rc == SQLITE_DONE && buf_ok(all);
+}
+
+static bool write_parts(struct connection *c, uint64_t bucket, str sorted, uint8_t *bits)
+{
+    sqlite3_stmt *q = db_statement(c, insert_part);
+    size_t from = 0;
+    while (q && from < sorted.n) {
+        struct dedupe_entry e;
+        dedupe_entry_read(sorted.p + from, &e);
+        unsigned part = dedupe_part(e.key);
+        size_t to = from;
+        while (to < sorted.n) {
+            dedupe_entry_read(sorted.p + to, &e);
+            if (dedupe_part(e.key) != part)
+                break;
+            bloom_add(bits, e.key);
+            to += DEDUPE_ENTRY_BYTES;
+        }
+        db_bind_u64(q, 1, bucket * DEDUPE_PARTS + part);
+        db_bind_blob(q, 2, str_slice(sorted, from, to));
+        if (!db_run(q))
+            return false;
+        from = to;
+    }
+    return q != NULL;
+}
+
+/* Buckets that are out of every window, or beyond the number kept. */
+static bool drop_old(struct sqlite_store *s, uint64_t bucket, uint64_t *first_kept)
+{
+    struct connection *c = &s->writer.c;
+    *first_kept = bucket >= DEDUPE_BUCKETS_MAX ? bucket - DEDUPE_BUCKETS_MAX + 1 : 0;
+    sqlite3_stmt *q = db_statement(
+        c, "SELECT coalesce(min(id), ?2) FROM dedupe_bucket WHERE until_ms > ?1");
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, clock_wall_ms(s->clock));
+    db_bind_u64(q, 2, bucket);
+    if (sqlite3_step(q) == SQLITE_ROW && db_u64(q, 0) > *first_kept)
+        *first_kept = db_u64(q, 0);
+    sqlite3_reset(q);
+    q = db_statement(c, "DELETE FROM dedupe_bucket WHERE id < ?1");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, *first_kept);
+    if (!db_run(q))
+        return false;
+    q = db_statement(c, "DELETE FROM dedupe_part WHERE id < ?1");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, *first_kept * DEDUPE_PARTS);
+    return db_run(q);
+}
+
+static bool close_bucket(struct sqlite_store *s)
+{
+    struct writer *w = &s->writer;
+    struct buf all;
+    buf_init(&all, RECORD_BYTES_MAX);
+    int64_t until_ms = 0;
+    uint8_t *bits = xcalloc(1, BLOOM_BYTES);
+    bool good = collect_runs(&w->c, &all, &until_ms);
+    if (good && all.len) {
+        qsort(all.p, all.len / DEDUPE_ENTRY_BYTES, DEDUPE_ENTRY_BYTES, by_key);
+        good = write_parts(&w->c, w->bucket, buf_str(&all), bits);
+    }
+    buf_release(&all);
+    sqlite3_stmt *q = db_statement(&w->c, "INSERT INTO dedupe_bucket VALUES (?1, ?2, ?3)");
+    if (good && q) {
+        db_bind_u64(q, 1, w->bucket);
+        sqlite3_bind_int64(q, 2, until_ms);
+        db_bind_blob(q, 3, str_of((char *)bits, BLOOM_BYTES));
+    }
+    uint64_t first_kept = 0;
+    good = good && db_run(q) && db_run(db_statement(&w->c, "DELETE FROM dedupe_run")) &&
+           drop_old(s, w->bucket, &first_kept);
+    if (!good) {
+        free(bits);
+        return false;
+    }
+    /* One transaction closes one bucket at most (see keys_append). */
+    assert(!w->closing.is);
+    w->closing = (struct dedupe_closing){.is = true,
+                                         .bucket = w->bucket,
+                                         .first_kept = first_kept,
+                                         .end_lsn = w->keys_lsn,
+                                         .until_ms = until_ms,
+                                         .bits = bits};
+    w->bucket++;
+    w->run_keys = 0;
+    return true;
+}
+
+bool keys_append(struct sqlite_store *s, str entries, uint64_t end_lsn, int64_t until_ms)
+{
+    struct writer *w = &s->writer;
+    if (w->run_keys >= DEDUPE_BUCKET_KEYS && !w->closing.is && !close_bucket(s))
+        return false;
+    sqlite3_stmt *q = db_statement(&w->c, insert_run);
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, until_ms);
+    db_bind_blob(q, 2, entries);
+    w->run_keys += entries.n / DEDUPE_ENTRY_BYTES;
+    w->keys_lsn = end_lsn;
+    return db_run(q);
+}
+
+void keys_committed(struct sqlite_store *s, bool good)
+{
+    struct writer *w = &s->writer;
+    struct dedupe_closing *c = &w->closing;
+    if (good) {
+        if (c->is) {
+            dedupe_bucket_closed(s->dedupe, c->bucket, c->end_lsn, c->until_ms, c->bits);
+            dedupe_bucket_dropped(s->dedupe, c->first_kept);
+        }
+        w->run_keys_committed = w->run_keys;
+        w->keys_lsn_committed = w->keys_lsn;
+    } else {
+        if (c->is) {
+            free(c->bits);
+            w->bucket--;
+        }
+        w->run_keys = w->run_keys_committed;
+        w->keys_lsn = w->keys_lsn_committed;
+    }
+    *c = (struct dedupe_closing){0};
+}
+
+/* --- opening and looking up ------------------------------------------------------------------- */
+
+enum err keys_open(struct sqlite_store *s, struct reason *why)
+{
+    struct writer *w = &s->writer;
+    sqlite3_stmt *q =
+        db_statement(&w->c, "SELECT id, until_ms FROM dedupe_bucket ORDER BY id");
+    if (!q)
+        return db_fail(w->c.db, "read the delivery ids", why);
+    int rc;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        w->bucket = db_u64(q, 0) + 1;
+        dedupe_bucket_closed(s->dedupe, db_u64(q, 0), 0, sqlite3_column_int64(q, 1), NULL);
+    }
+    sqlite3_reset(q);
+    struct buf all;
+    buf_init(&all, RECORD_BYTES_MAX);
+    int64_t until_ms = 0;
+    if (rc != SQLITE_DONE || !collect_runs(&w->c, &all, &until_ms)) {
+        buf_release(&all);
+        return db_fail(w->c.db, "read the delivery ids", why);
+    }
+    for (size_t at = 0; at + DEDUPE_ENTRY_BYTES <= all.len; at += DEDUPE_ENTRY_BYTES) {
+        struct dedupe_entry e;
+        dedupe_entry_read(all.p + at, &e);
+        dedupe_add(s->dedupe, &e, w->now.applied_lsn - 1);
+    }
+    w->run_keys = w->run_keys_committed = all.len / DEDUPE_ENTRY_BYTES;
+    w->keys_lsn = w->keys_lsn_committed = w->now.applied_lsn;
+    buf_release(&all);
+    return ERR_OK;
+}
+
+void keys_load_filters(struct sqlite_store *s)
+{
+    struct connection c;
+    if (db_open_reader(s, &c, NULL) != ERR_OK)
+        return; /* the disk is asked for every key instead */
+    sqlite3_stmt *q = db_statement(&c, "SELECT id, bloom FROM dedupe_bucket ORDER BY id DESC");
+    while (q && sqlite3_step(q) == SQLITE_ROW) {
+        str bytes = db_column(q, 1);
+        if (bytes.n != BLOOM_BYTES)
+            continue;
+        uint8_t *bits = xmalloc(BLOOM_BYTES);
+        memcpy(bits, bytes.p, BLOOM_BYTES);
+        dedupe_bucket_loaded(s->dedupe, db_u64(q, 0), bits);
+    }
+    db_close(&c);
+}
+
+str keys_load_part(void *store, uint64_t bucket, unsigned part)
+{
+    struct sqlite_store *s = store;
+    uint64_t held;
+    if (!s->parts.db && db_open_reader(s, &s->parts, NULL) != ERR_OK)
+        return STR_NONE;
+    sqlite3_stmt *q = db_statement(&s->parts, "SELECT entries FROM dedupe_part WHERE id=?1");
+    if (!q)
+        return STR_NONE;
+    db_bind_u64(q, 1, bucket * DEDUPE_PARTS + part);
+    int rc = sqlite3_step(q);
+    str found = STR_NONE;
+    if (rc == SQLITE_ROW) {
+        str bytes = db_column(q, 0);
+        buf_clear(&s->part_bytes);
+        buf_str_append(&s->part_bytes, bytes);
+        found = buf_str(&s->part_bytes);
+    } else if (rc != SQLITE_DONE && log_rate("dedupe", &held)) {
+        /* Storing it twice is better than refusing it: delivery is at least once. */
+        log_event(LOG_WARN, "a delivery id could not be looked up; taken as new",
+                  LOG_F("error", str_from_cstr(sqlite3_errmsg(s->parts.db))),
+                  LOG_I("held", held));
+    }
+    /* Reset at once: an open read would keep the log from being reused. */
+    sqlite3_reset(q);
+    return found;
+}

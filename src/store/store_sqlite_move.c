@@ -1,0 +1,143 @@
+/* store_sqlite_move.c -- what is done by hand: replaying, cancelling, adding a delivery. A bulk
+ * move walks over all that the filter selects in steps, each its own transaction, so that claims
+ * and the applier get their turn in between; every row is visited once, newest first. */
+#include "store/store_sqlite.h"
+#include "store/store_sqlite_rows.h"
+
+#define STEP_ROWS 1000u
+
+static const char replay_sql[] =
+    "UPDATE deliveries SET state=0, next_ms=?2, settled_ms=0, reason='' WHERE id=?1 AND state>1";
+static const char cancel_sql[] = "UPDATE deliveries SET state=5, settled_ms=?2,"
+                                 " reason='cancelled by hand' WHERE id=?1 AND state=0";
+static_assert(DELIVERY_PENDING == 0 && DELIVERY_CLAIMED == 1 && DELIVERY_DELIVERED == 2 &&
+                  DELIVERY_DEAD == 3 && DELIVERY_SKIPPED == 4 && DELIVERY_CANCELLED == 5,
+              "the statements name the states by number");
+
+struct picked {
+    uint64_t id;
+    int state;
+};
+
+static size_t pick(struct rows_scan *scan, enum store_move move, struct picked *out)
+{
+    size_t n = 0;
+    enum delivery_state to = move == STORE_REPLAY ? DELIVERY_PENDING : DELIVERY_CANCELLED;
+    while (n < STEP_ROWS && rows_scan_next(scan)) {
+        int state = sqlite3_column_int(scan->q, 5);
+        /* What is claimed comes back to pending by its own settling. */
+        if (state != DELIVERY_CLAIMED && delivery_may_move((enum delivery_state)state, to))
+            out[n++] = (struct picked){db_u64(scan->q, 0), state};
+    }
+    return n;
+}
+
+static enum err move_step(struct sqlite_store *s, enum store_move move,
+                          const struct delivery_filter *f, int64_t now_ms, uint64_t *before,
+                          size_t *moved, struct reason *why)
+{
+    struct writer *w = &s->writer;
+    struct picked rows[STEP_ROWS];
+    struct rows_scan scan;
+    enum err e = rows_scan_open(&scan, &w->c, f, *before, why);
+    *moved = 0;
+    if (e != ERR_OK)
+        return e;
+    size_t n = pick(&scan, move, rows);
+    *before = scan.at_end ? 0 : scan.next;
+    e = rows_scan_close(&scan, why);
+    for (size_t i = 0; i < n && e == ERR_OK; i++) {
+        sqlite3_stmt *q = db_statement(&w->c, move == STORE_REPLAY ? replay_sql : cancel_sql);
+        if (q) {
+            db_bind_u64(q, 1, rows[i].id);
+            sqlite3_bind_int64(q, 2, now_ms);
+        }
+        if (!db_run(q))
+            return db_fail(w->c.db, "move deliveries", why);
+        count_move(w, rows[i].state,
+                   move == STORE_REPLAY ? DELIVERY_PENDING : DELIVERY_CANCELLED);
+    }
+    *moved = n;
+    return e;
+}
+
+enum err sqlite_move(struct store *base, enum store_move move, const struct delivery_filter *f,
+                     int64_t now_ms, uint64_t *moved, struct reason *why)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    uint64_t before = 0;
+    enum err e = ERR_OK;
+    *moved = 0;
+    do {
+        size_t n = 0;
+        writer_lock(s);
+        e = writer_begin(s, why);
+        if (e == ERR_OK) {
+            e = move_step(s, move, f, now_ms, &before, &n, why);
+            if (e == ERR_OK)
+                e = writer_commit(s, why);
+            else
+                writer_rollback(s);
+            writer_checkpoint(s, WAL_PAGES_MAX);
+        }
+        writer_unlock(s);
+        if (e == ERR_OK)
+            *moved += n;
+    } while (e == ERR_OK && before != 0);
+    return e;
+}
+
+static bool event_exists(struct writer *w, uint64_t id)
+{
+    sqlite3_stmt *q = db_statement(&w->c, "SELECT 1 FROM events WHERE id=?1");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, id);
+    bool found = sqlite3_step(q) == SQLITE_ROW;
+    sqlite3_reset(q);
+    return found;
+}
+
+static bool insert_delivery(struct sqlite_store *s, uint64_t event_id,
+                            const struct new_delivery *d, int64_t now_ms)
+{
+    struct writer *w = &s->writer;
+    int64_t destination = writer_name(s, d->destination), route = writer_name(s, d->route);
+    sqlite3_stmt *q = db_statement(
+        &w->c, "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, 0, '')");
+    if (!q || !destination || !route)
+        return false;
+    enum delivery_state state = d->claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING;
+    db_bind_u64(q, 1, d->id);
+    db_bind_u64(q, 2, event_id);
+    sqlite3_bind_int64(q, 3, destination);
+    sqlite3_bind_int64(q, 4, route);
+    db_bind_u64(q, 5, d->order_key);
+    sqlite3_bind_int64(q, 6, state);
+    sqlite3_bind_int64(q, 7, now_ms);
+    sqlite3_bind_int64(q, 8, d->next_ms);
+    if (!db_run(q))
+        return false;
+    w->now.by_state[state]++;
+    if (d->id > w->now.max_id)
+        w->now.max_id = d->id;
+    return true;
+}
+
+enum err sqlite_add_delivery(struct store *base, uint64_t event_id, const struct new_delivery *d,
+                             int64_t now_ms, struct reason *why)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    writer_lock(s);
+    enum err e = writer_begin(s, why);
+    if (e == ERR_OK && !event_exists(&s->writer, event_id))
+        e = fail(why, ERR_NOT_FOUND, "there is no such event; retention may have deleted it");
+    else if (e == ERR_OK && !insert_delivery(s, event_id, d, now_ms))
+        e = db_fail(s->writer.c.db, "add a delivery", why);
+    if (e == ERR_OK)
+        e = writer_commit(s, why);
+    else
+        writer_rollback(s);
+    writer_unlock(s);
+    return e;
+}

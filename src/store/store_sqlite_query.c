@@ -1,0 +1,471 @@
+/* store_sqlite_query.c -- what readers ask. Each reader has its own read-only connection; a query
+ * first waits until what was committed before it is in the tables. Every statement is reset before
+ * the call returns, so that no old snapshot keeps the write-ahead log from being reused. */
+#include "store/store_sqlite.h"
+#include "store/store_sqlite_rows.h"
+
+#include "base/id.h"
+
+#include <sys/stat.h>
+
+#define PEEK_BYTES 2048u
+
+static struct sqlite_reader *reader_of(struct store_reader *r)
+{
+    return (struct sqlite_reader *)(void *)r;
+}
+
+struct store_reader *sqlite_reader_open(struct store *base, struct reason *why)
+{
+    struct sqlite_reader *r = calloc(1, sizeof(*r));
+    if (!r) {
+        fail(why, ERR_NOMEM, "no memory for a reader");
+        return NULL;
+    }
+    r->base.store = base;
+    if (db_open_reader(sqlite_of(base), &r->c, why) != ERR_OK) {
+        free(r);
+        return NULL;
+    }
+    return &r->base;
+}
+
+void sqlite_reader_close(struct store_reader *base)
+{
+    struct sqlite_reader *r = reader_of(base);
+    db_close(&r->c);
+    free(r);
+}
+
+static enum err out_of_arena(struct reason *why)
+{
+    return fail(why, ERR_LIMIT, "the result does not fit the memory it was given");
+}
+
+/* --- one event -------------------------------------------------------------------------------- */
+
+/* The event's bytes straight from the journal; false when its segment is gone. */
+static bool load_from_journal(struct sqlite_store *s, uint64_t id, uint64_t locator,
+                              struct arena *a, struct event *out)
+{
+    char head[PEEK_BYTES];
+    size_t there = journal_peek(s->journal, locator, head, sizeof(head));
+    size_t n = there >= RECORD_EVENT_HEAD ? record_event_bytes(head) : 0;
+    if (n == 0)
+        return false;
+    struct cursor c = cursor_of(str_of(head + 8, 8));
+    if (cursor_u64(&c) != id)
+        return false;
+    char *bytes = arena_alloc(a, n);
+    if (!bytes)
+        return false;
+    size_t first = n < there ? n : there;
+    memcpy(bytes, head, first);
+    if (first < n &&
+        journal_peek(s->journal, locator + first, bytes + first, n - first) != n - first)
+        return false;
+    return record_event_read(str_of(bytes, n), out) && out->id == id;
+}
+
+#define EVENT_COLUMNS                                                                    \
+    "id, received_ms, source, provider, verdict, flags, type, dedupe_key, verdict_text," \
+    " method, target, peer, body_hash, trace, length(body)"
+
+static void read_event(struct connection *c, sqlite3_stmt *q, struct arena *a, struct event *e)
+{
+    str hash = db_column(q, 12);
+    *e = (struct event){
+        .id = db_u64(q, 0),
+        .received_ms = sqlite3_column_int64(q, 1),
+        .source = rows_name(c, sqlite3_column_int64(q, 2), a),
+        .provider = rows_name(c, sqlite3_column_int64(q, 3), a),
+        .verdict = rows_name(c, sqlite3_column_int64(q, 4), a),
+        .flags = (uint32_t)sqlite3_column_int64(q, 5),
+        .type = arena_str(a, db_column(q, 6)),
+        .dedupe_key = arena_str(a, db_column(q, 7)),
+        .verdict_text = arena_str(a, db_column(q, 8)),
+        .method = arena_str(a, db_column(q, 9)),
+        .target = arena_str(a, db_column(q, 10)),
+        .peer = arena_str(a, db_column(q, 11)),
+        .trace = arena_str(a, db_column(q, 13)),
+        .head = STR(""),
+        .body = STR(""),
+    };
+    if (hash.n == sizeof(e->body_hash))
+        memcpy(e->body_hash, hash.p, hash.n);
+}
+
+static enum err load_from_table(struct sqlite_reader *r, uint64_t id, struct arena *a,
+                                struct event *out, struct reason *why)
+{
+    sqlite3_stmt *q =
+        db_statement(&r->c, "SELECT " EVENT_COLUMNS ", head, body FROM events WHERE id=?1");
+    if (!q)
+        return db_fail(r->c.db, "read an event", why);
+    db_bind_u64(q, 1, id);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        read_event(&r->c, q, a, out);
+        out->head = arena_str(a, db_column(q, 15));
+        out->body = arena_str(a, db_column(q, 16));
+    }
+    sqlite3_reset(q);
+    if (rc == SQLITE_DONE)
+        return fail(why, ERR_NOT_FOUND, "there is no such event; retention may have deleted it");
+    if (rc != SQLITE_ROW)
+        return db_fail(r->c.db, "read an event", why);
+    return arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
+enum err sqlite_load(struct store_reader *base, uint64_t id, uint64_t locator, struct arena *a,
+                     struct event *out, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_store *s = sqlite_of(base->store);
+    if (locator && load_from_journal(s, id, locator, a, out))
+        return ERR_OK;
+    if (!arena_ok(a))
+        return out_of_arena(why);
+    enum err e = load_from_table(r, id, a, out, why);
+    if (e == ERR_NOT_FOUND && atomic_load(&s->applied_lsn) < journal_end(s->journal)) {
+        apply_barrier(s);
+        e = load_from_table(r, id, a, out, why);
+    }
+    return e;
+}
+
+/* --- lists of events -------------------------------------------------------------------------- */
+
+struct event_scan {
+    struct connection *c;
+    const struct event_filter *f;
+    int64_t source, destination; /* numbers; 0: any, -1: a name that exists nowhere */
+};
+
+static bool has_delivery(const struct event_scan *s, uint64_t event_id)
+{
+    if (s->f->state < 0 && !s->destination)
+        return true;
+    sqlite3_stmt *q = db_statement(
+        s->c, "SELECT 1 FROM deliveries WHERE event_id=?1 AND (?2<0 OR state=?2)"
+              " AND (?3=0 OR destination=?3) LIMIT 1");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, event_id);
+    sqlite3_bind_int(q, 2, s->f->state);
+    sqlite3_bind_int64(q, 3, s->destination);
+    bool found = sqlite3_step(q) == SQLITE_ROW;
+    sqlite3_reset(q);
+    return found;
+}
+
+static bool holds(str text, str needle)
+{
+    return str_find_str(text, needle) < text.n || (needle.n == 0);
+}
+
+static bool event_is_wanted(const struct event_scan *s, sqlite3_stmt *q)
+{
+    const struct event_filter *f = s->f;
+    int64_t received_ms = sqlite3_column_int64(q, 1);
+    if ((f->since_ms && received_ms < f->since_ms) || (f->until_ms && received_ms >= f->until_ms))
+        return false;
+    if (s->source && sqlite3_column_int64(q, 2) != s->source)
+        return false;
+    if (f->type.n && !str_eq(db_column(q, 6), f->type))
+        return false;
+    if (f->text.n && !holds(db_column(q, 15), f->text) && !holds(db_column(q, 16), f->text))
+        return false;
+    return has_delivery(s, db_u64(q, 0));
+}
+
+static bool count_states(struct connection *c, struct event_row *row)
+{
+    sqlite3_stmt *q = db_statement(
+        c, "SELECT state, count(*) FROM deliveries WHERE event_id=?1 GROUP BY state");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, row->event.id);
+    int rc;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        int state = sqlite3_column_int(q, 0);
+        if (state >= 0 && state < DELIVERY_STATE_COUNT)
+            row->by_state[state] = (uint32_t)sqlite3_column_int64(q, 1);
+    }
+    sqlite3_reset(q);
+    return rc == SQLITE_DONE;
+}
+
+static sqlite3_stmt *event_statement(const struct event_scan *s)
+{
+    const struct event_filter *f = s->f;
+    /* Head and body are read for a search in them only: they lie on pages of their own. */
+    sqlite3_stmt *q = db_statement(
+        s->c, f->text.n ? "SELECT " EVENT_COLUMNS ", head, body FROM events"
+                          " WHERE id<?1 AND id>=?2 ORDER BY id DESC"
+                        : "SELECT " EVENT_COLUMNS " FROM events"
+                          " WHERE id<?1 AND id>=?2 ORDER BY id DESC");
+    if (!q)
+        return NULL;
+    uint64_t most = f->before ? f->before : INT64_MAX, least = 0;
+    rows_id_range(f->since_ms, f->until_ms, &least, &most);
+    db_bind_u64(q, 1, most);
+    db_bind_u64(q, 2, least);
+    return q;
+}
+
+static enum err scan_events(const struct event_scan *s, struct arena *a, struct event_list *out,
+                            struct reason *why)
+{
+    size_t limit = s->f->limit;
+    sqlite3_stmt *q = event_statement(s);
+    if (!q)
+        return db_fail(s->c->db, "list events", why);
+    int rc = SQLITE_ROW;
+    for (size_t looked = 0; looked < SCAN_ROWS_MAX && out->count < limit; looked++) {
+        rc = sqlite3_step(q);
+        if (rc != SQLITE_ROW)
+            break;
+        out->next = db_u64(q, 0);
+        if (!event_is_wanted(s, q))
+            continue;
+        struct event_row *row = &out->v[out->count++];
+        read_event(s->c, q, a, &row->event);
+        row->body_bytes = db_u64(q, 14);
+        if (!count_states(s->c, row))
+            rc = SQLITE_ERROR;
+    }
+    if (rc == SQLITE_DONE)
+        out->next = 0;
+    sqlite3_reset(q);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return db_fail(s->c->db, "list events", why);
+    return arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
+enum err sqlite_events(struct store_reader *base, const struct event_filter *f, struct arena *a,
+                       struct event_list *out, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    struct event_scan s = {.c = &r->c, .f = f};
+    assert(f->limit <= 1000);
+    *out = (struct event_list){0};
+    apply_barrier(sqlite_of(base->store));
+    if (f->source.n)
+        s.source = rows_name_id(&r->c, f->source);
+    if (f->destination.n)
+        s.destination = rows_name_id(&r->c, f->destination);
+    if (s.source < 0 || s.destination < 0)
+        return db_fail(r->c.db, "list events", why);
+    if ((f->source.n && !s.source) || (f->destination.n && !s.destination))
+        return ERR_OK;
+    out->v = ARENA_ARRAY(a, struct event_row, f->limit + 1);
+    return out->v ? scan_events(&s, a, out, why) : out_of_arena(why);
+}
+
+/* --- deliveries, attempts, rejections --------------------------------------------------------- */
+
+enum err sqlite_deliveries(struct store_reader *base, const struct delivery_filter *f,
+                           struct arena *a, struct delivery_list *out, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    struct rows_scan scan;
+    assert(f->limit <= 1000);
+    *out = (struct delivery_list){0};
+    apply_barrier(sqlite_of(base->store));
+    out->v = ARENA_ARRAY(a, struct delivery, f->limit + 1);
+    if (!out->v)
+        return out_of_arena(why);
+    enum err e = rows_scan_open(&scan, &r->c, f, f->before, why);
+    if (e != ERR_OK)
+        return e;
+    while (out->count < f->limit && rows_scan_next(&scan))
+        out->v[out->count++] = rows_delivery(&r->c, scan.q, a);
+    out->next = scan.at_end ? 0 : scan.next;
+    e = rows_scan_close(&scan, why);
+    if (e == ERR_OK && !arena_ok(a))
+        e = out_of_arena(why);
+    return e;
+}
+
+enum err sqlite_attempts(struct store_reader *base, uint64_t delivery_id, struct arena *a,
+                         struct attempt_list *out, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    *out = (struct attempt_list){0};
+    apply_barrier(sqlite_of(base->store));
+    sqlite3_stmt *q = db_statement(
+        &r->c, "SELECT number, result, started_ms, duration_us, status, error_class, summary,"
+               " request, response, timing FROM attempts WHERE delivery_id=?1 ORDER BY number");
+    if (!q)
+        return db_fail(r->c.db, "read attempts", why);
+    db_bind_u64(q, 1, delivery_id);
+    size_t cap = 0;
+    int rc;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW && arena_ok(a)) {
+        if (out->count == cap) {
+            cap = cap ? cap * 2 : 16;
+            struct attempt *v = ARENA_ARRAY(a, struct attempt, cap);
+            if (!v)
+                break;
+            if (out->count)
+                memcpy(v, out->v, out->count * sizeof(*v));
+            out->v = v;
+        }
+        out->v[out->count++] = (struct attempt){
+            .delivery_id = delivery_id,
+            .number = (uint32_t)sqlite3_column_int64(q, 0),
+            .result = (enum attempt_result)sqlite3_column_int(q, 1),
+            .started_ms = sqlite3_column_int64(q, 2),
+            .duration_us = sqlite3_column_int64(q, 3),
+            .status = sqlite3_column_int(q, 4),
+            .error_class = arena_str(a, db_column(q, 5)),
+            .summary = arena_str(a, db_column(q, 6)),
+            .request = arena_str(a, db_column(q, 7)),
+            .response = arena_str(a, db_column(q, 8)),
+            .timing = arena_str(a, db_column(q, 9)),
+        };
+    }
+    sqlite3_reset(q);
+    if (!arena_ok(a))
+        return out_of_arena(why);
+    return rc == SQLITE_DONE ? ERR_OK : db_fail(r->c.db, "read attempts", why);
+}
+
+enum err sqlite_rejections(struct store_reader *base, uint64_t before, size_t limit,
+                           struct arena *a, struct rejection_list *out, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    assert(limit <= 1000);
+    *out = (struct rejection_list){0};
+    apply_barrier(sqlite_of(base->store));
+    sqlite3_stmt *q = db_statement(
+        &r->c, "SELECT id, received_ms, source, verdict, verdict_text, method, target, peer,"
+               " head, body FROM rejections WHERE id<?1 ORDER BY id DESC");
+    out->v = ARENA_ARRAY(a, struct rejection, limit + 1);
+    if (!q)
+        return db_fail(r->c.db, "read the rejected requests", why);
+    if (!out->v)
+        return out_of_arena(why);
+    db_bind_u64(q, 1, before ? before : INT64_MAX);
+    int rc = SQLITE_ROW;
+    while (out->count < limit && (rc = sqlite3_step(q)) == SQLITE_ROW)
+        out->v[out->count++] = (struct rejection){
+            .id = db_u64(q, 0),
+            .received_ms = sqlite3_column_int64(q, 1),
+            .source = arena_str(a, db_column(q, 2)),
+            .verdict = arena_str(a, db_column(q, 3)),
+            .verdict_text = arena_str(a, db_column(q, 4)),
+            .method = arena_str(a, db_column(q, 5)),
+            .target = arena_str(a, db_column(q, 6)),
+            .peer = arena_str(a, db_column(q, 7)),
+            .head = arena_str(a, db_column(q, 8)),
+            .body = arena_str(a, db_column(q, 9)),
+        };
+    if (rc == SQLITE_ROW && out->count)
+        out->next = out->v[out->count - 1].id;
+    sqlite3_reset(q);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return db_fail(r->c.db, "read the rejected requests", why);
+    return arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
+/* --- counts ----------------------------------------------------------------------------------- */
+
+static uint64_t file_bytes(const char *path, const char *suffix)
+{
+    struct stat st;
+    char name[4096];
+    int n = snprintf(name, sizeof(name), "%s%s", path, suffix);
+    if (n < 0 || (size_t)n >= sizeof(name) || stat(name, &st) != 0)
+        return 0;
+    return (uint64_t)st.st_size;
+}
+
+static bool read_counters(struct connection *c, struct store_counts *out)
+{
+    sqlite3_stmt *q =
+        db_statement(c, "SELECT max_id, events, rejected, pending, claimed, delivered, dead,"
+                        " skipped, cancelled FROM meta");
+    bool good = q && sqlite3_step(q) == SQLITE_ROW;
+    if (good) {
+        out->max_id = db_u64(q, 0);
+        out->events = db_u64(q, 1);
+        out->rejected = db_u64(q, 2);
+        for (int i = 0; i < DELIVERY_STATE_COUNT; i++)
+            out->by_state[i] = db_u64(q, 3 + i);
+    }
+    sqlite3_reset(q);
+    return good;
+}
+
+static bool read_oldest(struct connection *c, struct store_counts *out)
+{
+    sqlite3_stmt *q = db_statement(
+        c, "SELECT created_ms FROM deliveries WHERE id = (SELECT min(id) FROM"
+           " (SELECT min(id) AS id FROM deliveries INDEXED BY deliveries_by_state"
+           "  WHERE state=0 AND state<>2"
+           "  UNION ALL SELECT min(id) FROM deliveries INDEXED BY deliveries_by_state"
+           "  WHERE state=1 AND state<>2))");
+    int rc = q ? sqlite3_step(q) : SQLITE_ERROR;
+    if (rc == SQLITE_ROW)
+        out->oldest_pending_ms = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE;
+}
+
+enum err sqlite_counts(struct store_reader *base, struct store_counts *out, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_store *s = sqlite_of(base->store);
+    *out = (struct store_counts){0};
+    apply_barrier(s);
+    if (!read_counters(&r->c, out) || !read_oldest(&r->c, out))
+        return db_fail(r->c.db, "count", why);
+    uint64_t noted = atomic_load(&s->max_id), applied = atomic_load(&s->applied_lsn);
+    if (noted > out->max_id)
+        out->max_id = noted;
+    out->lag = journal_end(s->journal) - applied;
+    out->bytes =
+        file_bytes(s->path, "") + file_bytes(s->path, "-wal") + journal_bytes(s->journal);
+    return ERR_OK;
+}
+
+enum err sqlite_pending_destinations(struct store_reader *base, struct arena *a, str **out,
+                                     size_t *count, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    size_t cap = 0;
+    int64_t last = 0;
+    *out = NULL;
+    *count = 0;
+    apply_barrier(sqlite_of(base->store));
+    for (;;) {
+        /* From one destination to the next, however many deliveries lie between. */
+        sqlite3_stmt *q = db_statement(
+            &r->c, "SELECT destination FROM deliveries INDEXED BY deliveries_due"
+                   " WHERE state=0 AND destination>?1 ORDER BY destination LIMIT 1");
+        if (!q)
+            return db_fail(r->c.db, "list destinations", why);
+        sqlite3_bind_int64(q, 1, last);
+        int rc = sqlite3_step(q);
+        last = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : last;
+        sqlite3_reset(q);
+        if (rc == SQLITE_DONE)
+            return ERR_OK;
+        if (rc != SQLITE_ROW)
+            return db_fail(r->c.db, "list destinations", why);
+        if (*count == cap) {
+            cap = cap ? cap * 2 : 16;
+            str *v = ARENA_ARRAY(a, str, cap);
+            if (!v)
+                return out_of_arena(why);
+            if (*count)
+                memcpy(v, *out, *count * sizeof(*v));
+            *out = v;
+        }
+        (*out)[(*count)++] = rows_name(&r->c, last, a);
+        if (!arena_ok(a))
+            return out_of_arena(why);
+    }
+}

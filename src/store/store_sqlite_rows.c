@@ -1,0 +1,149 @@
+/* store_sqlite_rows.c -- names, delivery rows, and the bounded walk that lists and bulk moves
+ * share, so that "replay what this filter selects" selects what the list showed. */
+#include "store/store_sqlite_rows.h"
+
+#include "base/id.h"
+
+/* An id is made at arrival or after it, never before; a clock that was set back can make it later
+ * than that by as much. */
+#define EARLY_SLACK_MS (3600 * INT64_C(1000))
+#define LATE_SLACK_MS (7 * 24 * 3600 * INT64_C(1000))
+
+str rows_name(struct connection *c, int64_t id, struct arena *a)
+{
+    sqlite3_stmt *q = db_statement(c, "SELECT name FROM names WHERE id=?1");
+    str name = STR("");
+    if (!q)
+        return name;
+    sqlite3_bind_int64(q, 1, id);
+    if (sqlite3_step(q) == SQLITE_ROW)
+        name = arena_str(a, db_column(q, 0));
+    sqlite3_reset(q);
+    return name;
+}
+
+int64_t rows_name_id(struct connection *c, str name)
+{
+    sqlite3_stmt *q = db_statement(c, "SELECT id FROM names WHERE name=?1");
+    if (!q)
+        return -1;
+    db_bind_str(q, 1, name);
+    int rc = sqlite3_step(q);
+    int64_t id = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : rc == SQLITE_DONE ? 0 : -1;
+    sqlite3_reset(q);
+    return id;
+}
+
+void rows_id_range(int64_t since_ms, int64_t until_ms, uint64_t *least, uint64_t *most)
+{
+    if (until_ms > 0 && id_floor(until_ms + LATE_SLACK_MS) < *most)
+        *most = id_floor(until_ms + LATE_SLACK_MS);
+    if (since_ms > EARLY_SLACK_MS)
+        *least = id_floor(since_ms - EARLY_SLACK_MS);
+}
+
+struct delivery rows_delivery(struct connection *c, sqlite3_stmt *q, struct arena *a)
+{
+    return (struct delivery){
+        .id = db_u64(q, 0),
+        .event_id = db_u64(q, 1),
+        .destination = rows_name(c, sqlite3_column_int64(q, 2), a),
+        .route = rows_name(c, sqlite3_column_int64(q, 3), a),
+        .order_key = db_u64(q, 4),
+        .state = (enum delivery_state)sqlite3_column_int(q, 5),
+        .attempts = (uint32_t)sqlite3_column_int64(q, 6),
+        .created_ms = sqlite3_column_int64(q, 7),
+        .next_ms = sqlite3_column_int64(q, 8),
+        .settled_ms = sqlite3_column_int64(q, 9),
+        .reason = arena_str(a, db_column(q, 10)),
+    };
+}
+
+static const char *scan_sql(const struct delivery_filter *f)
+{
+    if (f->event_id)
+        return "SELECT " DELIVERY_COLUMNS " FROM deliveries INDEXED BY deliveries_by_event"
+               " WHERE event_id=?3 AND id<?1 AND id>=?2 AND (?4<0 OR state=?4) ORDER BY id DESC";
+    if (f->state >= 0 && f->state != DELIVERY_DELIVERED)
+        return "SELECT " DELIVERY_COLUMNS " FROM deliveries INDEXED BY deliveries_by_state"
+               " WHERE state=?4 AND state<>2 AND id<?1 AND id>=?2 ORDER BY id DESC";
+    return "SELECT " DELIVERY_COLUMNS " FROM deliveries NOT INDEXED"
+           " WHERE id<?1 AND id>=?2 ORDER BY id DESC";
+}
+
+enum err rows_scan_open(struct rows_scan *s, struct connection *c, const struct delivery_filter *f,
+                        uint64_t before, struct reason *why)
+{
+    *s = (struct rows_scan){.c = c, .f = f};
+    if (f->destination.n)
+        s->destination = rows_name_id(c, f->destination);
+    if (f->source.n)
+        s->source = rows_name_id(c, f->source);
+    if (s->destination < 0 || s->source < 0)
+        return db_fail(c->db, "read the database", why);
+    s->is_empty = (f->destination.n && !s->destination) || (f->source.n && !s->source);
+    s->at_end = s->is_empty;
+    if (s->is_empty)
+        return ERR_OK;
+    uint64_t most = before ? before : INT64_MAX, least = 0;
+    rows_id_range(f->since_ms, f->until_ms, &least, &most);
+    s->q = db_statement(c, scan_sql(f));
+    if (!s->q)
+        return db_fail(c->db, "read the database", why);
+    db_bind_u64(s->q, 1, most);
+    db_bind_u64(s->q, 2, least);
+    if (sqlite3_bind_parameter_count(s->q) > 2) {
+        db_bind_u64(s->q, 3, f->event_id);
+        sqlite3_bind_int(s->q, 4, f->state);
+    }
+    return ERR_OK;
+}
+
+static bool event_is_wanted(struct rows_scan *s, uint64_t event_id)
+{
+    const struct delivery_filter *f = s->f;
+    if (!s->source && !f->type.n)
+        return true;
+    sqlite3_stmt *q = db_statement(s->c, "SELECT source, type FROM events WHERE id=?1");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, event_id);
+    bool wanted = sqlite3_step(q) == SQLITE_ROW &&
+                  (!s->source || sqlite3_column_int64(q, 0) == s->source) &&
+                  (!f->type.n || str_eq(db_column(q, 1), f->type));
+    sqlite3_reset(q);
+    return wanted;
+}
+
+static bool row_is_wanted(struct rows_scan *s)
+{
+    const struct delivery_filter *f = s->f;
+    int64_t created_ms = sqlite3_column_int64(s->q, 7);
+    return (f->state < 0 || sqlite3_column_int(s->q, 5) == f->state) &&
+           (!s->destination || sqlite3_column_int64(s->q, 2) == s->destination) &&
+           (!f->since_ms || created_ms >= f->since_ms) &&
+           (!f->until_ms || created_ms < f->until_ms) && event_is_wanted(s, db_u64(s->q, 1));
+}
+
+bool rows_scan_next(struct rows_scan *s)
+{
+    while (!s->at_end && s->looked < SCAN_ROWS_MAX) {
+        if (sqlite3_step(s->q) != SQLITE_ROW) {
+            s->at_end = true;
+            break;
+        }
+        s->looked++;
+        s->next = db_u64(s->q, 0);
+        if (row_is_wanted(s))
+            return true;
+    }
+    return false;
+}
+
+enum err rows_scan_close(struct rows_scan *s, struct reason *why)
+{
+    if (!s->q)
+        return ERR_OK;
+    /* sqlite3_reset tells again how the last step ended. */
+    return sqlite3_reset(s->q) == SQLITE_OK ? ERR_OK : db_fail(s->c->db, "read the database", why);
+}

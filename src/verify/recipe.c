@@ -1,0 +1,189 @@
+/* recipe.c -- compiles a whole provider file: its alternatives, where the delivery id and the
+ * event type are, its handshakes, and the answer it expects. */
+#include "verify/scheme.h"
+
+#define ALTERNATIVES_MAX 8
+#define RANGES_MAX 256
+
+static bool compile_verify(struct recipe *r, struct arena *a, const struct yaml *node,
+                           struct problems *p)
+{
+    static const char *const known[] = {"any", NULL};
+    const struct yaml *any = yaml_get(node, STR("any"));
+    const struct yaml *first = any ? any->first : node;
+    size_t count = any ? any->count : 1;
+    if (any && (!read_keys(p, node, known) || any->kind != YAML_LIST || !count ||
+                count > ALTERNATIVES_MAX)) {
+        problem_at(p, any, "expected a list of 1 to %d schemes", ALTERNATIVES_MAX);
+        return false;
+    }
+    r->alternatives = ARENA_ARRAY(a, struct scheme, count);
+    if (!r->alternatives)
+        return false;
+    for (; r->alternative_count < count; first = first->next) {
+        struct scheme *s = &r->alternatives[r->alternative_count++];
+        if (!scheme_compile(s, a, first, p))
+            return false;
+        if (any && !s->ops->needs_secret) {
+            problem_at(p, first, "scheme %s accepts what the others refuse: it cannot be one of "
+                                 "several",
+                       s->ops->word);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void compile_ranges(struct recipe *r, struct arena *a, const struct yaml *node,
+                           struct problems *p)
+{
+    str *texts = NULL;
+    size_t count = 0;
+    if (!node || !read_str_list(p, a, node, &texts, &count))
+        return;
+    if (count > RANGES_MAX) {
+        problem_at(p, node, "at most %d address ranges", RANGES_MAX);
+        return;
+    }
+    r->allow_from = ARENA_ARRAY(a, struct net, count + 1);
+    for (size_t i = 0; r->allow_from && i < count; i++) {
+        if (net_parse(texts[i], &r->allow_from[i]))
+            r->allow_count++;
+        else
+            problem_at(p, node, "\"" STR_FMT "\" is no address range as 192.0.2.0/24",
+                       STR_ARG(texts[i]));
+    }
+}
+
+static void sort_conditions(struct handshake *h)
+{
+    /* The kinds are in order of cost: a body is parsed only when all else fits. */
+    for (size_t i = 1; i < h->when_count; i++)
+        for (size_t j = i; j > 0 && h->when[j].ref.kind < h->when[j - 1].ref.kind; j--) {
+            struct condition c = h->when[j];
+            h->when[j] = h->when[j - 1];
+            h->when[j - 1] = c;
+        }
+}
+
+static void compile_when(struct handshake *h, struct arena *a, const struct yaml *item_node,
+                         struct problems *p)
+{
+    const struct yaml *node = yaml_get(item_node, STR("when"));
+    if (!node || node->kind != YAML_MAP || !node->count || node->count > RECIPE_LIST_MAX) {
+        problem_at(p, node ? node : item_node, "\"when\" needs 1 to %d conditions, as { method: GET, \"query:challenge\""
+                            ": \"*\" }",
+                   RECIPE_LIST_MAX);
+        return;
+    }
+    for (const struct yaml *item = node->first; item; item = item->next) {
+        struct condition *c = &h->when[h->when_count];
+        struct yaml key = {.kind = YAML_SCALAR, .scalar = item->key, .quoted = true,
+                           .file = item->file, .line = item->key_line, .column = item->key_column};
+        str value = STR_NONE;
+        if (!ref_compile(&c->ref, a, &key, REFS_OF_REQUEST | REF_BIT(REF_METHOD), p) ||
+            !read_str(p, item, &value))
+            return;
+        c->equals = str_eq(value, STR("*")) ? STR_NONE : arena_str(a, value);
+        h->when_count++;
+    }
+    sort_conditions(h);
+}
+
+static void compile_reply(struct handshake *h, struct arena *a, const struct yaml *item,
+                          struct problems *p)
+{
+    static const char *const known[] = {"status", "content-type", "body", "header", NULL};
+    const struct yaml *node = yaml_get(item, STR("reply"));
+    if (!node) {
+        problem_at(p, item, "\"reply\" is missing");
+        return;
+    }
+    if (!read_keys(p, node, known))
+        return;
+    int64_t status = 200;
+    str type = STR("text/plain");
+    read_int(p, yaml_get(node, STR("status")), 200, 299, &status);
+    read_str(p, yaml_get(node, STR("content-type")), &type);
+    h->status = (int)status;
+    h->content_type = arena_str(a, type);
+    const struct yaml *body = yaml_get(node, STR("body"));
+    if (body)
+        pieces_compile(&h->body, a, body, REFS_OF_REQUEST, p);
+    const struct yaml *header = yaml_get(node, STR("header"));
+    if (!header)
+        return;
+    if (header->kind != YAML_MAP || header->count != 1) {
+        problem_at(p, header, "expected one header, as { X-Name: \"{{ header:X-Name }}\" }");
+        return;
+    }
+    h->field_name = arena_str(a, header->first->key);
+    pieces_compile(&h->field_value, a, header->first, REFS_OF_REQUEST, p);
+}
+
+static void compile_handshakes(struct recipe *r, struct arena *a, const struct yaml *node,
+                               struct problems *p)
+{
+    static const char *const known[] = {"when", "needs-signature", "reply", NULL};
+    if (!node)
+        return;
+    if (node->kind != YAML_LIST || node->count > RECIPE_LIST_MAX) {
+        problem_at(p, node, "expected a list of at most %d handshakes", RECIPE_LIST_MAX);
+        return;
+    }
+    r->handshakes = ARENA_ARRAY(a, struct handshake, node->count + 1);
+    for (const struct yaml *item = node->first; r->handshakes && item; item = item->next) {
+        struct handshake *h = &r->handshakes[r->handshake_count++];
+        h->needs_signature = true;
+        if (!read_keys(p, item, known))
+            continue;
+        read_bool(p, yaml_get(item, STR("needs-signature")), &h->needs_signature);
+        compile_when(h, a, item, p);
+        compile_reply(h, a, item, p);
+    }
+}
+
+static void compile_answer(struct recipe *r, struct arena *a, const struct yaml *node,
+                           struct problems *p)
+{
+    static const char *const known[] = {"status", "content-type", "body", NULL};
+    if (!node || !read_keys(p, node, known))
+        return;
+    int64_t status = 200;
+    str type = STR("text/plain"), body = STR("");
+    read_int(p, yaml_get(node, STR("status")), 200, 299, &status);
+    read_str(p, yaml_get(node, STR("content-type")), &type);
+    read_str(p, yaml_get(node, STR("body")), &body);
+    r->answer.status = (int)status;
+    r->answer.content_type = arena_str(a, type);
+    r->answer.body = arena_str(a, body);
+}
+
+bool recipe_needs_secret(const struct recipe *r)
+{
+    return r->alternatives[0].ops->needs_secret;
+}
+
+struct recipe *recipe_compile(struct arena *a, const struct yaml *file, struct problems *p)
+{
+    struct recipe *r = ARENA_NEW(a, struct recipe);
+    const struct yaml *verify = yaml_get(file, STR("verify"));
+    size_t errors = p->errors;
+    if (!verify)
+        problem_at(p, file, "\"verify\" is missing: how a request is verified");
+    else if (r)
+        compile_verify(r, a, verify, p);
+    if (r && p->errors == errors) {
+        r->delivery_id_count =
+            refs_compile(r->delivery_ids, RECIPE_LIST_MAX, a, yaml_get(file, STR("delivery-id")),
+                         REFS_OF_REQUEST, p);
+        r->event_type_count = refs_compile(r->event_types, RECIPE_LIST_MAX, a,
+                                           yaml_get(file, STR("event-type")), REFS_OF_REQUEST, p);
+        compile_ranges(r, a, yaml_get(file, STR("allow-from")), p);
+        compile_handshakes(r, a, yaml_get(file, STR("handshake")), p);
+        compile_answer(r, a, yaml_get(file, STR("answer")), p);
+    }
+    if (!r || !arena_ok(a))
+        problem_at(p, file, "the provider file is too large");
+    return p->errors == errors ? r : NULL;
+}

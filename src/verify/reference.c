@@ -1,0 +1,401 @@
+/* reference.c -- reads references and templates of provider files, and looks them up.
+ *
+ * Names are resolved to kinds at load, so that judging a request compares no names but those of
+ * header fields. A lookup tells "absent" from "there twice": which of two values counts must
+ * never be a guess. */
+#include "verify/reference.h"
+
+#include "base/codec.h"
+#include "http/form.h"
+#include "verify/crypto.h"
+
+static const struct {
+    str name;
+    bool takes_arg;
+} kinds[REF_KINDS] = {
+    [REF_BODY] = {{"body", 4}, false},     [REF_TS] = {{"ts", 2}, false},
+    [REF_ID] = {{"id", 2}, false},         [REF_URL] = {{"url", 3}, false},
+    [REF_METHOD] = {{"method", 6}, false}, [REF_PATH] = {{"path", 4}, false},
+    [REF_SECRET] = {{"secret", 6}, false}, [REF_HEADER] = {{"header", 6}, true},
+    [REF_QUERY] = {{"query", 5}, true},    [REF_FORM] = {{"form", 4}, true},
+    [REF_FIELD] = {{"field", 5}, true},    [REF_JSON] = {{".", 1}, false},
+};
+
+static enum ref_kind kind_of(str name)
+{
+    for (size_t i = 0; i < REF_KINDS; i++)
+        if (str_eq(name, kinds[i].name))
+            return (enum ref_kind)i;
+    return REF_KINDS;
+}
+
+/* "sha256", or "hmac-sha256" when *keyed. */
+static bool digest_filter(str name, enum digest *out, bool *keyed)
+{
+    *keyed = str_starts(name, STR("hmac-"));
+    str word = *keyed ? str_slice(name, 5, name.n) : name;
+    for (size_t i = 0; i < DIGESTS; i++)
+        if (str_eq(word, str_from_cstr(digest_words[i]))) {
+            *out = (enum digest)i;
+            return true;
+        }
+    return false;
+}
+
+struct known {
+    unsigned allowed;
+    str unknown; /* the last name that was refused */
+};
+
+static bool is_known(str name, bool is_filter, void *arg)
+{
+    struct known *k = arg;
+    enum digest d;
+    bool keyed;
+    enum ref_kind kind = kind_of(name);
+    if (is_filter ? digest_filter(name, &d, &keyed)
+                  : kind < REF_KINDS && (k->allowed & REF_BIT(kind)))
+        return true;
+    k->unknown = name;
+    return false;
+}
+
+/* Reports why a reference or template was refused, with what is known there. */
+static void refuse(const struct yaml *node, const struct known *k, const struct reason *why,
+                   struct problems *p)
+{
+    if (!k->unknown.p) {
+        problem_at(p, node, "%s", why->text);
+        return;
+    }
+    struct nearest near;
+    nearest_init(&near, k->unknown);
+    struct buf list;
+    buf_init(&list, 256);
+    for (size_t i = 0; i < REF_KINDS; i++) {
+        if (!(k->allowed & REF_BIT(i)))
+            continue;
+        nearest_offer(&near, kinds[i].name);
+        buf_printf(&list, "%s" STR_FMT "%s", list.len ? ", " : "", STR_ARG(kinds[i].name),
+                   i == REF_JSON          ? "json.path"
+                   : kinds[i].takes_arg ? ":NAME"
+                                          : "");
+    }
+    str best = nearest_word(&near);
+    problem_at(p, node, "%s; known here: %s%s" STR_FMT "%s", why->text, buf_cstr(&list),
+               best.p ? " (did you mean \"" : "", STR_ARG(best), best.p ? "\"?)" : "");
+    buf_release(&list);
+}
+
+static str label_of(struct arena *a, const struct ref *r)
+{
+    switch (r->kind) {
+    case REF_HEADER:
+        return r->arg;
+    case REF_QUERY:
+        return arena_printf(a, "query parameter " STR_FMT, STR_ARG(r->arg));
+    case REF_FORM:
+        return arena_printf(a, "form field " STR_FMT, STR_ARG(r->arg));
+    case REF_FIELD:
+        return arena_printf(a, "field " STR_FMT " of the signature header", STR_ARG(r->arg));
+    case REF_JSON:
+        return arena_printf(a, "JSON field ." STR_FMT, STR_ARG(r->arg));
+    default:
+        return kinds[r->kind].name;
+    }
+}
+
+/* False with a problem when the part has an argument too many or too few. */
+static bool ref_from_part(struct ref *out, struct arena *a, const struct template_part *part,
+                          const struct yaml *node, struct problems *p)
+{
+    out->kind = kind_of(part->text);
+    out->arg = arena_str(a, part->arg.p ? part->arg : STR(""));
+    bool has = part->arg.p != NULL;
+    if (kinds[out->kind].takes_arg && !has) {
+        problem_at(p, node, "\"" STR_FMT "\" needs a name: \"" STR_FMT ":NAME\"",
+                   STR_ARG(part->text), STR_ARG(part->text));
+        return false;
+    }
+    if (!kinds[out->kind].takes_arg && has && out->kind != REF_JSON) {
+        problem_at(p, node, "\"" STR_FMT "\" takes nothing after a colon", STR_ARG(part->text));
+        return false;
+    }
+    out->label = label_of(a, out);
+    return true;
+}
+
+bool ref_compile(struct ref *out, struct arena *a, const struct yaml *node, unsigned allowed,
+                 struct problems *p)
+{
+    str text = STR_NONE;
+    if (!node || !read_str(p, node, &text))
+        return false;
+    struct reason why;
+    struct template_part part;
+    struct known known = {.allowed = allowed};
+    if (str_starts(text, STR("{{"))) {
+        problem_at(p, node, "one reference is written here without braces: \"header:NAME\"");
+        return false;
+    }
+    if (template_parse_ref(&part, text, &why) != ERR_OK) {
+        problem_at(p, node, "%s", why.text);
+        return false;
+    }
+    if (part.optional || part.filter_count) {
+        problem_at(p, node, "a reference here takes no \"?\" and no filters");
+        return false;
+    }
+    if (!is_known(part.text, false, &known)) {
+        UNUSED(fail(&why, ERR_INVALID, "unknown reference \"" STR_FMT "\"", STR_ARG(part.text)));
+        refuse(node, &known, &why, p);
+        return false;
+    }
+    return ref_from_part(out, a, &part, node, p);
+}
+
+static bool piece_compile(struct piece *out, struct arena *a, const struct template_part *part,
+                          const struct yaml *node, struct problems *p)
+{
+    if (part->kind == TEMPLATE_TEXT) {
+        out->text = part->text;
+        return true;
+    }
+    static_assert(ARRAY_LEN(out->filters) == ARRAY_LEN(part->filters), "room for all filters");
+    out->is_ref = true;
+    out->optional = part->optional;
+    out->filter_count = part->filter_count;
+    memcpy(out->filters, part->filters, sizeof(out->filters));
+    return ref_from_part(&out->ref, a, part, node, p);
+}
+
+bool pieces_compile(struct pieces *out, struct arena *a, const struct yaml *node, unsigned allowed,
+                    struct problems *p)
+{
+    *out = (struct pieces){0};
+    str text = STR_NONE;
+    if (!node || !read_str(p, node, &text))
+        return false;
+    struct template t;
+    struct reason why;
+    struct known known = {.allowed = allowed};
+    if (template_compile(&t, a, text, is_known, &known, &why) != ERR_OK) {
+        refuse(node, &known, &why, p);
+        return false;
+    }
+    out->v = ARENA_ARRAY(a, struct piece, t.count + 1);
+    out->source = arena_str(a, text);
+    if (!out->v)
+        return false;
+    for (; out->count < t.count; out->count++) {
+        struct piece *piece = &out->v[out->count];
+        if (!piece_compile(piece, a, &t.parts[out->count], node, p))
+            return false;
+        if (piece->is_ref)
+            out->mentions |= REF_BIT(piece->ref.kind);
+    }
+    return true;
+}
+
+/* Names of one length mostly differ in the last byte, whatever its case. */
+static bool same_name(str a, str b)
+{
+    return a.n == b.n && a.n > 0 && ((a.p[a.n - 1] ^ b.p[b.n - 1]) & 0x5f) == 0 &&
+           str_eq_nocase(a, b);
+}
+
+static enum presence find_header(const struct http_fields *f, str name, str *out)
+{
+    enum presence found = ABSENT;
+    for (size_t i = 0; i < f->count; i++) {
+        if (!same_name(f->v[i].name, name))
+            continue;
+        if (found == PRESENT)
+            return DOUBLED;
+        *out = f->v[i].value;
+        found = PRESENT;
+    }
+    return found;
+}
+
+/* A pair of application/x-www-form-urlencoded text. */
+static enum presence find_pair(str text, str name, struct arena *a, str *out)
+{
+    enum presence found = ABSENT;
+    while (text.p) {
+        str value = str_cut(&text, '&');
+        str key = percent_decode(a, str_cut(&value, '='), true);
+        if (!key.p || !str_eq(key, name))
+            continue;
+        if (found == PRESENT)
+            return DOUBLED;
+        *out = value.p ? percent_decode(a, value, true) : STR("");
+        if (!out->p)
+            return ABSENT;
+        found = PRESENT;
+    }
+    return found;
+}
+
+static enum presence find_form(struct view *w, str name, str *out)
+{
+    *out = http_request_form(w->req, name);
+    if (!out->p)
+        return ABSENT;
+    str type = media_type(http_field_get(&w->req->fields, STR("Content-Type")));
+    if (str_eq_nocase(type, STR("application/x-www-form-urlencoded")))
+        return find_pair(w->req->body, name, w->arena, out);
+    return PRESENT;
+}
+
+/* Scalars only: what null, a list or an object would mean as text is nobody's to guess. */
+static enum presence find_json(struct view *w, str path, str *out)
+{
+    const struct json *root = http_request_json(w->req);
+    const struct json *v = path.n ? json_path(root, path) : root;
+    if (!v)
+        return ABSENT;
+    enum json_kind kind = json_kind_of(v);
+    if (kind != JSON_STRING && kind != JSON_NUMBER && kind != JSON_BOOL)
+        return ABSENT;
+    *out = json_text(w->arena, v);
+    return out->p ? PRESENT : ABSENT;
+}
+
+static enum presence find_url(struct view *w, str *out)
+{
+    str base = w->public_url;
+    if (str_is_empty(base)) {
+        if (str_is_empty(w->req->host))
+            return ABSENT;
+        base = arena_printf(w->arena, "%s://" STR_FMT, w->req->tls ? "https" : "http",
+                            STR_ARG(w->req->host));
+    }
+    *out = arena_printf(w->arena, STR_FMT STR_FMT, STR_ARG(base), STR_ARG(w->req->target));
+    return out->p ? PRESENT : ABSENT;
+}
+
+static enum presence present(str value, str *out)
+{
+    *out = value;
+    return value.p ? PRESENT : ABSENT;
+}
+
+enum presence field_get(str text, struct field_rule rule, str name, str *out)
+{
+    assert(rule.separator && rule.assign);
+    enum presence found = ABSENT;
+    while (text.p) {
+        str value = str_trim(str_cut(&text, rule.separator));
+        str key = str_cut(&value, rule.assign);
+        if (!value.p || !str_eq(key, name))
+            continue;
+        if (found == PRESENT)
+            return DOUBLED;
+        *out = value;
+        found = PRESENT;
+    }
+    return found;
+}
+
+enum presence view_get(struct view *w, const struct ref *r, str *out)
+{
+    switch (r->kind) {
+    case REF_BODY:
+        return present(w->req->body.p ? w->req->body : STR(""), out);
+    case REF_TS:
+        return present(w->ts, out);
+    case REF_ID:
+        return present(w->id, out);
+    case REF_URL:
+        return find_url(w, out);
+    case REF_METHOD:
+        return present(w->req->method, out);
+    case REF_PATH:
+        return present(w->req->path, out);
+    case REF_SECRET:
+        return present(w->secret, out);
+    case REF_HEADER:
+        return find_header(&w->req->fields, r->arg, out);
+    case REF_QUERY:
+        return find_pair(w->req->query, r->arg, w->arena, out);
+    case REF_FORM:
+        return find_form(w, r->arg, out);
+    case REF_FIELD:
+        return w->field_text.p ? field_get(w->field_text, w->fields, r->arg, out) : ABSENT;
+    case REF_JSON:
+        return find_json(w, r->arg, out);
+    case REF_KINDS:
+        break;
+    }
+    assert(!"a kind of reference");
+    return ABSENT;
+}
+
+static str apply_filter(str name, str in, struct view *w)
+{
+    enum digest d;
+    bool keyed;
+    if (!digest_filter(name, &d, &keyed))
+        return template_filter_builtin(name, in, w->arena);
+    uint8_t *out = arena_alloc(w->arena, DIGEST_BYTES_MAX);
+    if (!out || (keyed && str_is_empty(w->secret)))
+        return STR_NONE;
+    if (keyed) {
+        struct mac *m = mac_new(d, w->secret);
+        mac_add(m, in);
+        mac_end(m, out);
+        mac_free(m);
+    } else {
+        digest_of(d, in, out);
+    }
+    return str_of((const char *)out, digest_bytes(d));
+}
+
+static bool piece_value(const struct piece *piece, struct view *w, str *out)
+{
+    enum presence found = view_get(w, &piece->ref, out);
+    if (found == ABSENT && piece->optional) {
+        *out = STR("");
+        found = PRESENT;
+    }
+    for (size_t i = 0; found == PRESENT && i < piece->filter_count; i++) {
+        *out = apply_filter(piece->filters[i], *out, w);
+        if (!out->p)
+            found = ABSENT;
+    }
+    if (found == PRESENT)
+        return true;
+    w->missing = &piece->ref;
+    w->doubled = found == DOUBLED;
+    return false;
+}
+
+bool pieces_feed(const struct pieces *t, struct view *w, piece_sink *sink, void *arg)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        str value = t->v[i].text;
+        if (t->v[i].is_ref && !piece_value(&t->v[i], w, &value))
+            return false;
+        sink(arg, value);
+    }
+    return true;
+}
+
+static void to_buf(void *arg, str part)
+{
+    buf_str_append(arg, part);
+}
+
+str pieces_text(const struct pieces *t, struct view *w, size_t max)
+{
+    str out = STR_NONE;
+    if (t->count == 1 && t->v[0].is_ref)
+        return piece_value(&t->v[0], w, &out) && out.n <= max ? out : STR_NONE;
+    struct buf b;
+    buf_init(&b, max);
+    if (pieces_feed(t, w, to_buf, &b) && buf_ok(&b))
+        out = arena_str(w->arena, buf_str(&b));
+    buf_release(&b);
+    return out;
+}

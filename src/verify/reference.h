@@ -1,0 +1,97 @@
+/* reference.h -- what a provider file can name in a request (a header, a JSON field, the body)
+ * and how it is looked up while one request is being judged or one signature made.
+ *
+ * A reference is written as in templates, without the braces where a setting names just one:
+ * `from: "header:X-Signature"`, `delivery-id: ".id"`. Internal to verify/. */
+#ifndef GAFF_VERIFY_REFERENCE_H
+#define GAFF_VERIFY_REFERENCE_H
+
+#include "base/problem.h"
+#include "base/template.h"
+#include "http/message.h"
+
+enum ref_kind {
+    REF_BODY,
+    REF_TS,     /* the timestamp as it was written */
+    REF_ID,     /* the message id that is bound into the signed text */
+    REF_URL,    /* public_url and the target; without public_url the Host decides */
+    REF_METHOD, /* "POST" */
+    REF_PATH,   /* before '?', as received */
+    REF_SECRET, /* only for scheme hash */
+    REF_HEADER,
+    REF_QUERY,
+    REF_FORM,
+    REF_FIELD, /* a named part of the signature header */
+    REF_JSON,
+    REF_KINDS,
+};
+
+struct ref {
+    enum ref_kind kind;
+    str arg;
+    str label; /* for people: "X-Hub-Signature-256", "field t of Stripe-Signature" */
+};
+
+/* A set of kinds, 1u << REF_BODY | ...: what is allowed at a place. */
+#define REF_BIT(kind) (1u << (kind))
+#define REFS_OF_REQUEST \
+    (REF_BIT(REF_HEADER) | REF_BIT(REF_QUERY) | REF_BIT(REF_FORM) | REF_BIT(REF_JSON))
+
+#define PIECE_FILTERS_MAX 4
+struct piece {
+    bool is_ref;
+    bool optional;
+    str text; /* when not is_ref */
+    struct ref ref;
+    str filters[PIECE_FILTERS_MAX];
+    size_t filter_count;
+};
+
+/* A template compiled down to what verify/ can look up without comparing names. */
+struct pieces {
+    struct piece *v;
+    size_t count;
+    unsigned mentions; /* REF_BIT of every reference */
+    str source;        /* the template's text */
+};
+
+/* Reads one reference; false with a problem at node. */
+bool ref_compile(struct ref *out, struct arena *a, const struct yaml *node, unsigned allowed,
+                 struct problems *p);
+bool pieces_compile(struct pieces *out, struct arena *a, const struct yaml *node, unsigned allowed,
+                    struct problems *p);
+
+/* How the parts of a signature header are written: "t=1,v1=ab", "v1,ab v1,cd"; 0: not so. */
+struct field_rule {
+    char separator, assign;
+};
+
+/* What references are looked up in: one request, and what was found out about it so far. */
+struct view {
+    struct http_request *req;
+    struct arena *arena;
+    str public_url;
+    str ts, id;
+    str secret;                /* the key's bytes, for {{ secret }} and the hmac filters */
+    str field_text;            /* the signature header, for field:NAME */
+    struct field_rule fields;  /* how to cut it */
+    const struct ref *missing; /* after a failure: what has no value */
+    bool doubled;              /* ... because it is there more than once */
+};
+
+enum presence { ABSENT, PRESENT, DOUBLED };
+
+/* The one value of r. An empty value is PRESENT. */
+enum presence view_get(struct view *w, const struct ref *r, str *out);
+/* The one value of field name in text. */
+enum presence field_get(str text, struct field_rule rule, str name, str *out);
+
+/* Hands the expansion to sink part by part. False when a value that is not optional is absent or
+ * doubled, or a filter cannot take it: then w->missing says which. */
+typedef void piece_sink(void *arg, str part);
+bool pieces_feed(const struct pieces *t, struct view *w, piece_sink *sink, void *arg);
+/* The expansion in the arena (of at most max bytes), STR_NONE on failure. A single unfiltered
+ * reference is not copied. */
+str pieces_text(const struct pieces *t, struct view *w, size_t max);
+
+#endif

@@ -1,0 +1,258 @@
+/* scheme.c -- compiles one alternative of a provider file (`verify:` or an item of its `any:`)
+ * and refuses what would verify less than it seems to: a timestamp or an id outside the signed
+ * text, a body that nothing signs, a digest without the secret in it. */
+#include "verify/scheme.h"
+
+#define TOLERANCE_DEFAULT_MS (300 * 1000)
+#define TOLERANCE_MAX_MS (24 * 3600 * 1000)
+
+#define REFS_SIGNED                                                                             \
+    (REFS_OF_REQUEST | REF_BIT(REF_BODY) | REF_BIT(REF_TS) | REF_BIT(REF_ID) | REF_BIT(REF_URL) | \
+     REF_BIT(REF_METHOD) | REF_BIT(REF_PATH) | REF_BIT(REF_SECRET) | REF_BIT(REF_FIELD))
+#define REFS_PAYLOAD (REF_BIT(REF_BODY) | REF_BIT(REF_FORM) | REF_BIT(REF_JSON))
+
+static const char *const unit_words[] = {"s", "ms", "iso", "auto", "nonce", NULL};
+
+/* A scalar or a list of them, as nodes. */
+static size_t items_of(const struct yaml *node, const struct yaml **out, size_t max,
+                       struct problems *p)
+{
+    if (!node)
+        return 0;
+    if (node->kind == YAML_SCALAR) {
+        out[0] = node;
+        return 1;
+    }
+    size_t n = 0;
+    if (node->kind == YAML_MAP || node->count > max) {
+        problem_at(p, node, "expected one value or a list of at most %zu", max);
+        return 0;
+    }
+    for (const struct yaml *item = node->first; item; item = item->next)
+        out[n++] = item;
+    return n;
+}
+
+size_t refs_compile(struct ref *out, size_t max, struct arena *a, const struct yaml *node,
+                    unsigned allowed, struct problems *p)
+{
+    const struct yaml *items[RECIPE_LIST_MAX];
+    assert(max <= ARRAY_LEN(items));
+    size_t n = items_of(node, items, max, p);
+    for (size_t i = 0; i < n; i++)
+        if (!ref_compile(&out[i], a, items[i], allowed, p))
+            return 0;
+    return n;
+}
+
+static bool read_char(struct problems *p, const struct yaml *node, char *out)
+{
+    str s = STR_NONE;
+    if (!node || !read_str(p, node, &s))
+        return node == NULL;
+    if (s.n != 1) {
+        problem_at(p, node, "expected one character");
+        return false;
+    }
+    *out = s.p[0];
+    return true;
+}
+
+static void compile_fields(struct signature_rule *r, struct arena *a, const struct yaml *node,
+                           const struct yaml *pick, struct problems *p)
+{
+    static const char *const known[] = {"separator", "assign", NULL};
+    const struct yaml *picks[SIGNATURE_NAMES_MAX];
+    r->pick_count = items_of(pick, picks, SIGNATURE_NAMES_MAX, p);
+    for (size_t i = 0; i < r->pick_count; i++) {
+        read_str(p, picks[i], &r->pick[i]);
+        r->pick[i] = arena_str(a, r->pick[i]);
+    }
+    if (node && read_keys(p, node, known) &&
+        read_char(p, yaml_get(node, STR("separator")), &r->fields.separator) &&
+        read_char(p, yaml_get(node, STR("assign")), &r->fields.assign) && !r->fields.separator)
+        problem_at(p, node, "\"separator\" is missing: the character between two fields");
+    if (r->fields.assign && !r->pick_count)
+        problem_at(p, node, "\"pick\" is missing: the names of the fields that are signatures");
+    if (r->pick_count && !r->fields.assign)
+        problem_at_key(p, pick, "\"pick\" needs \"fields\" with \"assign\"");
+}
+
+static void compile_signature(struct scheme *s, struct arena *a, const struct yaml *node,
+                              const struct yaml *place, struct problems *p)
+{
+    static const char *const known[] = {"from", "fields", "pick", "prefix", "encoding", NULL};
+    struct signature_rule *r = &s->signature;
+    if (s->ops->credential) {
+        r->from[0] = (struct ref){REF_HEADER, STR("Authorization"), STR("Authorization")};
+        r->from_count = 1;
+        r->prefix = str_from_cstr(s->ops->credential);
+        r->prefix_nocase = true;
+        r->encoding = s->ops->credential_encoding;
+        return;
+    }
+    if (!node) {
+        problem_at(p, place, "\"signature\" is missing: where what the sender proves itself with is");
+        return;
+    }
+    if (!read_keys(p, node, known))
+        return;
+    const struct yaml *from = yaml_get(node, STR("from"));
+    r->from_count = refs_compile(r->from, SIGNATURE_NAMES_MAX, a, from, REFS_OF_REQUEST, p);
+    if (!from || (from->kind == YAML_LIST && !from->count))
+        problem_at(p, node, "\"from\" is missing: \"header:NAME\" for example");
+    compile_fields(r, a, yaml_get(node, STR("fields")), yaml_get(node, STR("pick")), p);
+    read_str(p, yaml_get(node, STR("prefix")), &r->prefix);
+    r->prefix = arena_str(a, r->prefix);
+    const struct yaml *encoding = yaml_get(node, STR("encoding"));
+    int e = s->ops->signs_text ? ENCODING_HEX : ENCODING_RAW;
+    if (s->ops->signs_text && !encoding)
+        problem_at(p, node, "\"encoding\" is missing: hex, base64 or base64url");
+    if (read_enum(p, encoding, encoding_words, &e))
+        r->encoding = (enum encoding)e;
+    if (s->ops->signs_text && e == ENCODING_RAW)
+        problem_at(p, encoding, "a signature is not sent raw: hex, base64 or base64url");
+}
+
+static void compile_key(struct scheme *s, struct arena *a, const struct yaml *node,
+                        struct problems *p)
+{
+    static const char *const known[] = {"encoding", "prefix", "private-prefix", "strip", NULL};
+    struct key_rule *r = &s->key;
+    int e = ENCODING_RAW;
+    if (node && read_keys(p, node, known)) {
+        read_enum(p, yaml_get(node, STR("encoding")), encoding_words, &e);
+        read_str(p, yaml_get(node, STR("prefix")), &r->prefix);
+        read_str(p, yaml_get(node, STR("private-prefix")), &r->private_prefix);
+        read_str(p, yaml_get(node, STR("strip")), &r->strip);
+    }
+    r->encoding = (enum encoding)e;
+    r->prefix = arena_str(a, r->prefix);
+    r->private_prefix = arena_str(a, r->private_prefix);
+    r->strip = arena_str(a, r->strip);
+}
+
+static void compile_timestamp(struct scheme *s, struct arena *a, const struct yaml *node,
+                              struct problems *p)
+{
+    static const char *const known[] = {"from", "unit", "tolerance", NULL};
+    if (!node)
+        return;
+    struct timestamp_rule *r = &s->timestamp;
+    int unit = UNIT_S;
+    s->has_timestamp = true;
+    r->tolerance_ms = TOLERANCE_DEFAULT_MS;
+    const struct yaml *from = yaml_get(node, STR("from")), *tol = yaml_get(node, STR("tolerance"));
+    if (!read_keys(p, node, known))
+        return;
+    if (!from)
+        problem_at(p, node, "\"from\" is missing: \"header:NAME\" or \"field:NAME\" for example");
+    else if (ref_compile(&r->from, a, from, REFS_OF_REQUEST | REF_BIT(REF_FIELD), p) &&
+             r->from.kind == REF_FIELD && !s->signature.fields.assign)
+        problem_at(p, from, "\"field:\" needs \"fields\" with \"assign\" in \"signature\"");
+    const struct yaml *word = yaml_get(node, STR("unit"));
+    if (!word)
+        problem_at(p, node, "\"unit\" is missing: s, ms, iso, auto or nonce");
+    read_enum(p, word, unit_words, &unit);
+    r->unit = (enum timestamp_unit)unit;
+    if (tol && r->unit == UNIT_NONCE)
+        problem_at_key(p, tol, "a nonce is no time and has no tolerance");
+    read_duration(p, tol, 1000, TOLERANCE_MAX_MS, &r->tolerance_ms);
+}
+
+/* What the signed text must and must not mention. */
+static void lint_signed(const struct scheme *s, const struct yaml *node, const struct yaml *text,
+                        struct problems *p)
+{
+    unsigned has = s->signed_text.mentions;
+    bool unsigned_body = false;
+    const struct yaml *mark = yaml_get(node, STR("body-unsigned"));
+    read_bool(p, mark, &unsigned_body);
+    if (s->has_timestamp && s->timestamp.unit != UNIT_NONCE && !(has & REF_BIT(REF_TS)))
+        problem_at(p, text, "the timestamp is not part of the signed text, so anybody could change "
+                            "it: put {{ ts }} in, or say \"unit: nonce\" if it is no time");
+    if (!s->has_timestamp && (has & REF_BIT(REF_TS)))
+        problem_at(p, text, "{{ ts }} needs \"timestamp\", which says where it is");
+    if (s->has_id && !(has & REF_BIT(REF_ID)))
+        problem_at(p, text, "\"id\" is not part of the signed text: put {{ id }} in, or use "
+                            "\"delivery-id\" for an id that is not signed");
+    if (!s->has_id && (has & REF_BIT(REF_ID)))
+        problem_at(p, text, "{{ id }} needs \"id\", which says where it is");
+    if ((has & REF_BIT(REF_FIELD)) && !s->signature.fields.assign)
+        problem_at(p, text, "{{ field:... }} needs \"fields\" with \"assign\" in \"signature\"");
+    if (s->ops == &scheme_hash && !(has & REF_BIT(REF_SECRET)))
+        problem_at(p, text, "a hash without {{ secret }} in it can be made by anybody");
+    if (s->ops != &scheme_hash && (has & REF_BIT(REF_SECRET)))
+        problem_at(p, text, "{{ secret }} belongs only in the text of scheme hash");
+    if (!(has & REFS_PAYLOAD) && !unsigned_body)
+        problem_at(p, text, "nothing of the body is signed: say \"body-unsigned: true\" if the "
+                            "provider really signs none of it");
+}
+
+static void compile_text(struct scheme *s, struct arena *a, const struct yaml *node,
+                         struct problems *p)
+{
+    const struct yaml *hash = yaml_get(node, STR("hash")), *id = yaml_get(node, STR("id"));
+    const struct yaml *text = yaml_get(node, STR("signed"));
+    int digest = DIGEST_SHA256;
+    if (s->ops->has_digest && !hash)
+        problem_at(p, node, "\"hash\" is missing: sha256 for example");
+    read_enum(p, hash, digest_words, &digest);
+    s->digest = (enum digest)digest;
+    if (id)
+        s->has_id = ref_compile(&s->id, a, id, REFS_OF_REQUEST | REF_BIT(REF_FIELD), p);
+    compile_timestamp(s, a, yaml_get(node, STR("timestamp")), p);
+    if (!text)
+        problem_at(p, node, "\"signed\" is missing: what is signed, \"{{ body }}\" for example");
+    else if (pieces_compile(&s->signed_text, a, text, REFS_SIGNED, p))
+        lint_signed(s, node, text, p);
+}
+
+static void describe(struct scheme *s, struct arena *a)
+{
+    const char *word = s->ops->word;
+    if (!s->ops->signs_text) {
+        s->what = str_from_cstr(s->ops->credential ? "the credentials" : "the token");
+        return;
+    }
+    const char *digest = s->ops->has_digest ? digest_words[s->digest] : "";
+    const struct pieces *t = &s->signed_text;
+    bool plain = t->count == 1 && t->v[0].is_ref && t->v[0].ref.kind == REF_BODY &&
+                 !t->v[0].filter_count;
+    s->what = arena_printf(a, "%s%s%s of %s" STR_FMT "%s", word, *digest ? "-" : "", digest,
+                           plain ? "the body" : "\"",
+                           STR_ARG(plain ? STR("") : str_slice(t->source, 0, 120)),
+                           plain ? "" : "\"");
+}
+
+bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, struct problems *p)
+{
+    static const char *const text_keys[] = {"scheme",    "hash",   "key",           "signature", "id",
+                                            "timestamp", "signed", "body-unsigned", NULL};
+    static const char *const token_keys[] = {"scheme", "key", "signature", NULL};
+    static const char *const bare_keys[] = {"scheme", NULL};
+    const char *words[SCHEME_COUNT + 1] = {NULL};
+    for (size_t i = 0; i < SCHEME_COUNT; i++)
+        words[i] = scheme_list[i]->word;
+    const struct yaml *word = yaml_get(node, STR("scheme"));
+    size_t errors = p->errors;
+    int index = 0;
+    if (node->kind != YAML_MAP || !word) {
+        problem_at(p, node, "\"scheme\" is missing: hmac, hash, ed25519, token, basic, bearer, ip "
+                            "or none");
+        return false;
+    }
+    if (!read_enum(p, word, words, &index))
+        return false;
+    s->ops = scheme_list[index];
+    bool bare = !s->ops->needs_secret || s->ops->credential;
+    if (!read_keys(p, node, s->ops->signs_text ? text_keys : bare ? bare_keys : token_keys))
+        return false;
+    compile_key(s, a, yaml_get(node, STR("key")), p);
+    if (s->ops->needs_secret)
+        compile_signature(s, a, yaml_get(node, STR("signature")), node, p);
+    if (s->ops->signs_text)
+        compile_text(s, a, node, p);
+    describe(s, a);
+    return p->errors == errors;
+}

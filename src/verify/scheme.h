@@ -1,0 +1,210 @@
+/* scheme.h -- the ways to prove where a request comes from, one small file each (scheme_hmac.c,
+ * scheme_token.c, ...), behind one table of operations; and what a provider file says, compiled.
+ *
+ * To add a scheme: an ops table in a file of its own, its name in SCHEMES. Everything around it
+ * (where the signature is, how it is written, timestamps, secrets, messages) exists once, in
+ * recipe.c and verify.c. Internal to verify/. */
+#ifndef GAFF_VERIFY_SCHEME_H
+#define GAFF_VERIFY_SCHEME_H
+
+#include "base/secret.h"
+#include "http/address.h"
+#include "verify/crypto.h"
+#include "verify/reference.h"
+#include "verify/verify.h"
+
+/* --- where a signature is and how it is written ------------------------------------------------ */
+
+#define SIGNATURE_NAMES_MAX 4
+
+enum encoding { ENCODING_HEX, ENCODING_BASE64, ENCODING_BASE64URL, ENCODING_RAW };
+extern const char *const encoding_words[]; /* NULL-terminated, by enum encoding */
+
+struct signature_rule {
+    struct ref from[SIGNATURE_NAMES_MAX]; /* each that is there brings candidates */
+    size_t from_count;
+    struct field_rule fields;
+    str pick[SIGNATURE_NAMES_MAX]; /* names of the fields that are signatures */
+    size_t pick_count;
+    str prefix;         /* "sha256=": must be there, is taken off */
+    bool prefix_nocase; /* "Basic " of RFC 9110 */
+    enum encoding encoding;
+};
+
+#define CANDIDATE_BYTES_MAX 8192 /* decoded, all candidates of one request */
+
+struct candidates {
+    str v[VERIFY_CANDIDATES_MAX]; /* decoded */
+    size_t count;                 /* the well-formed ones */
+    size_t offered;               /* all */
+    size_t used;
+    uint8_t bytes[CANDIDATE_BYTES_MAX];
+};
+
+/* Decodes the candidates of one source's value into c, in addition to what is there. Those that
+ * are not of `bytes` bytes (0: any length) or not well-formed are counted as offered only. */
+void candidates_add(struct candidates *c, const struct signature_rule *r, str value, size_t bytes);
+/* The header value for a signature, in the arena; ts is put among the fields as ts_field if
+ * that is not empty. */
+str signature_write(const struct signature_rule *r, struct arena *a, str signature, str ts_field,
+                    str ts);
+
+/* --- secrets ----------------------------------------------------------------------------------- */
+
+struct key_rule {
+    enum encoding encoding;
+    str prefix;         /* must be there, is taken off */
+    str private_prefix; /* the same for a key that signs: "whsk_" */
+    str strip;          /* is taken off if there */
+};
+
+struct key {
+    bool usable; /* the secret fits this scheme's key format */
+    struct secret bytes;
+    void *state; /* the scheme's prepared key */
+    str accepted; /* the verdict's text when it matches; NUL-terminated, its owner's */
+};
+
+/* --- schemes ----------------------------------------------------------------------------------- */
+
+enum timestamp_unit { UNIT_S, UNIT_MS, UNIT_ISO, UNIT_AUTO, UNIT_NONCE };
+
+struct timestamp_rule {
+    struct ref from;
+    enum timestamp_unit unit;
+    int64_t tolerance_ms;
+};
+
+struct scheme;
+
+struct scheme_ops {
+    const char *word;       /* as provider files say it */
+    bool needs_secret;
+    bool signs_text;        /* has `signed`; its signatures are encoded bytes of fixed length */
+    bool has_digest;        /* has `hash` */
+    bool is_credential;     /* what is sent is the secret itself */
+    const char *credential; /* how the Authorization header begins: "Basic " */
+    enum encoding credential_encoding;
+    const char *secret_form; /* what a secret looks like, for people */
+
+    size_t (*signature_bytes)(const struct scheme *s); /* NULL: any length */
+    /* Builds k->state from k->bytes. False with *why when they are no key. NULL: nothing to do. */
+    bool (*prepare)(const struct scheme *s, struct key *k, bool for_signing, struct reason *why);
+    void (*discard)(struct key *k); /* frees k->state */
+    /* What the sender must have sent: a digest into scratch, or the secret. STR_NONE when a
+     * reference of the signed text has no value (w->missing). For schemes whose verifier can
+     * compute the signature. */
+    str (*compute)(const struct scheme *s, struct key *k, struct view *w,
+                   uint8_t scratch[DIGEST_BYTES_MAX]);
+    /* For the others: does this signature fit? *able is false as STR_NONE above. */
+    bool (*check)(const struct scheme *s, struct key *k, struct view *w, const struct candidates *c,
+                  bool *able);
+    /* The signature for sign.h, in the arena; STR_NONE as above. NULL: cannot be produced. */
+    str (*sign)(const struct scheme *s, struct key *k, struct view *w);
+};
+
+/* One alternative of a provider, compiled. */
+struct scheme {
+    const struct scheme_ops *ops;
+    enum digest digest;
+    struct key_rule key;
+    struct signature_rule signature;
+    bool has_id, has_timestamp;
+    struct ref id;
+    struct timestamp_rule timestamp;
+    struct pieces signed_text;
+    str what; /* "hmac-sha256 of the body", for people */
+};
+
+#define SCHEMES(X) X(hmac) X(hash) X(ed25519) X(token) X(basic) X(bearer) X(ip) X(none)
+#define X(name) extern const struct scheme_ops scheme_##name;
+SCHEMES(X)
+#undef X
+#define X(name) +1
+enum { SCHEME_COUNT = 0 SCHEMES(X) };
+#undef X
+extern const struct scheme_ops *const scheme_list[SCHEME_COUNT];
+
+/* Compiles `verify:` or one item of its `any:`; s is zeroed. False with problems. */
+bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, struct problems *p);
+/* A reference or a list of them; returns how many. */
+size_t refs_compile(struct ref *out, size_t max, struct arena *a, const struct yaml *node,
+                    unsigned allowed, struct problems *p);
+#define KEY_BYTES_MAX 4096
+/* Decodes the secret as configured and makes the key ready; k is zeroed. False with *why, which
+ * never shows any of the secret; k is to be released all the same. */
+bool key_prepare(struct key *k, const struct scheme *s, str secret, bool for_signing,
+                 struct reason *why);
+/* Frees what prepare made, wipes the bytes. */
+void key_release(const struct scheme *s, struct key *k);
+
+/* --- a provider file, compiled ----------------------------------------------------------------- */
+
+#define RECIPE_LIST_MAX 8
+
+struct condition {
+    struct ref ref;
+    str equals; /* compared in constant time; STR_NONE: any value will do */
+};
+
+struct handshake {
+    struct condition when[RECIPE_LIST_MAX];
+    size_t when_count;
+    bool needs_signature;
+    int status;
+    str content_type, field_name;
+    struct pieces body, field_value;
+};
+
+struct recipe {
+    struct scheme *alternatives;
+    size_t alternative_count;
+    struct ref delivery_ids[RECIPE_LIST_MAX], event_types[RECIPE_LIST_MAX];
+    size_t delivery_id_count, event_type_count;
+    struct handshake *handshakes;
+    size_t handshake_count;
+    struct greeting answer; /* status 0: no wish */
+    struct net *allow_from;
+    size_t allow_count;
+};
+
+/* Compiles a provider file (options already put in) into the arena. NULL with problems. */
+struct recipe *recipe_compile(struct arena *a, const struct yaml *file, struct problems *p);
+/* True when some alternative can use a secret. */
+bool recipe_needs_secret(const struct recipe *r);
+
+/* --- options: {{ config:NAME }} in a provider file ------------------------------------------- */
+
+struct option {
+    str name;
+    str initial;   /* its default; an example when it has none */
+    bool required; /* has no default */
+};
+
+struct option_values {
+    const str *keys, *values;
+    size_t count;
+};
+
+/* A deep copy of the file with every {{ config:NAME }} replaced; a value that mentions an empty
+ * option counts as not written, and a mapping whose `from` goes that way is left out whole.
+ * Without `given` every option has its initial value. Replaced scalars get the place of `place` if
+ * it is not NULL. NULL with problems: an unknown or a missing option. */
+struct yaml *options_apply(struct arena *a, const struct yaml *file, const struct option *options,
+                           size_t option_count, const struct option_values *given,
+                           const struct yaml *place, struct problems *p);
+struct yaml *yaml_copy(struct arena *a, const struct yaml *node);
+
+/* --- what provider.c keeps --------------------------------------------------------------------- */
+
+struct provider {
+    str id, title, docs, verified_by;
+    const struct yaml *file; /* in the table's arena */
+    struct option *options;
+    size_t option_count;
+    bool needs_options;    /* one is required: recipe is made of examples, not to be used */
+    struct recipe *recipe; /* with the options' initial values */
+    bool embedded;
+};
+
+#endif

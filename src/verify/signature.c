@@ -1,0 +1,157 @@
+/* signature.c -- reads signatures out of a header's value, and writes one.
+ *
+ * Signatures are compared decoded, so that two spellings of the same bytes cannot differ and a
+ * cut one is not a shorter secret. A sender that rotates keys sends several; all well-formed ones
+ * are candidates. */
+#include "base/codec.h"
+#include "verify/scheme.h"
+
+const char *const encoding_words[] = {"hex", "base64", "base64url", "raw", NULL};
+
+/* A received signature is no secret, so tables may be used: base/codec.h decodes without them, for
+ * secrets, at several times the cost. An entry is the digit's value plus one, or zero. */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
+static const uint8_t base64_digits[256] = {
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+    ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+};
+
+static bool decode_hex(str in, uint8_t *out, size_t out_max, size_t *n)
+{
+    if (in.n % 2 || in.n / 2 > out_max)
+        return false;
+    for (size_t i = 0; i < in.n; i += 2) {
+        unsigned high = hex_digits[(uint8_t)in.p[i]], low = hex_digits[(uint8_t)in.p[i + 1]];
+        if (!high || !low)
+            return false;
+        out[i / 2] = (uint8_t)((high - 1) << 4 | (low - 1));
+    }
+    *n = in.n / 2;
+    return true;
+}
+
+/* RFC 4648 section 4 with its padding, and zero in the spare bits: one spelling a signature. */
+static bool decode_base64(str in, uint8_t *out, size_t out_max, size_t *n)
+{
+    size_t pad = 0;
+    while (pad < 2 && pad < in.n && in.p[in.n - 1 - pad] == '=')
+        pad++;
+    if (in.n == 0 || in.n % 4 || in.n / 4 * 3 - pad > out_max)
+        return false;
+    uint32_t bits = 0;
+    size_t have = 0, len = 0;
+    for (size_t i = 0; i < in.n - pad; i++) {
+        unsigned digit = base64_digits[(uint8_t)in.p[i]];
+        if (!digit)
+            return false;
+        bits = bits << 6 | (digit - 1);
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[len++] = (uint8_t)(bits >> have);
+        }
+    }
+    *n = len;
+    return (bits & ((1u << have) - 1)) == 0;
+}
+
+static bool decode(enum encoding e, str in, uint8_t *out, size_t out_max, size_t *n)
+{
+    switch (e) {
+    case ENCODING_HEX:
+        return decode_hex(in, out, out_max, n);
+    case ENCODING_BASE64:
+        return decode_base64(in, out, out_max, n);
+    case ENCODING_BASE64URL:
+        return base64url_decode(in, out, out_max, n);
+    case ENCODING_RAW:
+        break;
+    }
+    return false;
+}
+
+static void add_one(struct candidates *c, const struct signature_rule *r, str text, size_t bytes)
+{
+    c->offered++;
+    if (c->count == VERIFY_CANDIDATES_MAX)
+        return;
+    str begin = str_slice(text, 0, r->prefix.n);
+    if (r->prefix_nocase ? !str_eq_nocase(begin, r->prefix) : !str_starts(text, r->prefix))
+        return;
+    text = str_slice(text, r->prefix.n, text.n);
+    if (r->prefix_nocase)
+        text = str_trim(text);
+    if (text.n == 0)
+        return;
+    if (r->encoding == ENCODING_RAW) {
+        c->v[c->count++] = text;
+        return;
+    }
+    size_t room = CANDIDATE_BYTES_MAX - c->used, n = 0;
+    uint8_t *out = c->bytes + c->used;
+    if (!decode(r->encoding, text, out, bytes && bytes < room ? bytes : room, &n) ||
+        (bytes && n != bytes) || n == 0)
+        return;
+    c->v[c->count++] = str_of((const char *)out, n);
+    c->used += n;
+}
+
+static bool is_picked(const struct signature_rule *r, str name)
+{
+    for (size_t i = 0; i < r->pick_count; i++)
+        if (str_eq(name, r->pick[i]))
+            return true;
+    return false;
+}
+
+void candidates_add(struct candidates *c, const struct signature_rule *r, str value, size_t bytes)
+{
+    if (!r->fields.separator) {
+        add_one(c, r, value, bytes);
+        return;
+    }
+    while (value.p) {
+        str one = str_trim(str_cut(&value, r->fields.separator));
+        if (!r->fields.assign) {
+            if (one.n)
+                add_one(c, r, one, bytes);
+            continue;
+        }
+        str name = str_cut(&one, r->fields.assign);
+        if (one.p && is_picked(r, name))
+            add_one(c, r, one, bytes);
+    }
+}
+
+static str encode(enum encoding e, str in, struct arena *a)
+{
+    static const str names[] = {{"hex", 3}, {"base64", 6}, {"base64url", 9}};
+    return e == ENCODING_RAW ? in : template_filter_builtin(names[e], in, a);
+}
+
+str signature_write(const struct signature_rule *r, struct arena *a, str signature, str ts_field,
+                    str ts)
+{
+    str text = encode(r->encoding, signature, a);
+    if (!text.p)
+        return STR_NONE;
+    if (!r->fields.assign)
+        return arena_printf(a, STR_FMT STR_FMT, STR_ARG(r->prefix), STR_ARG(text));
+    str head = STR("");
+    if (ts_field.n)
+        head = arena_printf(a, STR_FMT "%c" STR_FMT "%c", STR_ARG(ts_field), r->fields.assign,
+                            STR_ARG(ts), r->fields.separator);
+    return arena_printf(a, STR_FMT STR_FMT "%c" STR_FMT STR_FMT, STR_ARG(head), STR_ARG(r->pick[0]),
+                        r->fields.assign, STR_ARG(r->prefix), STR_ARG(text));
+}
