@@ -114,7 +114,7 @@ void event_write_headers(struct json_writer *w, const struct event *e, bool hide
     uint64_t seen = 0; /* a bit for each length and first letter: most names are the only ones */
     while (event_next_field(&rest, &name, &value)) {
         str key = lower(name, room);
-        uint64_t bit = 1ull << ((key.n * 31 + (unsigned char)key.p[0]) % 64);
+        uint64_t bit = 1ull << ((key.n * 31 + ((unsigned char)name.p[0] | 0x20u)) % 64);
         if ((seen & bit) && came_before(e->head, name.p, name))
             continue;
         seen |= bit;

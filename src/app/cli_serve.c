@@ -29,7 +29,7 @@ static struct config *load(const char *path, size_t *errors, size_t *warnings)
     struct problems problems = {0};
     struct config *config = config_load(path, NULL, &problems);
     for (size_t i = 0; i < problems.count; i++)
-        fprintf(stderr, "%s%s\n", problems.v[i].warning ? "warning: " : "", problems.v[i].text);
+        fprintf(stderr, "%s\n", problems.v[i].text);
     *errors = problems.errors;
     *warnings = problems.count > problems.errors ? problems.count - problems.errors : 0;
     problems_release(&problems);

@@ -43,7 +43,7 @@ static struct config *load(const char *path, struct buf *out)
     struct problems problems = {0};
     struct config *c = config_load(path, NULL, &problems);
     for (size_t i = 0; i < problems.count; i++)
-        buf_printf(out, "%s%s\n", problems.v[i].warning ? "warning: " : "", problems.v[i].text);
+        buf_printf(out, "%s\n", problems.v[i].text);
     problems_release(&problems);
     return c;
 }

@@ -264,8 +264,7 @@ bool read_duration(struct problems *p, const struct yaml *node, int64_t min_ms, 
     }
     char what[128], low[AMOUNT_TEXT_MAX], high[AMOUNT_TEXT_MAX];
     if (ok)
-        snprintf(what, sizeof(what), "a duration from %s to %s",
-                 duration_text(min_ms, low),
+        snprintf(what, sizeof(what), "a duration from %s to %s", duration_text(min_ms, low),
                  duration_text(max_ms, high));
     else
         snprintf(what, sizeof(what), "a duration: a number and one unit (ms s m h d), as 30s");

@@ -9,7 +9,7 @@
 #define PROBLEMS_MAX 200
 
 struct problem {
-    bool warning; /* shown, but does not refuse the configuration */
+    bool warning;                      /* shown, but does not refuse the configuration */
     unsigned file_bytes, line, column; /* place: the file is the beginning of text; 0: no place */
     char text[512]; /* "gaff.yaml:41:7: unknown key ..."; a warning has "warning: " after the
                      * place; safe for a terminal */
@@ -58,8 +58,7 @@ bool read_int(struct problems *p, const struct yaml *node, int64_t min, int64_t 
 bool read_duration(struct problems *p, const struct yaml *node, int64_t min_ms, int64_t max_ms,
                    int64_t *out_ms);
 /* number + B KiB MiB GiB */
-bool read_size(struct problems *p, const struct yaml *node, int64_t min, int64_t max,
-               int64_t *out);
+bool read_size(struct problems *p, const struct yaml *node, int64_t min, int64_t max, int64_t *out);
 /* "100/s", "5/m", "1000/h": events and the milliseconds they are for */
 struct rate {
     int64_t count, per_ms; /* count == 0: no limit */

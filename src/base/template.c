@@ -13,8 +13,8 @@
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
 }
 
 static bool is_blank(char c)
@@ -135,8 +135,9 @@ static enum err cut_parts(struct template *t, str text, template_known *known, v
         str inner = str_slice(rest, open + 2, rest.n);
         size_t close = str_find_str(inner, CLOSE);
         if (close == inner.n)
-            return fail(why, ERR_INVALID, "{{ without }} after \"" STR_FMT "\"; write {{{{ for a "
-                                          "literal {{",
+            return fail(why, ERR_INVALID,
+                        "{{ without }} after \"" STR_FMT "\"; write {{{{ for a "
+                        "literal {{",
                         STR_ARG(str_slice(inner, 0, 40)));
         add_text(t, str_slice(rest, 0, open));
         struct template_part part;
@@ -282,8 +283,9 @@ str template_filter_builtin(str name, str in, struct arena *a)
 
 /* "header:X-Id" or ".repository.name", for messages. */
 #define REF_FMT STR_FMT "%s" STR_FMT
-#define REF_ARG(part) \
-    STR_ARG((part)->text), (part)->arg.p && (part)->text.p[0] != '.' ? ":" : "", STR_ARG((part)->arg)
+#define REF_ARG(part)                                                                              \
+    STR_ARG((part)->text), (part)->arg.p && (part)->text.p[0] != '.' ? ":" : "",                   \
+        STR_ARG((part)->arg)
 
 static enum err expand_ref(const struct template_part *part, struct buf *out, struct arena *a,
                            template_resolve *resolve, template_filter *filter, void *arg,

@@ -25,7 +25,8 @@ struct template_part {
     size_t filter_count;
 };
 
-struct template {
+struct template
+{
     struct template_part *parts; /* in the arena it was compiled into */
     size_t count;
 };

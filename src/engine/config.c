@@ -151,7 +151,8 @@ static void finish_paths(struct config_reader *r)
     if (str_starts(c->store, scheme)) {
         str path = str_slice(c->store, scheme.n, c->store.n);
         if (path.n)
-            c->store = arena_printf(r->arena, "sqlite:%s", config_path(r->arena, c->directory, path));
+            c->store =
+                arena_printf(r->arena, "sqlite:%s", config_path(r->arena, c->directory, path));
         else
             problem_at(r->problems, yaml_get(c->tree, STR("store")),
                        "expected sqlite:DIRECTORY or memory:");
@@ -170,8 +171,8 @@ static void check_settings(struct config_reader *r)
     const struct yaml *admin = yaml_get(c->tree, STR("admin"));
     const struct yaml *token = yaml_get(admin, STR("token"));
     const struct yaml *url = yaml_get(c->tree, STR("public_url"));
-    bool http = str_starts(c->public_url, STR("http://")) ||
-                str_starts(c->public_url, STR("https://"));
+    bool http =
+        str_starts(c->public_url, STR("http://")) || str_starts(c->public_url, STR("https://"));
     if (c->public_url.n && (!http || str_ends(c->public_url, STR("/"))))
         problem_at(r->problems, url,
                    "expected an address without a slash at the end, as https://hooks.example.org");
@@ -201,8 +202,8 @@ static void read_presets(struct config_reader *r)
     if (fs_exists(directory))
         provider_table_add_dir(c->providers, directory, r->problems);
     else if (yaml_get(c->tree, STR("presets")))
-        problem_at(r->problems, yaml_get(c->tree, STR("presets")),
-                   "there is no directory %s", directory);
+        problem_at(r->problems, yaml_get(c->tree, STR("presets")), "there is no directory %s",
+                   directory);
 }
 
 static void read_parts(struct config_reader *r)

@@ -16,11 +16,11 @@
 #ifndef GAFF_ENGINE_CONFIG_H
 #define GAFF_ENGINE_CONFIG_H
 
-#include "action/action.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/problem.h"
 #include "base/secret.h"
+#include "action/action.h"
 #include "http/server.h"
 #include "rule/match.h"
 #include "verify/verify.h"
@@ -35,13 +35,13 @@ struct retry_policy {
 
 struct source_config {
     str name;
-    str path;      /* "/in/github"; begins with '/' */
-    str *methods;  /* default POST */
+    str path;     /* "/in/github"; begins with '/' */
+    str *methods; /* default POST */
     size_t method_count;
     const struct provider *provider;
     struct verifier_options verifier; /* slices in the snapshot's arena; secrets wiped with it */
     const struct yaml *place;         /* for messages when a verifier is made */
-    bool insecure; /* `insecure: true`: may reach commands without verification */
+    bool insecure;            /* `insecure: true`: may reach commands without verification */
     int64_t dedupe_window_ms; /* 24h default; 0 off */
     int64_t body_bytes_max;   /* 1MiB default, 25MiB at most */
     bool keep_rejected;       /* default true */
@@ -58,13 +58,13 @@ struct source_config {
 struct destination_config {
     str name;
     const struct yaml *place; /* for messages */
-    size_t index; /* in config.destinations */
+    size_t index;             /* in config.destinations */
     struct action_config *action;
-    int concurrency;     /* attempts at once; the action's default */
-    struct rate rate;    /* attempts a second and the like; count 0: no limit */
-    bool in_order;       /* `order: fifo`: one at a time per order key (whole lane without key) */
+    int concurrency;  /* attempts at once; the action's default */
+    struct rate rate; /* attempts a second and the like; count 0: no limit */
+    bool in_order;    /* `order: fifo`: one at a time per order key (whole lane without key) */
     struct template order_by; /* `order_by: "{{ .repository.id }}"`; count 0: none */
-    int64_t timeout_ms;  /* total deadline of an attempt */
+    int64_t timeout_ms;       /* total deadline of an attempt */
     struct retry_policy retry;
 };
 
@@ -79,7 +79,7 @@ struct route_config {
 };
 
 struct listen_config {
-    char *address; /* as http_server_options.listen */
+    char *address;            /* as http_server_options.listen */
     char *tls_cert, *tls_key; /* NULL: plain */
     bool proxy_protocol;
 };
@@ -104,7 +104,7 @@ struct config {
     int front_loops;    /* 0: one a core, at most 8 */
     int delivery_loops; /* 0: 1 */
 
-    str store;          /* url; default "sqlite:gaff-data" beside the file */
+    str store;                  /* url; default "sqlite:gaff-data" beside the file */
     enum durability durability; /* none: nothing is stored before the 2xx; for comparison only */
     int64_t retention_age_ms;   /* 30d */
     int64_t retention_bytes;    /* 0 */

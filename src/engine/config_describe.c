@@ -25,8 +25,8 @@ static void append_scalar(struct buf *out, const struct yaml *node, bool secret)
 
 static bool is_secret_key(str key)
 {
-    static const str words[] = {
-        {"secret", 6}, {"token", 5}, {"password", 8}, {"auth", 4}, {"key", 3}, {"sign", 4}};
+    static const str words[] = {{"secret", 6}, {"token", 5}, {"password", 8},
+                                {"auth", 4},   {"key", 3},   {"sign", 4}};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         for (size_t at = 0; at + words[i].n <= key.n; at++)
             if (str_eq_nocase(str_slice(key, at, at + words[i].n), words[i]))

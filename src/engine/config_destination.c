@@ -8,7 +8,7 @@
 #define TIMEOUT_DEFAULT_MS 30000
 #define JITTER_DEFAULT 0.1
 
-static const char *const own_keys[] = {"concurrency", "rate",    "order", "order_by",
+static const char *const own_keys[] = {"concurrency", "rate",  "order", "order_by",
                                        "timeout",     "retry", NULL};
 
 /* --- retry ----------------------------------------------------------------------------------- */
@@ -31,15 +31,14 @@ static void read_schedule(struct config_reader *r, const struct yaml *node,
                           struct retry_policy *retry)
 {
     if (node->kind != YAML_LIST || node->count >= ATTEMPTS_MAX) {
-        problem_at(r->problems, node,
-                   "expected a list of at most %d waits, as [5s, 5m, 30m, 2h]", ATTEMPTS_MAX - 1);
+        problem_at(r->problems, node, "expected a list of at most %d waits, as [5s, 5m, 30m, 2h]",
+                   ATTEMPTS_MAX - 1);
         return;
     }
     retry->waits_ms = CONFIG_ARRAY(r, int64_t, node->count);
     retry->wait_count = 0;
     for (const struct yaml *item = node->first; item; item = item->next)
-        if (read_duration(r->problems, item, 0, 366 * DAY_MS,
-                          &retry->waits_ms[retry->wait_count]))
+        if (read_duration(r->problems, item, 0, 366 * DAY_MS, &retry->waits_ms[retry->wait_count]))
             retry->wait_count++;
 }
 
@@ -76,8 +75,7 @@ static void read_backoff(struct config_reader *r, const struct yaml *node,
         retry->waits_ms[i] = backoff_wait((enum backoff)backoff, first_ms, max_ms, i);
 }
 
-static void read_retry(struct config_reader *r, const struct yaml *node,
-                       struct retry_policy *retry)
+static void read_retry(struct config_reader *r, const struct yaml *node, struct retry_policy *retry)
 {
     static const char *const keys[] = {"attempts", "backoff",  "first", "max",
                                        "jitter",   "schedule", NULL};
@@ -162,11 +160,13 @@ static void report_no_action(struct config_reader *r, const struct yaml *node)
     struct buf kinds;
     buf_init(&kinds, 256);
     for (size_t i = 0; action_kinds[i]; i++)
-        buf_printf(&kinds, "%s%s", !i ? "" : action_kinds[i + 1] ? ", " : " or ",
+        buf_printf(&kinds, "%s%s",
+                   !i                    ? ""
+                   : action_kinds[i + 1] ? ", "
+                                         : " or ",
                    action_kinds[i]->name);
-    problem_at_key(r->problems, node,
-                   "destination \"" STR_FMT "\" does nothing; give it one of %s", STR_ARG(node->key),
-                   buf_cstr(&kinds));
+    problem_at_key(r->problems, node, "destination \"" STR_FMT "\" does nothing; give it one of %s",
+                   STR_ARG(node->key), buf_cstr(&kinds));
     buf_release(&kinds);
 }
 
@@ -193,8 +193,7 @@ static void read_action(struct config_reader *r, const struct yaml *node, bool k
         report_no_action(r, node);
 }
 
-static struct destination_config *read_destination(struct config_reader *r,
-                                                   const struct yaml *node,
+static struct destination_config *read_destination(struct config_reader *r, const struct yaml *node,
                                                    const char *const *keys)
 {
     struct destination_config *d = CONFIG_NEW(r, struct destination_config);
@@ -214,8 +213,7 @@ static struct destination_config *read_destination(struct config_reader *r,
             d->timeout_ms = d->action->timeout_ms;
     }
     int64_t concurrency = d->concurrency;
-    if (read_int(r->problems, yaml_get(node, STR("concurrency")), 1, CONCURRENCY_MAX,
-                 &concurrency))
+    if (read_int(r->problems, yaml_get(node, STR("concurrency")), 1, CONCURRENCY_MAX, &concurrency))
         d->concurrency = (int)concurrency;
     read_rate(r->problems, yaml_get(node, STR("rate")), &d->rate);
     read_duration(r->problems, yaml_get(node, STR("timeout")), 1, 7 * DAY_MS, &d->timeout_ms);

@@ -165,8 +165,8 @@ static void merge_directory(struct config_reader *r, struct yaml *tree)
     for (size_t i = 0; i < count; i++) {
         str shown = arena_printf(a, "%.*sconf.d/%s", prefix, r->config->path, names[i]);
         struct reason why = {0};
-        struct yaml *file = parse_file(
-            a, config_path(a, directory, str_from_cstr(names[i])), NULL, shown, &why);
+        struct yaml *file =
+            parse_file(a, config_path(a, directory, str_from_cstr(names[i])), NULL, shown, &why);
         if (!file)
             problem_at(r->problems, NULL, "%s", why.text);
         else

@@ -8,11 +8,11 @@
 
 #include "engine/config.h"
 
-#define CONFIG_OBJECTS_MAX 10000u        /* sources, destinations, routes: of each */
-#define CONFIG_FILES_MAX 256u            /* in conf.d */
+#define CONFIG_OBJECTS_MAX 10000u /* sources, destinations, routes: of each */
+#define CONFIG_FILES_MAX 256u     /* in conf.d */
 #define CONFIG_ARENA_MAX (1u << 30)
-#define REFERENCE_BYTES_MAX 65536u       /* one ${file:} */
-#define REFERENCE_TOTAL_MAX (8u << 20)   /* all expanded text */
+#define REFERENCE_BYTES_MAX 65536u     /* one ${file:} */
+#define REFERENCE_TOTAL_MAX (8u << 20) /* all expanded text */
 #define CONFIG_NAME_MAX 63u
 
 struct config_reader {

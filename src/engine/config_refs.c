@@ -59,8 +59,8 @@ static bool is_plain_name(str s, bool file)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                    (c >= '0' && c <= '9');
+        bool word =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c >= '0' && c <= '9');
         if (!word && !(file && (c == '-' || c == '.')))
             return false;
     }

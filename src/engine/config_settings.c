@@ -297,9 +297,17 @@ static void append_default(struct buf *out, const struct config *c, const struct
 
 void config_settings_reference(struct buf *out)
 {
-    static const char *const types[] = {"string",  "integer", "integer", "duration", "size",
-                                        "",        "string",  "list of networks",
-                                        "address or list"};
+    static const char *const types[] = {
+        [SETTING_STR] = "string",
+        [SETTING_INT] = "integer",
+        [SETTING_COUNT] = "integer",
+        [SETTING_DURATION] = "duration",
+        [SETTING_SIZE] = "size",
+        [SETTING_ENUM] = "",
+        [SETTING_SECRET] = "string",
+        [SETTING_NETS] = "list of networks",
+        [SETTING_LISTEN] = "address or list",
+    };
     struct config *c = config_new_default();
     char name[64];
     buf_str_append(out, STR("| key | type | default | environment | what it is |\n"

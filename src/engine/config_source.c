@@ -11,10 +11,10 @@
 #define RESPOND_BODY_MAX 65536
 #define DAY_MS INT64_C(86400000)
 
-static const char *const source_keys[] = {
-    "provider",  "verify",  "secret",   "secrets",   "path",          "methods", "dedupe",
-    "body_max",  "respond", "insecure", "tolerance", "keep_rejected", "options", "allow_from",
-    NULL};
+static const char *const source_keys[] = {"provider", "verify",     "secret",    "secrets",
+                                          "path",     "methods",    "dedupe",    "body_max",
+                                          "respond",  "insecure",   "tolerance", "keep_rejected",
+                                          "options",  "allow_from", NULL};
 
 /* Everything about the source being read. */
 struct reading {
@@ -53,33 +53,56 @@ static const struct provider *read_inline(struct reading *s, const struct yaml *
     return provider_table_add(s->r->config->providers, verify, s->r->problems);
 }
 
+/* "github, gitlab, slack and 9 more": what a provider can be. */
+static const char *known_providers(struct reading *s)
+{
+    const struct provider_table *t = s->r->config->providers;
+    struct buf text;
+    buf_init(&text, 256);
+    size_t count = provider_count(t), i = 0;
+    for (; i < count && text.len < 160; i++)
+        buf_printf(&text, "%s" STR_FMT, i ? ", " : "", STR_ARG(provider_id(provider_at(t, i))));
+    if (i < count)
+        buf_printf(&text, " and %zu more", count - i);
+    const char *out = arena_cstr(s->r->arena, buf_str(&text));
+    buf_release(&text);
+    return out;
+}
+
+static void find_provider(struct reading *s, const struct yaml *node)
+{
+    str id;
+    char value[VALUE_TEXT_MAX];
+    const char *nearest = NULL;
+    if (!read_str(s->r->problems, node, &id))
+        return;
+    s->source->provider = provider_find(s->r->config->providers, id, &nearest);
+    if (s->source->provider)
+        return;
+    if (nearest)
+        problem_at(s->r->problems, node, "unknown provider %s; did you mean \"%s\"?",
+                   value_text(node, value), nearest);
+    else
+        problem_at(s->r->problems, node, "unknown provider %s; known: %s", value_text(node, value),
+                   known_providers(s));
+}
+
 static void read_provider(struct reading *s)
 {
-    struct config_reader *r = s->r;
     const struct yaml *node = yaml_get(s->node, STR("provider"));
     const struct yaml *verify = yaml_get(s->node, STR("verify"));
-    if (node && verify) {
-        problem_at_key(r->problems, verify,
+    if (node && verify)
+        problem_at_key(s->r->problems, verify,
                        "a source has either a provider or a verify: scheme of its own, not both");
-    } else if (verify) {
+    else if (verify)
         s->source->provider = read_inline(s, verify);
-    } else if (!node) {
-        problem_at_key(r->problems, s->node,
-                       "source \"" STR_FMT "\" has no provider; write provider: github (or another "
-                       "of: gaff providers), or provider: none to accept anything",
-                       STR_ARG(s->source->name));
-    } else {
-        str id;
-        char value[VALUE_TEXT_MAX];
-        const char *nearest = NULL;
-        if (!read_str(r->problems, node, &id))
-            return;
-        s->source->provider = provider_find(r->config->providers, id, &nearest);
-        if (!s->source->provider)
-            problem_at(r->problems, node, "unknown provider %s%s%s%s", value_text(node, value),
-                       nearest ? "; did you mean \"" : "; see: gaff providers",
-                       nearest ? nearest : "", nearest ? "\"?" : "");
-    }
+    else if (node)
+        find_provider(s, node);
+    else
+        problem_at_key(s->r->problems, s->node,
+                       "source \"" STR_FMT "\" has no provider; write who sends, as provider: "
+                       "github, or provider: none to accept anything; known: %s",
+                       STR_ARG(s->source->name), known_providers(s));
     s->source->verifier.provider = s->source->provider;
 }
 
@@ -94,8 +117,7 @@ static bool read_not_after(struct reading *s, const struct yaml *node)
     if (!node)
         return true;
     if (node->kind != YAML_SCALAR || !clock_parse(node->scalar, &until)) {
-        problem_at(s->r->problems, node,
-                   "expected a time, as 2027-01-31T00:00:00Z, found %s",
+        problem_at(s->r->problems, node, "expected a time, as 2027-01-31T00:00:00Z, found %s",
                    node->kind == YAML_SCALAR ? value_text(node, value) : "no scalar");
         return false;
     }
@@ -286,13 +308,10 @@ static bool is_field_value(str s)
     return true;
 }
 
-static void read_respond_field(struct reading *s, const struct yaml *node,
-                               struct http_field *field)
+static void read_respond_field(struct reading *s, const struct yaml *node, struct http_field *field)
 {
-    static const str ours[] = {{"Content-Length", 14},
-                               {"Transfer-Encoding", 17},
-                               {"Connection", 10},
-                               {"Date", 4}};
+    static const str ours[] = {
+        {"Content-Length", 14}, {"Transfer-Encoding", 17}, {"Connection", 10}, {"Date", 4}};
     struct problems *p = s->r->problems;
     field->name = node->key;
     if (!is_token(node->key))

@@ -272,24 +272,22 @@ static void offer_deliveries(struct dispatch_offers *offers, struct pending *p)
     }
 }
 
-static void settle_pending(struct ingest *in, struct pending *p, const struct commit_ticket *t,
-                           struct dispatch_offers *offers, int64_t now_ns)
+/* What the commit made of it, for lanes, counters and watchers. */
+static void follow_commit(struct ingest *in, struct pending *p, const struct commit_ticket *t,
+                          struct dispatch_offers *offers, int64_t now_ns)
 {
     struct metrics *m = &in->core->metrics;
     struct source_stats *stats = p->view->stats[p->source];
-    if (p->rejected) {
-        http_reply_error(p->x, verdict_status(p->rejected), verdict_word(p->rejected),
-                         p->event.event.verdict_text);
-    } else if (t->err != ERR_OK) {
+    if (p->rejected)
+        return;
+    if (t->err != ERR_OK) {
         METRIC_ADD(m, events_refused, 1);
         give_places_back(p);
-        answer_refused(p);
     } else if (p->event.duplicate_of) {
         METRIC_ADD(m, events_duplicate, 1);
         atomic_fetch_add_explicit(&stats->duplicates, 1, memory_order_relaxed);
         give_places_back(p);
         tell_event(in, &p->event.event, "duplicate", 0);
-        answer_stored(p, true);
     } else {
         METRIC_ADD(m, events_accepted, 1);
         METRIC_ADD(m, event_bytes, p->event.event.body.n);
@@ -299,8 +297,18 @@ static void settle_pending(struct ingest *in, struct pending *p, const struct co
         histogram_add(&stats->ack_us, (now_ns - p->x->req.received_mono_ns) / 1000);
         offer_deliveries(offers, p);
         tell_event(in, &p->event.event, "event", p->event.delivery_count);
-        answer_stored(p, false);
     }
+}
+
+static void answer(struct pending *p, const struct commit_ticket *t)
+{
+    if (p->rejected)
+        http_reply_error(p->x, verdict_status(p->rejected), verdict_word(p->rejected),
+                         p->event.event.verdict_text);
+    else if (t->err != ERR_OK)
+        answer_refused(p);
+    else
+        answer_stored(p, p->event.duplicate_of != 0);
 }
 
 static void round_committed(struct commit_ticket *t)
@@ -310,13 +318,16 @@ static void round_committed(struct commit_ticket *t)
     struct dispatch_offers offers;
     int64_t now_ns = clock_mono_ns(in->core->clock);
     dispatch_offers_init(&offers, in->core);
+    for (struct pending *p = r->first; p; p = p->next)
+        follow_commit(in, p, t, &offers, now_ns);
+    /* Lanes hear of an event before its sender does: what is sent after an answer comes after. */
+    dispatch_offers_send(&offers);
     for (struct pending *p = r->first, *next; p; p = next) {
         next = p->next; /* p ends with its exchange, which ends with its answer */
         struct view *view = p->view;
-        settle_pending(in, p, t, &offers, now_ns);
+        answer(p, t);
         view_put(view);
     }
-    dispatch_offers_send(&offers);
     in->rounds_out--;
     r->next_free = in->free_rounds;
     in->free_rounds = r;
@@ -547,6 +558,7 @@ void ingest_free(struct ingest *in)
     if (!in)
         return;
     assert(in->rounds_out == 0);
+    loop_hook_remove(in->loop, &in->hook);
     view_put(in->view);
     free(in->current);
     for (struct round *r = in->free_rounds, *next; r; r = next) {

@@ -18,6 +18,7 @@ struct lane_claim {
     struct arena arena;
     struct delivery_list found;
     int64_t next_due_ms;
+    bool alone; /* nothing of the lane was in memory when it was asked */
     enum err err;
     struct reason why;
 };
@@ -34,17 +35,19 @@ static struct flight *flight_new(struct lane *l)
     }
     f->lane = l;
     list_init(&f->link);
+    l->held++;
     return f;
 }
 
 static void flight_free(struct flight *f)
 {
     list_remove(&f->link);
+    f->lane->held--;
     arena_reset(&f->arena);
     list_push_front(&f->lane->ctx->free_flights, &f->link);
 }
 
-static void make_ready(struct lane *l, const struct delivery *d)
+static struct flight *take_in(struct lane *l, const struct delivery *d)
 {
     struct flight *f = flight_new(l);
     f->delivery = *d;
@@ -52,6 +55,12 @@ static void make_ready(struct lane *l, const struct delivery *d)
     /* Slices of a claim's arena do not outlive it. */
     f->delivery.route = arena_str(&f->arena, d->route);
     f->delivery.reason = STR("");
+    return f;
+}
+
+static void make_ready(struct lane *l, const struct delivery *d)
+{
+    struct flight *f = take_in(l, d);
     list_push(&l->ready, &f->link);
     l->ready_count++;
 }
@@ -88,6 +97,21 @@ static void give_back_ready(struct lane *l, uint64_t order_key)
     give_back(l, ids, count);
 }
 
+static void give_back_overtaken(struct lane *l)
+{
+    uint64_t ids[LANE_WINDOW * 2];
+    size_t count = 0;
+    struct list *node;
+    while (count < ARRAY_LEN(ids) && (node = list_pop(&l->overtaken)) != NULL) {
+        struct flight *f = CONTAINER_OF(node, struct flight, link);
+        ids[count++] = f->delivery.id;
+        flight_free(f);
+    }
+    give_back(l, ids, count);
+    if (count)
+        l->look_again = true;
+}
+
 /* --- the store ------------------------------------------------------------------------------- */
 
 static void due_fired(struct loop_timer *t)
@@ -114,6 +138,35 @@ static void claim_work(struct loop_work *w)
                          &c->next_due_ms, &c->why);
 }
 
+/* True when nothing that is due, or must go before newcomers, is left in the store. In order, what
+ * is left may be hidden behind a head that is in memory: only a look without one can tell. */
+static bool nothing_left(const struct lane *l, const struct lane_claim *c)
+{
+    if (c->found.count == c->want.max || l->look_again)
+        return false;
+    if (!c->want.in_order)
+        return true;
+    return c->alone && c->found.count == 0 && c->next_due_ms == INT64_MAX;
+}
+
+static void follow_claim(struct lane *l, const struct lane_claim *c)
+{
+    if (c->next_due_ms != INT64_MAX)
+        arm_due(l, c->next_due_ms);
+    if (c->err != ERR_OK)
+        return;
+    if (nothing_left(l, c)) {
+        atomic_store(&l->gate->backlogged, false);
+        /* An overflow announced between the claim and the line above must not be forgotten. */
+        if (atomic_load(&l->gate->overflowing) > 0)
+            atomic_store(&l->gate->backlogged, true);
+    } else if (c->found.count == c->want.max) {
+        l->look_again = true;
+    } else if (c->want.in_order && !c->alone && l->held == 0) {
+        l->look_again = true; /* what hid the rest has ended meanwhile */
+    }
+}
+
 static void claim_done(struct loop_work *w)
 {
     struct lane_claim *c = CONTAINER_OF(w, struct lane_claim, work);
@@ -131,21 +184,7 @@ static void claim_done(struct loop_work *w)
     for (size_t i = 0; i < c->found.count; i++)
         make_ready(l, &c->found.v[i]);
     atomic_fetch_add(&l->gate->room, (int)(c->want.max - c->found.count));
-    bool drained = c->err == ERR_OK && c->found.count < c->want.max;
-    bool later_matters = l->destination && l->destination->in_order;
-    if (drained && !l->look_again &&
-        !(later_matters && c->next_due_ms != INT64_MAX)) {
-        atomic_store(&l->gate->backlogged, false);
-        /* An overflow announced between the claim and the line above must not be forgotten. */
-        if (atomic_load(&l->gate->overflowing) > 0)
-            atomic_store(&l->gate->backlogged, true);
-    }
-    if (drained && c->next_due_ms != INT64_MAX)
-        arm_due(l, c->next_due_ms);
-    if (!drained && c->err == ERR_OK)
-        l->look_again = true;
-    if (c->err != ERR_OK)
-        arm_due(l, c->next_due_ms);
+    follow_claim(l, c);
     arena_release(&c->arena);
     free(c);
     if (l->ctx->draining || !l->destination)
@@ -175,6 +214,7 @@ void lane_look(struct lane *l)
                              .max = (size_t)room,
                              .in_order = l->destination->in_order};
     c->next_due_ms = INT64_MAX;
+    c->alone = l->held == 0;
     c->work.work = claim_work;
     c->work.done = claim_done;
     l->look_again = false;
@@ -316,6 +356,7 @@ void lane_pump(struct lane *l)
     if (!l->destination || l->ctx->draining || l->pumping)
         return;
     l->pumping = true;
+    give_back_overtaken(l);
     while (l->running_count < l->destination->concurrency) {
         struct flight *f = next_ready(l);
         if (!f || !take_token(l))
@@ -350,9 +391,7 @@ void lane_settled(struct flight *f)
         }
         arm_due(l, next_ms);
     }
-    if (atomic_load_explicit(&l->gate->backlogged, memory_order_relaxed) && !in_order)
-        l->look_again = true;
-    if (in_order && l->due_ms == INT64_MAX && atomic_load(&l->gate->backlogged))
+    if (atomic_load_explicit(&l->gate->backlogged, memory_order_relaxed))
         l->look_again = true;
     lane_pump(l);
 }
@@ -370,7 +409,11 @@ void lane_offer(struct lane *l, const struct offer *o)
                          .order_key = o->order_key,
                          .created_ms = o->created_ms,
                          .state = DELIVERY_CLAIMED};
-    make_ready(l, &d);
+    /* Committed as the lane's own before the lane fell behind: older ones wait in the store. */
+    if (l->destination && l->destination->in_order && atomic_load(&l->gate->backlogged))
+        list_push(&l->overtaken, &take_in(l, &d)->link);
+    else
+        make_ready(l, &d);
     if (!l->destination || l->ctx->draining)
         give_back_ready(l, 0);
 }
@@ -386,6 +429,7 @@ struct lane *lane_new(struct lane_context *ctx, struct gate *gate)
     list_init(&l->ready);
     list_init(&l->running);
     list_init(&l->settling);
+    list_init(&l->overtaken);
     return l;
 }
 
@@ -417,6 +461,7 @@ void lane_configure(struct lane *l, struct config *c, const struct destination_c
 
 void lane_drain(struct lane *l, bool cancel)
 {
+    give_back_overtaken(l);
     give_back_ready(l, 0);
     loop_timer_stop(&l->due);
     loop_timer_stop(&l->refill);

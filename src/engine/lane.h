@@ -54,7 +54,8 @@ struct lane {
     struct config *config;  /* what `by` will be made from when first needed */
     const struct destination_config *destination;
     struct list ready, running, settling;
-    size_t ready_count;
+    struct list overtaken;  /* offers of a lane in order that came behind a backlog: to be given back */
+    size_t ready_count, held; /* held: in any of the lists */
     int running_count;
     struct idmap busy_keys; /* order keys of what is running, for lanes in order */
     double tokens;          /* of the rate limit */

@@ -225,8 +225,8 @@ static void arm_directories(struct config_watch *w)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-struct config_watch *config_watch_new(struct loop *l, const char *path,
-                                      void (*changed)(void *arg), void *arg)
+struct config_watch *config_watch_new(struct loop *l, const char *path, void (*changed)(void *arg),
+                                      void *arg)
 {
     static const char *const names[DIRECTORY_COUNT] = {"", "conf.d", "presets.d"};
     struct config_watch *w = xcalloc(1, sizeof(*w));

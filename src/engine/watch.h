@@ -18,8 +18,8 @@ struct config_watch;
 
 /* path: of gaff.yaml. Make it before the configuration is loaded, so that no change falls between
  * the two. changed runs on the loop's thread and may not free the watch. */
-struct config_watch *config_watch_new(struct loop *l, const char *path,
-                                      void (*changed)(void *arg), void *arg);
+struct config_watch *config_watch_new(struct loop *l, const char *path, void (*changed)(void *arg),
+                                      void *arg);
 /* Also calls back at this moment (struct config.expires_ms); 0: no such moment. */
 void config_watch_expect(struct config_watch *w, int64_t wall_ms);
 void config_watch_free(struct config_watch *w); /* accepts NULL */

@@ -15,211 +15,11 @@
 #include "base/log.h"
 #include "http/target.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define NS_PER_MS INT64_C(1000000)
-#define BODY_STEP_BYTES 32768u  /* a large body's first allocation; it doubles from there */
-#define CHUNK_ROOM_BYTES 2048u  /* less room than this in the block: the body moves to a buffer */
-
-static void advance(struct connection *c);
-static void start_reading(struct connection *c);
-
-static int64_t now_ns(const struct connection *c)
-{
-    return clock_mono_ns(c->server->clock);
-}
-
-static void set_deadline(struct connection *c, int64_t ms)
-{
-    c->deadline_ns = now_ns(c) + ms * NS_PER_MS;
-}
-
-static void drop_block(struct connection *c)
-{
-    block_put(c->server, c->block);
-    c->block = NULL;
-    c->start = c->at = c->end = 0;
-}
-
-/* --- closing ----------------------------------------------------------------------------------- */
-
-static void on_closed(uv_handle_t *handle)
-{
-    struct connection *c = handle->data;
-    CHECK_MAGIC(c, CONNECTION_MAGIC);
-    struct http_server *s = c->server;
-    drop_block(c);
-    tls_session_free(c->tls);
-    c->magic = 0;
-    server_connection_gone(s, c);
-}
-
-void connection_close(struct connection *c)
-{
-    if (c->state == CONN_CLOSING)
-        return;
-    struct exchange *e = c->x;
-    c->state = CONN_CLOSING;
-    c->x = NULL;
-    if (e && (e->is_streaming || (e->is_with_handler && !e->has_replied)))
-        exchange_orphan(e);
-    else if (e)
-        exchange_put(e);
-    uv_close(&c->uv.handle, on_closed);
-}
-
-/* Says goodbye in TLS and TCP; nothing can be sent afterwards. */
-static void shut_for_writing(struct connection *c)
-{
-    int fd;
-    if (c->tls) {
-        str out;
-        tls_shutdown(c->tls);
-        out = tls_output(c->tls);
-        uv_buf_t part = {.base = (char *)(uintptr_t)out.p, .len = out.n};
-        if (out.n > 0)
-            uv_try_write(&c->uv.stream, &part, 1);
-        tls_output_clear(c->tls);
-    }
-    if (uv_fileno(&c->uv.handle, &fd) == 0)
-        shutdown(fd, SHUT_WR);
-}
-
-/* Closing at once while the client still sends would reset the connection, and the client might
- * never see the answer. */
-static void linger(struct connection *c)
-{
-    if (c->has_eof) {
-        connection_close(c);
-        return;
-    }
-    shut_for_writing(c);
-    drop_block(c);
-    c->state = CONN_LINGERING;
-    set_deadline(c, LINGER_MS);
-    start_reading(c);
-}
-
-/* --- sending ----------------------------------------------------------------------------------- */
-
-struct write_op {
-    uv_write_t req;
-    char bytes[];
-};
-
-static void after_answer(struct connection *c)
-{
-    if (c->close_after) {
-        if (c->linger_after || c->at < c->end) {
-            linger(c);
-        } else {
-            shut_for_writing(c);
-            connection_close(c);
-        }
-        return;
-    }
-    c->state = CONN_IDLE;
-    set_deadline(c, c->server->limits.idle_timeout_ms);
-    advance(c);
-}
-
-static void on_written(uv_write_t *req, int status)
-{
-    struct connection *c = req->handle->data;
-    CHECK_MAGIC(c, CONNECTION_MAGIC);
-    free(CONTAINER_OF(req, struct write_op, req));
-    if (c->state == CONN_CLOSING)
-        return;
-    if (status < 0) {
-        connection_close(c);
-        return;
-    }
-    bool is_empty = uv_stream_get_write_queue_size(&c->uv.stream) == 0;
-    if (c->state == CONN_WRITING && is_empty)
-        after_answer(c);
-    else if (c->state == CONN_WRITING || c->state == CONN_STREAMING)
-        set_deadline(c, c->server->limits.write_timeout_ms);
-}
-
-/* Copies what is left after the first `sent` bytes and lets libuv send it. */
-static bool queue_rest(struct connection *c, const uv_buf_t *parts, unsigned count, size_t sent,
-                       size_t total)
-{
-    struct write_op *op = xmalloc(sizeof(*op) + total - sent);
-    size_t n = 0;
-    for (unsigned i = 0; i < count; i++) {
-        size_t skip = sent < parts[i].len ? sent : parts[i].len;
-        sent -= skip;
-        memcpy(op->bytes + n, parts[i].base + skip, parts[i].len - skip);
-        n += parts[i].len - skip;
-    }
-    uv_buf_t rest = {.base = op->bytes, .len = n};
-    if (uv_stream_get_write_queue_size(&c->uv.stream) == 0)
-        set_deadline(c, c->server->limits.write_timeout_ms);
-    if (uv_write(&op->req, &c->uv.stream, &rest, 1, on_written) == 0)
-        return true;
-    free(op);
-    connection_close(c);
-    return false;
-}
-
-static bool send_wire(struct connection *c, const uv_buf_t *parts, unsigned count)
-{
-    size_t total = 0;
-    for (unsigned i = 0; i < count; i++)
-        total += parts[i].len;
-    int sent = uv_try_write(&c->uv.stream, parts, count);
-    if (sent == UV_EAGAIN)
-        sent = 0;
-    if (sent < 0) {
-        connection_close(c);
-        return false;
-    }
-    return (size_t)sent == total || queue_rest(c, parts, count, (size_t)sent, total);
-}
-
-static bool send_tls_output(struct connection *c)
-{
-    str out = tls_output(c->tls);
-    if (out.n == 0)
-        return true;
-    uv_buf_t part = {.base = (char *)(uintptr_t)out.p, .len = out.n};
-    bool ok = send_wire(c, &part, 1);
-    tls_output_clear(c->tls);
-    return ok;
-}
-
-bool connection_send(struct connection *c, const uv_buf_t *parts, unsigned count)
-{
-    if (c->state == CONN_CLOSING)
-        return false;
-    if (!c->tls)
-        return send_wire(c, parts, count);
-    for (unsigned i = 0; i < count; i++) {
-        if (!tls_write(c->tls, str_of(parts[i].base, parts[i].len))) {
-            connection_close(c);
-            return false;
-        }
-    }
-    return send_tls_output(c);
-}
-
-void connection_answered(struct connection *c)
-{
-    assert(c->x != NULL);
-    exchange_put(c->x);
-    c->x = NULL;
-    c->start = c->at;
-    size_t waiting = uv_stream_get_write_queue_size(&c->uv.stream);
-    if (waiting == 0) {
-        after_answer(c);
-        return;
-    }
-    c->state = CONN_WRITING;
-    c->waiting_seen = waiting;
-    set_deadline(c, c->server->limits.write_timeout_ms);
-}
+#define BODY_STEP_BYTES 32768u /* a large body's first allocation; it doubles from there */
+#define CHUNK_ROOM_BYTES 2048u /* less room than this in the block: the body moves to a buffer */
 
 /* Answers a request that no handler will see, and ends the connection. */
 static void refuse(struct connection *c, int status, const char *code, const char *text)
@@ -238,7 +38,7 @@ static void refuse_parsed(struct connection *c)
     refuse(c, p->status, p->code, p->text);
 }
 
-/* --- a request --------------------------------------------------------------------------------- */
+/* --- a request ------------------------------------------------------------------------------ */
 
 static bool begin_request(struct connection *c)
 {
@@ -246,7 +46,7 @@ static bool begin_request(struct connection *c)
         if (c->has_eof)
             connection_close(c);
         else
-            drop_block(c);
+            connection_drop_block(c);
         return false;
     }
     c->x = exchange_take(c->server);
@@ -269,8 +69,7 @@ static void set_peer(struct connection *c, struct exchange *e)
         memcpy(e->peer_text, c->peer_text, sizeof(e->peer_text));
         r->peer = str_from_cstr(e->peer_text);
     }
-    r->tls = c->tls != NULL ||
-             (trust->count > 0 && proxy_is_https(&r->fields, &c->peer, trust));
+    r->tls = c->tls != NULL || (trust->count > 0 && proxy_is_https(&r->fields, &c->peer, trust));
 }
 
 /* Fills the view of the request from its head. NULL, or what is wrong with the target. */
@@ -287,11 +86,13 @@ static const char *fill_request(struct connection *c, struct exchange *e)
         .target = p->target,
         .path = target.path,
         .query = target.query,
-        .host = target.authority.p ? target.authority : p->host.p ? p->host : STR(""),
+        .host = target.authority.p ? target.authority
+                : p->host.p        ? p->host
+                                   : STR(""),
         .fields = {p->fields, p->field_count},
         .body = STR(""),
         .received_ms = clock_wall_ms(c->server->clock),
-        .received_mono_ns = now_ns(c),
+        .received_mono_ns = connection_now_ns(c),
         .arena = &e->arena,
     };
     e->is_head = str_eq(p->method, STR("HEAD"));
@@ -306,8 +107,7 @@ static bool handle(struct connection *c)
     struct exchange *e = c->x;
     if (e->body_in_buf && !buf_ok(&e->body))
         die("out of memory for a request body");
-    e->pub.req.body =
-        e->body_in_buf ? buf_str(&e->body) : str_of(e->body_at, e->body_n);
+    e->pub.req.body = e->body_in_buf ? buf_str(&e->body) : str_of(e->body_at, e->body_n);
     e->is_with_handler = true;
     c->state = CONN_HANDLING;
     c->deadline_ns = INT64_MAX;
@@ -354,10 +154,8 @@ static bool begin_body(struct connection *c)
         refuse(c, is_connect ? 501 : 400, is_connect ? "unknown_method" : "bad_request", wrong);
         return true;
     }
-    int64_t limit =
-        c->server->body_limit ? c->server->body_limit(&e->pub.req, c->server->arg) : 0;
-    enum parse_result r =
-        parse_body_begin(p, limit > 0 ? limit : c->server->limits.body_bytes_max);
+    int64_t limit = c->server->body_limit ? c->server->body_limit(&e->pub.req, c->server->arg) : 0;
+    enum parse_result r = parse_body_begin(p, limit > 0 ? limit : c->server->limits.body_bytes_max);
     e->body_at = c->block->bytes + c->at;
     if (r == PARSE_FAILED) {
         refuse_parsed(c);
@@ -388,7 +186,7 @@ static bool read_head(struct connection *c)
     case PARSE_MORE:
     default:
         if (c->deadline_ns == 0)
-            set_deadline(c, c->server->limits.header_timeout_ms);
+            connection_set_deadline(c, c->server->limits.header_timeout_ms);
         return false;
     }
 }
@@ -435,7 +233,7 @@ static bool read_body(struct connection *c)
     return false;
 }
 
-static void advance(struct connection *c)
+void connection_advance(struct connection *c)
 {
     if (c->is_advancing)
         return;
@@ -460,11 +258,11 @@ static void advance(struct connection *c)
         if (c->has_eof)
             connection_close(c);
         else
-            start_reading(c);
+            connection_start_reading(c);
     }
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 /* A head that fills the block gets one that the limits can't fill. */
 static void grow_block(struct connection *c)
@@ -516,7 +314,7 @@ static void took(struct connection *c, size_t n)
     } else {
         c->end += (uint32_t)n;
     }
-    advance(c);
+    connection_advance(c);
 }
 
 static void stop_reading(struct connection *c)
@@ -548,13 +346,13 @@ static void pump_tls(struct connection *c)
         }
         size_t got;
         enum tls_result r = tls_read(c->tls, room.base, room.len, &got);
-        if (!send_tls_output(c))
+        if (!connection_send_tls_output(c))
             return;
         if (r != TLS_BYTES) {
             if (r != TLS_WANTS_MORE)
                 end_input(c, r == TLS_CLOSED);
             else if (c->state == CONN_IDLE && c->at == c->end)
-                drop_block(c);
+                connection_drop_block(c);
             return;
         }
         took(c, got);
@@ -588,11 +386,11 @@ static void take_proxy_header(struct connection *c, size_t n)
     c->start = c->at = (uint32_t)taken;
     if (c->tls) {
         tls_feed(c->tls, str_slice(seen, taken, seen.n));
-        drop_block(c);
+        connection_drop_block(c);
         pump_tls(c);
     } else {
-        set_deadline(c, c->server->limits.idle_timeout_ms);
-        advance(c);
+        connection_set_deadline(c, c->server->limits.idle_timeout_ms);
+        connection_advance(c);
     }
 }
 
@@ -630,11 +428,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     } else if (n < 0) {
         end_input(c, n == UV_EOF);
     } else if (c->state == CONN_IDLE && c->at == c->end) {
-        drop_block(c);
+        connection_drop_block(c);
     }
 }
 
-static void start_reading(struct connection *c)
+void connection_start_reading(struct connection *c)
 {
     if (c->is_reading || c->has_eof)
         return;
@@ -647,7 +445,7 @@ static void start_reading(struct connection *c)
         pump_tls(c); /* what was decrypted no further for want of room */
 }
 
-/* --- deadlines --------------------------------------------------------------------------------- */
+/* --- deadlines ------------------------------------------------------------------------------ */
 
 static void check_body_rate(struct connection *c, int64_t now)
 {
@@ -661,7 +459,7 @@ static void check_write_progress(struct connection *c, int64_t now)
 {
     size_t waiting = uv_stream_get_write_queue_size(&c->uv.stream);
     if (waiting < c->waiting_seen)
-        set_deadline(c, c->server->limits.write_timeout_ms);
+        connection_set_deadline(c, c->server->limits.write_timeout_ms);
     else if (waiting > 0 && now >= c->deadline_ns)
         connection_close(c);
     c->waiting_seen = waiting;
@@ -694,7 +492,7 @@ void connection_sweep(struct connection *c, int64_t now)
     }
 }
 
-/* --- opening ----------------------------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------------------------------- */
 
 static bool open_handle(struct connection *c, int fd, bool is_unix)
 {
@@ -751,7 +549,7 @@ void connection_new(struct http_server *s, int fd, const struct address *peer, b
     if (s->tls)
         c->tls = tls_session_new(s->tls);
     c->state = needs_proxy ? CONN_PROXY : CONN_IDLE;
-    set_deadline(c, needs_proxy || s->tls ? s->limits.header_timeout_ms
-                                          : s->limits.idle_timeout_ms);
-    start_reading(c);
+    connection_set_deadline(c, needs_proxy || s->tls ? s->limits.header_timeout_ms
+                                                     : s->limits.idle_timeout_ms);
+    connection_start_reading(c);
 }

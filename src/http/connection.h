@@ -6,7 +6,7 @@
  *     server.c      accepts, connection_new
  *     connection.c  reads into a block of the pool, parse.c, calls the handler
  *     reply.c       builds the answer, connection_send, connection_answered
- *     connection.c  goes on with the next request, or closes
+ *     connection_out.c  sends it; then connection.c goes on with the next request, or it closes
  */
 #ifndef GAFF_HTTP_CONNECTION_H
 #define GAFF_HTTP_CONNECTION_H
@@ -146,6 +146,16 @@ struct http_server {
     struct http_server_counts counts;
 };
 
+static inline int64_t connection_now_ns(const struct connection *c)
+{
+    return clock_mono_ns(c->server->clock);
+}
+
+static inline void connection_set_deadline(struct connection *c, int64_t ms)
+{
+    c->deadline_ns = connection_now_ns(c) + ms * INT64_C(1000000);
+}
+
 #define SERVER_MAGIC 0x48535256u
 #define CONNECTION_MAGIC 0x434f4e4eu
 #define EXCHANGE_MAGIC 0x45584348u
@@ -158,13 +168,13 @@ static inline struct exchange *exchange_of(struct http_exchange *x)
     return e;
 }
 
-/* --- exchange.c: pools ------------------------------------------------------------------------- */
+/* --- exchange.c: pools ---------------------------------------------------------------------- */
 
 struct block *block_take(struct http_server *s);
-struct block *block_new(uint32_t cap); /* outside the pool */
+struct block *block_new(uint32_t cap);                  /* outside the pool */
 void block_put(struct http_server *s, struct block *b); /* s NULL: frees; accepts a NULL block */
 struct exchange *exchange_take(struct http_server *s);
-void exchange_put(struct exchange *e); /* releases what it holds */
+void exchange_put(struct exchange *e);           /* releases what it holds */
 void exchange_call_on_close(struct exchange *e); /* ends the stream; at most once */
 
 /* An orphan is an exchange whose client has gone before the handler was done with it. It keeps
@@ -179,21 +189,31 @@ void orphans_release(struct http_server *s);
 /* Frees a part of what the pools did not need since the last call; all: everything. */
 void pools_trim(struct http_server *s, bool all);
 
-/* --- connection.c ------------------------------------------------------------------------------ */
+/* --- connection.c --------------------------------------------------------------------------- */
 
 /* Takes over the descriptor; peer NULL for a unix socket. is_counted: it is among the connections
  * of its address. is_refused: answer 503 and close. */
 void connection_new(struct http_server *s, int fd, const struct address *peer, bool is_counted,
                     bool is_refused);
+/* Goes on with what is buffered; from inside itself a no-op. */
+void connection_advance(struct connection *c);
+void connection_start_reading(struct connection *c);
+/* Looks at the deadline. */
+void connection_sweep(struct connection *c, int64_t now_ns);
+
+/* --- connection_out.c ----------------------------------------------------------------------- */
+
 /* Sends or queues; false when the connection broke (and is closing). */
 bool connection_send(struct connection *c, const uv_buf_t *parts, unsigned count);
 /* The answer was given to connection_send whole; e must not be touched any more. */
 void connection_answered(struct connection *c);
 void connection_close(struct connection *c);
-/* Looks at the deadline. */
-void connection_sweep(struct connection *c, int64_t now_ns);
+/* Gives the block back; what is in it is forgotten. */
+void connection_drop_block(struct connection *c);
+/* Sends what TLS has to say beside answers; false when the connection broke. */
+bool connection_send_tls_output(struct connection *c);
 
-/* --- server.c ---------------------------------------------------------------------------------- */
+/* --- server.c ------------------------------------------------------------------------------- */
 
 void server_connection_opened(struct http_server *s, struct connection *c);
 void server_connection_gone(struct http_server *s, struct connection *c); /* frees c */

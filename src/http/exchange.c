@@ -102,7 +102,7 @@ void exchange_call_on_close(struct exchange *e)
         on_close(&e->pub);
 }
 
-/* --- orphans ----------------------------------------------------------------------------------- */
+/* --- orphans -------------------------------------------------------------------------------- */
 
 void orphan_drop(struct exchange *e)
 {
@@ -156,7 +156,7 @@ void orphans_release(struct http_server *s)
     }
 }
 
-/* --- the pools --------------------------------------------------------------------------------- */
+/* --- the pools ------------------------------------------------------------------------------ */
 
 static size_t surplus(size_t low, bool all, size_t count)
 {
@@ -181,14 +181,13 @@ void pools_trim(struct http_server *s, bool all)
     s->free_exchange_low = s->free_exchange_count;
 }
 
-/* --- detached ---------------------------------------------------------------------------------- */
+/* --- detached ------------------------------------------------------------------------------- */
 
 #define DETACHED_BYTES_MAX (64u << 20)
 
-struct http_exchange *http_exchange_new_detached(struct arena *a, const struct http_request *req,
-                                                 void (*replied)(int status, str head, str body,
-                                                                 void *arg),
-                                                 void *arg)
+struct http_exchange *
+http_exchange_new_detached(struct arena *a, const struct http_request *req,
+                           void (*replied)(int status, str head, str body, void *arg), void *arg)
 {
     struct exchange *e = xcalloc(1, sizeof(*e));
     e->magic = EXCHANGE_MAGIC;

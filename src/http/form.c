@@ -25,7 +25,7 @@ str form_urlencoded_get(struct arena *a, str text, str name)
     return STR_NONE;
 }
 
-/* --- parameters of a field --------------------------------------------------------------------- */
+/* --- parameters of a field ------------------------------------------------------------------ */
 
 static str trim_blanks(str s)
 {
@@ -85,10 +85,10 @@ str media_param(str field, str name)
     return STR_NONE;
 }
 
-/* --- multipart --------------------------------------------------------------------------------- */
+/* --- multipart ------------------------------------------------------------------------------ */
 
 struct multipart {
-    str rest; /* behind the last delimiter line */
+    str rest;                              /* behind the last delimiter line */
     char delimiter[FORM_BOUNDARY_MAX + 4]; /* "\r\n--boundary" */
     size_t delimiter_n;
 };

@@ -6,10 +6,10 @@
 
 #include "base/arena.h"
 
-#define FORM_FIELDS_MAX 1000      /* names looked at in a query or an urlencoded body */
-#define FORM_PARTS_MAX 200        /* parts looked at in a multipart body */
-#define FORM_PART_HEAD_MAX 4096   /* bytes of fields before a part's content */
-#define FORM_BOUNDARY_MAX 70      /* RFC 2046 section 5.1.1 */
+#define FORM_FIELDS_MAX 1000    /* names looked at in a query or an urlencoded body */
+#define FORM_PARTS_MAX 200      /* parts looked at in a multipart body */
+#define FORM_PART_HEAD_MAX 4096 /* bytes of fields before a part's content */
+#define FORM_BOUNDARY_MAX 70    /* RFC 2046 section 5.1.1 */
 
 /* The decoded value of the first field of that name; STR_NONE when there is none or its encoding
  * is broken. The slice lies in text or in the arena. */

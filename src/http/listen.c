@@ -69,7 +69,7 @@ static void unregister_address(const struct listener *l)
     pthread_mutex_unlock(&registry_lock);
 }
 
-/* --- TCP --------------------------------------------------------------------------------------- */
+/* --- TCP ------------------------------------------------------------------------------------ */
 
 static int port_of(const struct sockaddr_storage *sa)
 {
@@ -201,7 +201,7 @@ static enum err open_tcp(const char *spec, struct listener *out, struct reason *
     return ERR_OK;
 }
 
-/* --- unix sockets ------------------------------------------------------------------------------ */
+/* --- unix sockets --------------------------------------------------------------------------- */
 
 /* Removes a socket file that nobody listens on. */
 static enum err remove_stale(const char *path, const struct sockaddr_un *sa, struct reason *why)
@@ -210,13 +210,13 @@ static enum err remove_stale(const char *path, const struct sockaddr_un *sa, str
     if (lstat(path, &st) != 0)
         return ERR_OK;
     if (!S_ISSOCK(st.st_mode))
-        return fail(why, ERR_CONFLICT, "cannot listen on unix:%s: a file that is no socket is there",
-                    path);
+        return fail(why, ERR_CONFLICT,
+                    "cannot listen on unix:%s: a file that is no socket is there", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail_errno(why, ERR_IO, "cannot open a socket for unix:%s", path);
-    bool is_dead = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 &&
-                   errno == ECONNREFUSED;
+    bool is_dead =
+        connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 && errno == ECONNREFUSED;
     close(fd);
     if (!is_dead)
         return fail(why, ERR_CONFLICT,
@@ -233,9 +233,8 @@ static enum err open_unix(const char *path, struct listener *out, struct reason 
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     size_t n = strlen(path);
     if (n == 0 || n >= sizeof(sa.sun_path))
-        return fail(why, ERR_INVALID,
-                    "cannot listen on unix:%s: the path must have 1 to %zu bytes", path,
-                    sizeof(sa.sun_path) - 1);
+        return fail(why, ERR_INVALID, "cannot listen on unix:%s: the path must have 1 to %zu bytes",
+                    path, sizeof(sa.sun_path) - 1);
     memcpy(sa.sun_path, path, n + 1);
     enum err rc = remove_stale(path, &sa, why);
     if (rc != ERR_OK)
@@ -255,7 +254,7 @@ static enum err open_unix(const char *path, struct listener *out, struct reason 
     return ERR_OK;
 }
 
-/* --- descriptors of a service manager ---------------------------------------------------------- */
+/* --- descriptors of a service manager ------------------------------------------------------- */
 
 static enum err open_fd(const char *number, struct listener *out, struct reason *why)
 {

@@ -12,9 +12,9 @@
 struct listener {
     int fd; /* bound and listening, non-blocking; -1 when closed */
     bool is_unix;
-    int port;                       /* 0 for unix sockets */
-    char address[LISTEN_TEXT_MAX];  /* "127.0.0.1:8080" or "unix:/run/gaff.sock" */
-    char *unix_path;                /* to be removed on close; NULL otherwise */
+    int port;                      /* 0 for unix sockets */
+    char address[LISTEN_TEXT_MAX]; /* "127.0.0.1:8080" or "unix:/run/gaff.sock" */
+    char *unix_path;               /* to be removed on close; NULL otherwise */
     bool registered;
 };
 

@@ -23,18 +23,18 @@ size_t http_field_count(const struct http_fields *f, str name);
 struct http_payload; /* what is parsed lazily from the body, once; see below */
 
 struct http_request {
-    str method;  /* "POST" */
-    str target;  /* the request target as received: "/in/github?x=1" */
-    str path;    /* before '?', still percent-encoded */
-    str query;   /* after '?', raw; empty when absent */
-    str host;    /* Host (or authority) as received */
+    str method; /* "POST" */
+    str target; /* the request target as received: "/in/github?x=1" */
+    str path;   /* before '?', still percent-encoded */
+    str query;  /* after '?', raw; empty when absent */
+    str host;   /* Host (or authority) as received */
     struct http_fields fields;
-    str body;    /* the bytes as received, chunked coding undone, nothing else */
-    str peer;    /* client address as text, trusted proxies resolved: "203.0.113.9" */
-    bool tls;    /* directly or, from a trusted proxy, X-Forwarded-Proto: https */
-    int64_t received_ms;      /* wall clock when the head was complete */
-    int64_t received_mono_ns; /* the same moment on the monotonic clock */
-    struct arena *arena;      /* of the exchange: for what is parsed lazily */
+    str body;                  /* the bytes as received, chunked coding undone, nothing else */
+    str peer;                  /* client address as text, trusted proxies resolved: "203.0.113.9" */
+    bool tls;                  /* directly or, from a trusted proxy, X-Forwarded-Proto: https */
+    int64_t received_ms;       /* wall clock when the head was complete */
+    int64_t received_mono_ns;  /* the same moment on the monotonic clock */
+    struct arena *arena;       /* of the exchange: for what is parsed lazily */
     struct json_doc *json_doc; /* private to http_request_json */
     bool json_tried;
 };

@@ -34,7 +34,12 @@ static int malformed(struct parse *p, const char *text)
     return refuse(p, 400, "bad_request", text);
 }
 
-/* --- callbacks of the head --------------------------------------------------------------------- */
+static int wrong_version(struct parse *p)
+{
+    return refuse(p, 505, "http_version", "this server speaks HTTP/1.1 and HTTP/1.0");
+}
+
+/* --- callbacks of the head ------------------------------------------------------------------ */
 
 static int check_line_length(struct parse *p, const char *end)
 {
@@ -93,6 +98,8 @@ static int on_field(llhttp_t *m, const char *at, size_t n)
     struct parse *p = m->data;
     if (p->head_n)
         return malformed(p, "trailer fields are not accepted");
+    if (!p->line_end) /* a request line without a version, as in HTTP/0.9 */
+        return wrong_version(p);
     if (!p->in_name) {
         if (p->field_count == (size_t)p->limits->header_count_max)
             return refuse(p, 431, "too_many_headers", "there are too many header fields");
@@ -210,7 +217,7 @@ static int on_message_end(llhttp_t *m)
     return HPE_PAUSED;
 }
 
-/* --- the head ---------------------------------------------------------------------------------- */
+/* --- the head ------------------------------------------------------------------------------- */
 
 static const llhttp_settings_t settings = {
     .on_method = on_method,
@@ -249,8 +256,9 @@ static enum parse_result fail_of(struct parse *p, llhttp_errno_t error)
     llhttp_t *m = machine_of(p);
     const char *at = llhttp_get_error_pos(m);
     const char *reason = llhttp_get_error_reason(m);
-    if (error == HPE_PAUSED_H2_UPGRADE || error == HPE_INVALID_VERSION)
-        refuse(p, 505, "http_version", "this server speaks HTTP/1.1 and HTTP/1.0");
+    bool is_known = m->http_major == 1 && m->http_minor <= 1; /* then it is garbled otherwise */
+    if (error == HPE_PAUSED_H2_UPGRADE || (error == HPE_INVALID_VERSION && !is_known))
+        wrong_version(p);
     else if (error == HPE_INVALID_METHOD && at && at < p->fed && is_token_char(*at))
         refuse(p, 501, "unknown_method", "this request method is not known here");
     else if (error == HPE_INVALID_METHOD)
@@ -333,7 +341,7 @@ static enum parse_result finish_head(struct parse *p, const char *end)
 {
     llhttp_t *m = machine_of(p);
     if (m->http_major != 1) {
-        refuse(p, 505, "http_version", "this server speaks HTTP/1.1 and HTTP/1.0");
+        wrong_version(p);
         return PARSE_FAILED;
     }
     if (check_header_length(p, end) != 0)
@@ -386,7 +394,7 @@ void parse_head_moved(struct parse *p, const char *new_start)
     p->start = new_start;
 }
 
-/* --- the body ---------------------------------------------------------------------------------- */
+/* --- the body ------------------------------------------------------------------------------- */
 
 enum parse_result parse_body_begin(struct parse *p, int64_t body_max)
 {

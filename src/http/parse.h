@@ -24,8 +24,8 @@ struct parse {
 
     /* Valid once parse_head is done. */
     str method, target;
-    str host; /* the Host field; STR_NONE with HTTP/1.0 without one */
-    size_t head_n; /* bytes from the first of the request to the end of the empty line */
+    str host;               /* the Host field; STR_NONE with HTTP/1.0 without one */
+    size_t head_n;          /* bytes from the first of the request to the end of the empty line */
     int64_t content_length; /* 0 when there is no body; unknown (0) when chunked */
     bool chunked, keep_alive, expect_continue;
     bool http_1_0;

@@ -95,8 +95,7 @@ bool proxy_client(const struct http_fields *fields, const struct address *peer,
     if (trust->count == 0 || !nets_contain(trust->nets, trust->count, peer))
         return false;
     bool has_x = false, has_forwarded = false;
-    struct address by_x =
-        walk_entries(fields, STR("X-Forwarded-For"), false, peer, trust, &has_x);
+    struct address by_x = walk_entries(fields, STR("X-Forwarded-For"), false, peer, trust, &has_x);
     struct address by_forwarded =
         walk_entries(fields, STR("Forwarded"), true, peer, trust, &has_forwarded);
     if (!has_x && !has_forwarded)
@@ -122,8 +121,7 @@ bool proxy_is_https(const struct http_fields *fields, const struct address *peer
         return false;
     str x = last_field(fields, STR("X-Forwarded-Proto"));
     str forwarded = last_field(fields, STR("Forwarded"));
-    str by_forwarded =
-        forwarded.p ? forwarded_pair(cut_last(&forwarded), STR("proto")) : STR_NONE;
+    str by_forwarded = forwarded.p ? forwarded_pair(cut_last(&forwarded), STR("proto")) : STR_NONE;
     if (x.p && by_forwarded.p && !str_eq_nocase(str_trim(cut_last(&x)), by_forwarded))
         return false;
     x = last_field(fields, STR("X-Forwarded-Proto"));
@@ -131,7 +129,7 @@ bool proxy_is_https(const struct http_fields *fields, const struct address *peer
     return word.p && str_eq_nocase(word, STR("https"));
 }
 
-/* --- PROXY protocol ---------------------------------------------------------------------------- */
+/* --- PROXY protocol ------------------------------------------------------------------------- */
 
 #define V1_LINE_MAX 107
 static const char v2_signature[12] = "\r\n\r\n\0\r\nQUIT\n";
@@ -198,8 +196,7 @@ enum proxy_result proxy_header_parse(str bytes, size_t *taken, struct address *c
     *has_client = false;
     size_t n = bytes.n < sizeof(v2_signature) ? bytes.n : sizeof(v2_signature);
     if (memcmp(bytes.p, v2_signature, n) == 0)
-        return n < sizeof(v2_signature) ? PROXY_MORE
-                                        : parse_v2(bytes, taken, client, has_client);
+        return n < sizeof(v2_signature) ? PROXY_MORE : parse_v2(bytes, taken, client, has_client);
     n = bytes.n < sizeof(v1) - 1 ? bytes.n : sizeof(v1) - 1;
     if (memcmp(bytes.p, v1, n) != 0)
         return PROXY_BAD;

@@ -39,8 +39,7 @@ static bool are_fields_valid(const struct http_field *fields, size_t count)
 static bool is_ours(str name)
 {
     return str_eq_nocase(name, STR("Content-Length")) || str_eq_nocase(name, STR("Date")) ||
-           str_eq_nocase(name, STR("Connection")) ||
-           str_eq_nocase(name, STR("Transfer-Encoding"));
+           str_eq_nocase(name, STR("Connection")) || str_eq_nocase(name, STR("Transfer-Encoding"));
 }
 
 static void put(char **at, const char *p, size_t n)
@@ -190,7 +189,7 @@ void http_reply(struct http_exchange *x, int status, const struct http_field *fi
         connection_answered(c);
 }
 
-/* --- errors ------------------------------------------------------------------------------------ */
+/* --- errors --------------------------------------------------------------------------------- */
 
 static void reply_error(struct http_exchange *x, int status, const char *code, str message,
                         const struct http_field *extra)
@@ -228,7 +227,7 @@ void http_reply_retry(struct http_exchange *x, int status, const char *code, str
     reply_error(x, status, code, message, &retry);
 }
 
-/* --- streams ----------------------------------------------------------------------------------- */
+/* --- streams -------------------------------------------------------------------------------- */
 
 static void begin_detached(struct exchange *e, int status, const struct http_field *fields,
                            size_t field_count)

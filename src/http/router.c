@@ -51,7 +51,7 @@ void router_free(struct router *r)
     free(r);
 }
 
-/* --- building ---------------------------------------------------------------------------------- */
+/* --- building ------------------------------------------------------------------------------- */
 
 static bool is_name(str s)
 {
@@ -186,19 +186,19 @@ enum err router_add(struct router *r, str pattern, void *value, struct reason *w
     return rc;
 }
 
-/* --- finding ----------------------------------------------------------------------------------- */
+/* --- finding -------------------------------------------------------------------------------- */
 
 struct search {
     struct arena *arena;
     str method;
-    str segments[SEGMENTS_MAX]; /* decoded */
+    str segments[SEGMENTS_MAX];       /* decoded */
     const char *begins[SEGMENTS_MAX]; /* where each begins in the path, still encoded */
     const char *path_end;
     size_t count;
     str params[ROUTER_PARAMS_MAX];
     size_t param_count;
     const struct route *found;
-    bool found_by_get; /* for a HEAD request */
+    bool found_by_get;            /* for a HEAD request */
     const struct route *seen[32]; /* routes for other methods, for Allow; duplicates are harmless */
     size_t seen_count;
 };

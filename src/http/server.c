@@ -24,7 +24,7 @@ const struct http_limits http_limits_default = {
 static void maybe_done(struct http_server *s);
 static void poll_listener(struct http_server *s, bool on);
 
-/* --- the sweep --------------------------------------------------------------------------------- */
+/* --- the sweep ------------------------------------------------------------------------------ */
 
 static void on_sweep(struct loop_timer *t);
 
@@ -62,7 +62,7 @@ static int64_t choose_sweep_ms(const struct http_limits *l)
     return least < 10 ? 10 : least > 1000 ? 1000 : least;
 }
 
-/* --- accepting --------------------------------------------------------------------------------- */
+/* --- accepting ------------------------------------------------------------------------------ */
 
 /* Counts the connection of this address; false when it has as many as it may. Proxies speak for
  * many clients and are not counted. */
@@ -181,12 +181,12 @@ static void poll_listener(struct http_server *s, bool on)
         uv_poll_stop(&s->poll);
 }
 
-/* --- making ------------------------------------------------------------------------------------ */
+/* --- making --------------------------------------------------------------------------------- */
 
 static void fill_limits(struct http_limits *l)
 {
-#define X(name, value, unit, beyond)                                                              \
-    if (l->name <= 0)                                                                             \
+#define X(name, value, unit, beyond)                                                               \
+    if (l->name <= 0)                                                                              \
         l->name = value;
     HTTP_LIMITS(X)
 #undef X
@@ -312,7 +312,7 @@ enum err http_server_reload_tls(struct http_server *s, struct reason *why)
     return ERR_OK;
 }
 
-/* --- ending ------------------------------------------------------------------------------------ */
+/* --- ending --------------------------------------------------------------------------------- */
 
 static void on_poll_closed(uv_handle_t *handle)
 {
@@ -404,7 +404,7 @@ void http_server_free(struct http_server *s)
         destroy(s);
 }
 
-/* --- asking ------------------------------------------------------------------------------------ */
+/* --- asking --------------------------------------------------------------------------------- */
 
 void server_date_refresh(struct http_server *s)
 {

@@ -14,17 +14,17 @@
 #include "http/message.h"
 
 /* Every limit of the front door, with unit, default and what happens beyond it. */
-#define HTTP_LIMITS(X)                                                                            \
-    X(request_line_max, 8192, "bytes", "414")                                                     \
-    X(header_bytes_max, 32768, "bytes", "431")                                                    \
-    X(header_count_max, 100, "fields", "431")                                                     \
-    X(body_bytes_max, 1048576, "bytes", "413")                                                    \
-    X(chunk_extension_max, 4096, "bytes", "400")                                                  \
-    X(header_timeout_ms, 10000, "ms", "408")                                                      \
-    X(body_rate_min, 500, "bytes/s after 5 s", "408")                                             \
-    X(idle_timeout_ms, 60000, "ms", "close")                                                      \
-    X(write_timeout_ms, 30000, "ms", "close")                                                     \
-    X(connections_max, 20000, "connections", "accepting pauses")                                  \
+#define HTTP_LIMITS(X)                                                                             \
+    X(request_line_max, 8192, "bytes", "414")                                                      \
+    X(header_bytes_max, 32768, "bytes", "431")                                                     \
+    X(header_count_max, 100, "fields", "431")                                                      \
+    X(body_bytes_max, 1048576, "bytes", "413")                                                     \
+    X(chunk_extension_max, 4096, "bytes", "400")                                                   \
+    X(header_timeout_ms, 10000, "ms", "408")                                                       \
+    X(body_rate_min, 500, "bytes/s after 5 s", "408")                                              \
+    X(idle_timeout_ms, 60000, "ms", "close")                                                       \
+    X(write_timeout_ms, 30000, "ms", "close")                                                      \
+    X(connections_max, 20000, "connections", "accepting pauses")                                   \
     X(connections_per_address_max, 10000, "connections", "503 and close")
 
 struct http_limits {
@@ -52,7 +52,7 @@ typedef int64_t http_body_limit(const struct http_request *head, void *arg);
 struct net; /* an address range, see http/address.h */
 
 struct http_server_options {
-    const char *listen;  /* "127.0.0.1:8080", "[::]:0", "unix:/run/gaff.sock", "fd:3" */
+    const char *listen; /* "127.0.0.1:8080", "[::]:0", "unix:/run/gaff.sock", "fd:3" */
     const char *tls_cert_file, *tls_key_file; /* both or none; PEM */
     struct http_limits limits;
     const struct net *trusted_proxies; /* whose X-Forwarded-For, -Proto, Forwarded count */
@@ -109,10 +109,9 @@ void http_stream_end(struct http_exchange *x);
 
 /* An exchange without a socket, for tests and gaff_test: the answer lands in `out` instead of
  * a connection. Free it with http_exchange_free_detached. */
-struct http_exchange *http_exchange_new_detached(struct arena *a, const struct http_request *req,
-                                                 void (*replied)(int status, str head, str body,
-                                                                 void *arg),
-                                                 void *arg);
+struct http_exchange *
+http_exchange_new_detached(struct arena *a, const struct http_request *req,
+                           void (*replied)(int status, str head, str body, void *arg), void *arg);
 void http_exchange_free_detached(struct http_exchange *x);
 
 #endif

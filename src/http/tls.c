@@ -67,8 +67,7 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
     return -1;
 }
 
-struct tls_context *tls_context_new(const char *cert_file, const char *key_file,
-                                    struct reason *why)
+struct tls_context *tls_context_new(const char *cert_file, const char *key_file, struct reason *why)
 {
     ERR_clear_error();
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());

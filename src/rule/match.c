@@ -143,8 +143,7 @@ static bool visit_test(const struct match_value *v, void *arg)
     return t->passed || t->match->test == TEST_EXISTS;
 }
 
-static enum truth field_truth(const struct match *m, const struct facts *f,
-                              struct match_scratch *s)
+static enum truth field_truth(const struct match *m, const struct facts *f, struct match_scratch *s)
 {
     struct test_visit t = {m, false};
     if (!match_values(m, f, s, visit_test, &t)) {

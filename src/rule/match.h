@@ -26,7 +26,7 @@
 
 struct match; /* lives in the arena it was compiled into; immutable, any thread */
 
-struct facts { /* what a condition may ask */
+struct facts {                    /* what a condition may ask */
     struct http_request *request; /* lazily parsed JSON, query and form come from here */
     str event_type;
     str source;

@@ -16,8 +16,8 @@ static const struct member {
     {MATCH_ALL, PLACE_EVENT, false},    {MATCH_NOT, PLACE_EVENT, false},
 };
 static_assert(ARRAY_LEN(members) + 1 == ARRAY_LEN(match_keys), "a member for every key");
-static const char *const test_keys[] = {"equals", "in",     "glob",  "prefix", "suffix",
-                                        "exists", "above",  "below", NULL};
+static const char *const test_keys[] = {"equals", "in",    "glob",  "prefix", "suffix",
+                                        "exists", "above", "below", NULL};
 
 /* Where conditions are compiled into, and whether anything was wrong so far. */
 struct compiler {

@@ -42,9 +42,9 @@ static void append_list(struct buf *out, const struct match *m)
 static void append_test(struct buf *out, const struct match *m)
 {
     static const char *const verbs[] = {
-        [TEST_EQUALS] = "is ",         [TEST_IN] = "is one of ",    [TEST_GLOB] = "matches glob ",
+        [TEST_EQUALS] = "is ",          [TEST_IN] = "is one of ",     [TEST_GLOB] = "matches glob ",
         [TEST_PREFIX] = "begins with ", [TEST_SUFFIX] = "ends with ", [TEST_EXISTS] = "",
-        [TEST_ABOVE] = "is above ",    [TEST_BELOW] = "is below ",
+        [TEST_ABOVE] = "is above ",     [TEST_BELOW] = "is below ",
     };
     if (m->test == TEST_EXISTS) {
         buf_str_append(out, m->exists ? STR("exists") : STR("is missing"));
@@ -73,8 +73,8 @@ static bool visit_found(const struct match_value *v, void *arg)
         if (v->text.p)
             append_quoted(f->out, v->text);
         else
-            buf_str_append(f->out, json_kind_of(v->json) == JSON_ARRAY ? STR("a list")
-                                                                       : STR("an object"));
+            buf_str_append(f->out,
+                           json_kind_of(v->json) == JSON_ARRAY ? STR("a list") : STR("an object"));
     }
     return false;
 }

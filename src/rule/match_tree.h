@@ -41,8 +41,8 @@ struct match {
     struct path path; /* of PLACE_JSON */
     str *wanted;      /* one, or several for TEST_IN */
     size_t wanted_count;
-    bool exists;      /* of TEST_EXISTS */
-    double number;    /* of TEST_ABOVE and TEST_BELOW */
+    bool exists;   /* of TEST_EXISTS */
+    double number; /* of TEST_ABOVE and TEST_BELOW */
 };
 
 /* The answer to a question about a missing field is neither yes nor no. */
@@ -58,7 +58,7 @@ enum truth match_truth(const struct match *m, const struct facts *f, struct matc
 
 /* What a field holds: its text when scalar, for explanations and tests. */
 struct match_value {
-    str text; /* STR_NONE for objects and lists */
+    str text;                /* STR_NONE for objects and lists */
     const struct json *json; /* NULL outside JSON */
 };
 /* Values of the field one by one until visit says stop; false when there was none. */

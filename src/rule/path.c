@@ -16,8 +16,9 @@ static enum err read_part(struct path_part *part, str *rest, char *out, struct r
         out[n++] = rest->p[i++];
     }
     if (!n)
-        return fail(why, ERR_INVALID, "the path has an empty part; write a.b, and a\\.b for a dot "
-                                      "inside a name");
+        return fail(why, ERR_INVALID,
+                    "the path has an empty part; write a.b, and a\\.b for a dot "
+                    "inside a name");
     part->name = str_of(out, n);
     part->any = !escaped && str_eq(part->name, STR("*"));
     uint64_t index;

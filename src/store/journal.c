@@ -511,6 +511,12 @@ bool segment_is_reusable(const struct journal *j, const struct segment *s)
            s->bytes >= JOURNAL_SEGMENT_BYTES_MIN;
 }
 
+static bool becomes_reserve(const struct journal *j, const struct segment *s)
+{
+    return !s->suspect && !j->reserve && s->bytes < j->segment_bytes &&
+           s->bytes >= JOURNAL_SEGMENT_BYTES_MIN;
+}
+
 void journal_release(struct journal *j, uint64_t lsn)
 {
     for (;;) {
@@ -521,7 +527,9 @@ void journal_release(struct journal *j, uint64_t lsn)
         bool free_now = s && s->end_lsn <= lsn && s->pins == 0;
         if (free_now) {
             memmove(j->live, j->live + 1, (--j->live_count) * sizeof(struct segment *));
-            if (segment_is_reusable(j, s))
+            if (becomes_reserve(j, s))
+                j->reserve = s;
+            else if (segment_is_reusable(j, s))
                 j->spares[j->spare_count++] = s;
             else
                 gone = s;

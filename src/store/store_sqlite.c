@@ -287,9 +287,12 @@ static enum err open_journal(struct sqlite_store *s, const struct journal_io *io
                              struct reason *why)
 {
     char *dir = join(s->dir, "journal");
-    enum err e = fs_mkdirs(dir, why);
-    if (e == ERR_OK)
-        e = fs_sync_parent(dir, why);
+    enum err e = ERR_OK;
+    if (!fs_exists(dir)) {
+        e = fs_mkdirs(dir, why);
+        if (e == ERR_OK)
+            e = fs_sync_parent(dir, why);
+    }
     const struct journal_options o = {.dir = dir,
                                       .store_id = s->store_id,
                                       .from_lsn = s->writer.now.applied_lsn,

@@ -23,6 +23,7 @@
 #define LAG_BYTES_MAX (64ull * JOURNAL_SEGMENT_BYTES)
 #define SCAN_ROWS_MAX 20000u /* rows looked at by one call of a list query */
 #define WAL_PAGES_MAX 1024 /* 8 MiB: then the log is copied into the database */
+#define APPLICATION_COPY 0x47414643 /* the application id of a backup that no store has opened */
 #define REJECTIONS_KEPT 1000
 #define REJECTION_BODY_MAX (64u << 10)
 

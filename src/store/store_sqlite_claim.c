@@ -131,15 +131,17 @@ static bool take_due(struct taking *t)
     struct due *due = calloc(max ? max : 1, sizeof(*due));
     ssize_t n = due ? read_due(t, due, max) : -1;
     bool good = n >= 0;
-    uint64_t blocked = 0; /* the last key whose head was another: they come in runs */
+    uint64_t blocked = 0, first = 0; /* the last key whose head was another: they come in runs */
     for (ssize_t i = 0; i < n && good && t->count < t->c->max; i++) {
         uint64_t head = due[i].id, key = due[i].key;
         if (t->c->in_order && key) {
-            if (key == blocked || key_is_taken(t, key))
+            if ((key == blocked && head != first) || key_is_taken(t, key))
                 continue;
             good = head_of_key(t, key, &head);
-            if (head != due[i].id)
+            if (head != due[i].id) {
                 blocked = key;
+                first = head;
+            }
         }
         if (good && head == due[i].id)
             good = take(t, due[i].id, key);

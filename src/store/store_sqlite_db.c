@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* In the head of the file: a live store, and a copy that no store has opened yet. */
+/* In the head of the file: a live store, and a copy that no store has opened yet. A file that has
+ * neither is new: its making was not finished, and the log beside it is its own. */
 #define APPLICATION_LIVE 0x47414646
 #define APPLICATION_ID_AT 68
 
@@ -196,6 +197,7 @@ static enum err migrate(struct connection *c, struct reason *why)
 static enum err read_application(const char *path, uint32_t *out, struct reason *why)
 {
     uint8_t id[4] = {0};
+    bool is_new = !fs_exists(path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_errno(why, errno == EACCES ? ERR_DENIED : ERR_IO, "can't open %s", path);
@@ -203,7 +205,7 @@ static enum err read_application(const char *path, uint32_t *out, struct reason 
     close(fd);
     *out = n < 4 ? 0
                  : (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
-    return fs_sync_parent(path, why);
+    return is_new ? fs_sync_parent(path, why) : ERR_OK;
 }
 
 static enum err set_aside(const char *path, struct reason *why)
@@ -308,7 +310,7 @@ enum err db_open_writer(struct sqlite_store *s, struct reason *why)
     struct connection *c = &s->writer.c;
     uint32_t application = 0;
     enum err e = read_application(s->path, &application, why);
-    if (e == ERR_OK && application != APPLICATION_LIVE)
+    if (e == ERR_OK && application == APPLICATION_COPY)
         e = make_way_for_copy(s, why);
     if (e == ERR_OK)
         e = open_file(s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &c->db, why);

@@ -14,7 +14,6 @@
 #define LOOKED_MIN 1000u
 #define SIZE_CHECK_EVERY 64u
 #define BACKUP_PAGES 256 /* 2 MiB a step */
-#define APPLICATION_COPY 0x47414643
 
 static bool read_pragma(struct connection *c, const char *sql, int64_t *out)
 {

@@ -61,8 +61,8 @@ bool verifier_greet(struct verifier *v, struct http_request *req, const struct v
     CHECK_MAGIC(v, VERIFIER_MAGIC);
     if (!v->recipe->handshake_count || (verdict && verdict->code != VERDICT_VERIFIED))
         return false;
-    struct view w = {.req = req, .arena = req->arena, .public_url = v->public_url,
-                     .secret = first_secret(v)};
+    struct view w = {
+        .req = req, .arena = req->arena, .public_url = v->public_url, .secret = first_secret(v)};
     for (size_t i = 0; i < v->recipe->handshake_count; i++) {
         const struct handshake *h = &v->recipe->handshakes[i];
         if (h->needs_signature == (verdict != NULL) && applies(h, &w))

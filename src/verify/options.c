@@ -35,9 +35,8 @@ static str option_value(struct filling *f, const struct yaml *node, str name)
             continue;
         if (!f->options[i].required || !f->given)
             return f->options[i].initial;
-        problem_at(f->problems, f->place ? f->place : node, "the option \"" STR_FMT
-                                                            "\" must be given",
-                   STR_ARG(name));
+        problem_at(f->problems, f->place ? f->place : node,
+                   "the option \"" STR_FMT "\" must be given", STR_ARG(name));
         f->failed = true;
         return STR("");
     }
@@ -161,8 +160,8 @@ static void check_given(struct filling *f)
         if (known)
             continue;
         str best = nearest_word(&near);
-        problem_at(f->problems, f->place, "this provider has no option \"" STR_FMT "\"%s" STR_FMT
-                                          "%s",
+        problem_at(f->problems, f->place,
+                   "this provider has no option \"" STR_FMT "\"%s" STR_FMT "%s",
                    STR_ARG(f->given->keys[i]), best.p ? "; did you mean \"" : "", STR_ARG(best),
                    best.p ? "\"?" : "");
         f->failed = true;
@@ -173,8 +172,12 @@ struct yaml *options_apply(struct arena *a, const struct yaml *file, const struc
                            size_t option_count, const struct option_values *given,
                            const struct yaml *place, struct problems *p)
 {
-    struct filling f = {.arena = a, .options = options, .option_count = option_count,
-                        .given = given, .place = place, .problems = p};
+    struct filling f = {.arena = a,
+                        .options = options,
+                        .option_count = option_count,
+                        .given = given,
+                        .place = place,
+                        .problems = p};
     check_given(&f);
     struct yaml *out = fill_node(&f, file);
     return f.failed ? NULL : out;

@@ -57,8 +57,9 @@ static void read_options(struct provider *p, struct arena *a, const struct yaml 
         if (!read_keys(problems, item, known))
             continue;
         if (!initial == !example)
-            problem_at(problems, item, "an option has a \"default\", or an \"example\" if a source "
-                                       "must give it");
+            problem_at(problems, item,
+                       "an option has a \"default\", or an \"example\" if a source "
+                       "must give it");
         read_str(problems, initial ? initial : example, &o->initial);
         if (!read_str(problems, yaml_get(item, STR("about")), &about) || !about.n)
             problem_at(problems, item, "\"about\" is missing: what the option is for");
@@ -95,9 +96,9 @@ static const struct yaml *as_file(struct arena *a, const struct yaml *node)
 static bool read_head(struct provider *p, struct arena *a, bool is_inline,
                       struct problems *problems)
 {
-    static const char *const known[] = {"id",     "title",       "docs",       "verified-by",
-                                        "options", "verify",     "delivery-id", "event-type",
-                                        "handshake", "answer",   "allow-from",  NULL};
+    static const char *const known[] = {"id",        "title",  "docs",        "verified-by",
+                                        "options",   "verify", "delivery-id", "event-type",
+                                        "handshake", "answer", "allow-from",  NULL};
     int by = -1;
     p->id = p->title = p->docs = p->verified_by = STR("");
     if (is_inline) {
@@ -114,8 +115,8 @@ static bool read_head(struct provider *p, struct arena *a, bool is_inline,
         by >= 0)
         p->verified_by = str_from_cstr(verified_by_words[by]);
     if (!is_id(p->id))
-        problem_at(problems, id ? id : p->file,
-                   "\"id\" must be 1 to %d of a-z, 0-9, - and _", ID_BYTES_MAX);
+        problem_at(problems, id ? id : p->file, "\"id\" must be 1 to %d of a-z, 0-9, - and _",
+                   ID_BYTES_MAX);
     const char *cstr = arena_cstr(a, p->id);
     p->id = cstr ? str_from_cstr(cstr) : STR("");
     if (!p->title.n)

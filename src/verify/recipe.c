@@ -25,8 +25,9 @@ static bool compile_verify(struct recipe *r, struct arena *a, const struct yaml 
         if (!scheme_compile(s, a, first, p))
             return false;
         if (any && !s->ops->needs_secret) {
-            problem_at(p, first, "scheme %s accepts what the others refuse: it cannot be one of "
-                                 "several",
+            problem_at(p, first,
+                       "scheme %s accepts what the others refuse: it cannot be one of "
+                       "several",
                        s->ops->word);
             return false;
         }
@@ -71,15 +72,20 @@ static void compile_when(struct handshake *h, struct arena *a, const struct yaml
 {
     const struct yaml *node = yaml_get(item_node, STR("when"));
     if (!node || node->kind != YAML_MAP || !node->count || node->count > RECIPE_LIST_MAX) {
-        problem_at(p, node ? node : item_node, "\"when\" needs 1 to %d conditions, as { method: GET, \"query:challenge\""
-                            ": \"*\" }",
+        problem_at(p, node ? node : item_node,
+                   "\"when\" needs 1 to %d conditions, as { method: GET, \"query:challenge\""
+                   ": \"*\" }",
                    RECIPE_LIST_MAX);
         return;
     }
     for (const struct yaml *item = node->first; item; item = item->next) {
         struct condition *c = &h->when[h->when_count];
-        struct yaml key = {.kind = YAML_SCALAR, .scalar = item->key, .quoted = true,
-                           .file = item->file, .line = item->key_line, .column = item->key_column};
+        struct yaml key = {.kind = YAML_SCALAR,
+                           .scalar = item->key,
+                           .quoted = true,
+                           .file = item->file,
+                           .line = item->key_line,
+                           .column = item->key_column};
         str value = STR_NONE;
         if (!ref_compile(&c->ref, a, &key, REFS_OF_REQUEST | REF_BIT(REF_METHOD), p) ||
             !read_str(p, item, &value))
@@ -174,9 +180,8 @@ struct recipe *recipe_compile(struct arena *a, const struct yaml *file, struct p
     else if (r)
         compile_verify(r, a, verify, p);
     if (r && p->errors == errors) {
-        r->delivery_id_count =
-            refs_compile(r->delivery_ids, RECIPE_LIST_MAX, a, yaml_get(file, STR("delivery-id")),
-                         REFS_OF_REQUEST, p);
+        r->delivery_id_count = refs_compile(r->delivery_ids, RECIPE_LIST_MAX, a,
+                                            yaml_get(file, STR("delivery-id")), REFS_OF_REQUEST, p);
         r->event_type_count = refs_compile(r->event_types, RECIPE_LIST_MAX, a,
                                            yaml_get(file, STR("event-type")), REFS_OF_REQUEST, p);
         compile_ranges(r, a, yaml_get(file, STR("allow-from")), p);

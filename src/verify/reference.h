@@ -34,7 +34,7 @@ struct ref {
 
 /* A set of kinds, 1u << REF_BODY | ...: what is allowed at a place. */
 #define REF_BIT(kind) (1u << (kind))
-#define REFS_OF_REQUEST \
+#define REFS_OF_REQUEST                                                                            \
     (REF_BIT(REF_HEADER) | REF_BIT(REF_QUERY) | REF_BIT(REF_FORM) | REF_BIT(REF_JSON))
 
 #define PIECE_FILTERS_MAX 4

@@ -6,8 +6,8 @@
 #define TOLERANCE_DEFAULT_MS (300 * 1000)
 #define TOLERANCE_MAX_MS (24 * 3600 * 1000)
 
-#define REFS_SIGNED                                                                             \
-    (REFS_OF_REQUEST | REF_BIT(REF_BODY) | REF_BIT(REF_TS) | REF_BIT(REF_ID) | REF_BIT(REF_URL) | \
+#define REFS_SIGNED                                                                                \
+    (REFS_OF_REQUEST | REF_BIT(REF_BODY) | REF_BIT(REF_TS) | REF_BIT(REF_ID) | REF_BIT(REF_URL) |  \
      REF_BIT(REF_METHOD) | REF_BIT(REF_PATH) | REF_BIT(REF_SECRET) | REF_BIT(REF_FIELD))
 #define REFS_PAYLOAD (REF_BIT(REF_BODY) | REF_BIT(REF_FORM) | REF_BIT(REF_JSON))
 
@@ -62,7 +62,7 @@ static void compile_fields(struct signature_rule *r, struct arena *a, const stru
                            const struct yaml *pick, struct problems *p)
 {
     static const char *const known[] = {"separator", "assign", NULL};
-    const struct yaml *picks[SIGNATURE_NAMES_MAX];
+    const struct yaml *picks[SIGNATURE_NAMES_MAX] = {NULL};
     r->pick_count = items_of(pick, picks, SIGNATURE_NAMES_MAX, p);
     for (size_t i = 0; i < r->pick_count; i++) {
         read_str(p, picks[i], &r->pick[i]);
@@ -92,7 +92,8 @@ static void compile_signature(struct scheme *s, struct arena *a, const struct ya
         return;
     }
     if (!node) {
-        problem_at(p, place, "\"signature\" is missing: where what the sender proves itself with is");
+        problem_at(p, place,
+                   "\"signature\" is missing: where what the sender proves itself with is");
         return;
     }
     if (!read_keys(p, node, known))
@@ -169,13 +170,15 @@ static void lint_signed(const struct scheme *s, const struct yaml *node, const s
     const struct yaml *mark = yaml_get(node, STR("body-unsigned"));
     read_bool(p, mark, &unsigned_body);
     if (s->has_timestamp && s->timestamp.unit != UNIT_NONCE && !(has & REF_BIT(REF_TS)))
-        problem_at(p, text, "the timestamp is not part of the signed text, so anybody could change "
-                            "it: put {{ ts }} in, or say \"unit: nonce\" if it is no time");
+        problem_at(p, text,
+                   "the timestamp is not part of the signed text, so anybody could change "
+                   "it: put {{ ts }} in, or say \"unit: nonce\" if it is no time");
     if (!s->has_timestamp && (has & REF_BIT(REF_TS)))
         problem_at(p, text, "{{ ts }} needs \"timestamp\", which says where it is");
     if (s->has_id && !(has & REF_BIT(REF_ID)))
-        problem_at(p, text, "\"id\" is not part of the signed text: put {{ id }} in, or use "
-                            "\"delivery-id\" for an id that is not signed");
+        problem_at(p, text,
+                   "\"id\" is not part of the signed text: put {{ id }} in, or use "
+                   "\"delivery-id\" for an id that is not signed");
     if (!s->has_id && (has & REF_BIT(REF_ID)))
         problem_at(p, text, "{{ id }} needs \"id\", which says where it is");
     if ((has & REF_BIT(REF_FIELD)) && !s->signature.fields.assign)
@@ -185,8 +188,9 @@ static void lint_signed(const struct scheme *s, const struct yaml *node, const s
     if (s->ops != &scheme_hash && (has & REF_BIT(REF_SECRET)))
         problem_at(p, text, "{{ secret }} belongs only in the text of scheme hash");
     if (!(has & REFS_PAYLOAD) && !unsigned_body)
-        problem_at(p, text, "nothing of the body is signed: say \"body-unsigned: true\" if the "
-                            "provider really signs none of it");
+        problem_at(p, text,
+                   "nothing of the body is signed: say \"body-unsigned: true\" if the "
+                   "provider really signs none of it");
 }
 
 static void compile_text(struct scheme *s, struct arena *a, const struct yaml *node,
@@ -217,18 +221,17 @@ static void describe(struct scheme *s, struct arena *a)
     }
     const char *digest = s->ops->has_digest ? digest_words[s->digest] : "";
     const struct pieces *t = &s->signed_text;
-    bool plain = t->count == 1 && t->v[0].is_ref && t->v[0].ref.kind == REF_BODY &&
-                 !t->v[0].filter_count;
-    s->what = arena_printf(a, "%s%s%s of %s" STR_FMT "%s", word, *digest ? "-" : "", digest,
-                           plain ? "the body" : "\"",
-                           STR_ARG(plain ? STR("") : str_slice(t->source, 0, 120)),
-                           plain ? "" : "\"");
+    bool plain =
+        t->count == 1 && t->v[0].is_ref && t->v[0].ref.kind == REF_BODY && !t->v[0].filter_count;
+    s->what = arena_printf(
+        a, "%s%s%s of %s" STR_FMT "%s", word, *digest ? "-" : "", digest, plain ? "the body" : "\"",
+        STR_ARG(plain ? STR("") : str_slice(t->source, 0, 120)), plain ? "" : "\"");
 }
 
 bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, struct problems *p)
 {
-    static const char *const text_keys[] = {"scheme",    "hash",   "key",           "signature", "id",
-                                            "timestamp", "signed", "body-unsigned", NULL};
+    static const char *const text_keys[] = {
+        "scheme", "hash", "key", "signature", "id", "timestamp", "signed", "body-unsigned", NULL};
     static const char *const token_keys[] = {"scheme", "key", "signature", NULL};
     static const char *const bare_keys[] = {"scheme", NULL};
     const char *words[SCHEME_COUNT + 1] = {NULL};
@@ -238,8 +241,9 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
     size_t errors = p->errors;
     int index = 0;
     if (node->kind != YAML_MAP || !word) {
-        problem_at(p, node, "\"scheme\" is missing: hmac, hash, ed25519, token, basic, bearer, ip "
-                            "or none");
+        problem_at(p, node,
+                   "\"scheme\" is missing: hmac, hash, ed25519, token, basic, bearer, ip "
+                   "or none");
         return false;
     }
     if (!read_enum(p, word, words, &index))

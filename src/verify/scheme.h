@@ -13,7 +13,8 @@
 #include "verify/reference.h"
 #include "verify/verify.h"
 
-/* --- where a signature is and how it is written ------------------------------------------------ */
+/* --- where a signature is and how it is written ------------------------------------------------
+ */
 
 #define SIGNATURE_NAMES_MAX 4
 
@@ -49,7 +50,8 @@ void candidates_add(struct candidates *c, const struct signature_rule *r, str va
 str signature_write(const struct signature_rule *r, struct arena *a, str signature, str ts_field,
                     str ts);
 
-/* --- secrets ----------------------------------------------------------------------------------- */
+/* --- secrets -----------------------------------------------------------------------------------
+ */
 
 struct key_rule {
     enum encoding encoding;
@@ -61,11 +63,12 @@ struct key_rule {
 struct key {
     bool usable; /* the secret fits this scheme's key format */
     struct secret bytes;
-    void *state; /* the scheme's prepared key */
+    void *state;  /* the scheme's prepared key */
     str accepted; /* the verdict's text when it matches; NUL-terminated, its owner's */
 };
 
-/* --- schemes ----------------------------------------------------------------------------------- */
+/* --- schemes -----------------------------------------------------------------------------------
+ */
 
 enum timestamp_unit { UNIT_S, UNIT_MS, UNIT_ISO, UNIT_AUTO, UNIT_NONCE };
 
@@ -78,7 +81,7 @@ struct timestamp_rule {
 struct scheme;
 
 struct scheme_ops {
-    const char *word;       /* as provider files say it */
+    const char *word; /* as provider files say it */
     bool needs_secret;
     bool signs_text;        /* has `signed`; its signatures are encoded bytes of fixed length */
     bool has_digest;        /* has `hash` */
@@ -138,7 +141,8 @@ bool key_prepare(struct key *k, const struct scheme *s, str secret, bool for_sig
 /* Frees what prepare made, wipes the bytes. */
 void key_release(const struct scheme *s, struct key *k);
 
-/* --- a provider file, compiled ----------------------------------------------------------------- */
+/* --- a provider file, compiled -----------------------------------------------------------------
+ */
 
 #define RECIPE_LIST_MAX 8
 
@@ -195,7 +199,8 @@ struct yaml *options_apply(struct arena *a, const struct yaml *file, const struc
                            const struct yaml *place, struct problems *p);
 struct yaml *yaml_copy(struct arena *a, const struct yaml *node);
 
-/* --- what provider.c keeps --------------------------------------------------------------------- */
+/* --- what provider.c keeps ---------------------------------------------------------------------
+ */
 
 struct provider {
     str id, title, docs, verified_by;

@@ -9,8 +9,9 @@ static bool prepare(const struct scheme *s, struct key *k, bool for_signing, str
     UNUSED(for_signing);
     str secret = secret_str(&k->bytes);
     if (str_trim(secret).n != secret.n) {
-        UNUSED(fail(why, ERR_INVALID, "it begins or ends with a blank or a line end, which no "
-                                      "header can carry"));
+        UNUSED(fail(why, ERR_INVALID,
+                    "it begins or ends with a blank or a line end, which no "
+                    "header can carry"));
         return false;
     }
     for (size_t i = 0; s->signature.encoding == ENCODING_RAW && i < secret.n; i++)

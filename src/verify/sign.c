@@ -57,8 +57,8 @@ static void make_request(struct http_request *req, struct view *w, const struct 
     req->path = str_cut(&req->query, '?');
     if (!req->query.p)
         req->query = STR("");
-    *w = (struct view){.req = req, .arena = g->a, .public_url = str_slice(url, 0, slash),
-                       .id = in->id};
+    *w = (struct view){
+        .req = req, .arena = g->a, .public_url = str_slice(url, 0, slash), .id = in->id};
 }
 
 static enum err write_id(struct signing *g)
@@ -70,7 +70,8 @@ static enum err write_id(struct signing *g)
         return fail(g->why, ERR_INVALID, STR_FMT " signs a message id: one without a dot is needed",
                     STR_ARG(g->provider->title));
     if (s->id.kind != REF_HEADER)
-        return fail(g->why, ERR_INVALID, STR_FMT " cannot be sent as a header", STR_ARG(s->id.label));
+        return fail(g->why, ERR_INVALID, STR_FMT " cannot be sent as a header",
+                    STR_ARG(s->id.label));
     return add_field(g, s->id.arg, g->in->id) ? ERR_OK : ERR_LIMIT;
 }
 
@@ -103,16 +104,18 @@ static enum err write_signature(struct signing *g, struct key *k, struct view *w
     if (e != ERR_OK)
         return e;
     if (from->kind != REF_HEADER || (!s->ops->compute && !s->ops->sign))
-        return fail(g->why, ERR_INVALID, STR_FMT " cannot be signed for: %s", STR_ARG(g->provider->title),
+        return fail(g->why, ERR_INVALID, STR_FMT " cannot be signed for: %s",
+                    STR_ARG(g->provider->title),
                     from->kind == REF_HEADER ? "the scheme can only be verified"
                                              : "the signature is not in a header");
     str signature = s->ops->sign ? s->ops->sign(s, k, w) : s->ops->compute(s, k, w, scratch);
     if (!signature.p && w->missing)
-        return fail(g->why, ERR_INVALID, STR_FMT " is part of the signed text and is not in what is "
-                                                 "to be signed",
+        return fail(g->why, ERR_INVALID,
+                    STR_FMT " is part of the signed text and is not in what is "
+                            "to be signed",
                     STR_ARG(w->missing->label));
-    str value = signature.p ? signature_write(&s->signature, g->a, signature, ts_field, w->ts)
-                            : STR_NONE;
+    str value =
+        signature.p ? signature_write(&s->signature, g->a, signature, ts_field, w->ts) : STR_NONE;
     secret_wipe(scratch, sizeof(scratch));
     if (!value.p || !add_field(g, from->arg, value))
         return fail(g->why, ERR_LIMIT, "no room for the signature");
@@ -169,7 +172,8 @@ static enum err load_recipe(const struct provider *p, const struct signature_inp
     *out = file ? recipe_compile(own, file, &problems) : NULL;
     enum err e = ERR_OK;
     if (!*out)
-        e = fail(why, ERR_INVALID, "%s", problems.count ? problems.v[0].text : "the options are wrong");
+        e = fail(why, ERR_INVALID, "%s",
+                 problems.count ? problems.v[0].text : "the options are wrong");
     problems_release(&problems);
     return e;
 }

@@ -44,26 +44,27 @@ static bool decode_hex(str in, uint8_t *out, size_t out_max, size_t *n)
 /* RFC 4648 section 4 with its padding, and zero in the spare bits: one spelling a signature. */
 static bool decode_base64(str in, uint8_t *out, size_t out_max, size_t *n)
 {
-    size_t pad = 0;
+    size_t pad = 0, len = 0;
     while (pad < 2 && pad < in.n && in.p[in.n - 1 - pad] == '=')
         pad++;
     if (in.n == 0 || in.n % 4 || in.n / 4 * 3 - pad > out_max)
         return false;
-    uint32_t bits = 0;
-    size_t have = 0, len = 0;
-    for (size_t i = 0; i < in.n - pad; i++) {
-        unsigned digit = base64_digits[(uint8_t)in.p[i]];
-        if (!digit)
-            return false;
-        bits = bits << 6 | (digit - 1);
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[len++] = (uint8_t)(bits >> have);
+    for (size_t i = 0; i < in.n; i += 4) {
+        size_t left = i + 4 == in.n ? 4 - pad : 4; /* digits of this group */
+        uint32_t bits = 0;
+        for (size_t j = 0; j < 4; j++) {
+            unsigned digit = j < left ? base64_digits[(uint8_t)in.p[i + j]] : 1;
+            if (!digit)
+                return false;
+            bits = bits << 6 | (digit - 1);
         }
+        for (size_t j = 0; j + 1 < left; j++)
+            out[len++] = (uint8_t)(bits >> (16 - 8 * j));
+        if (left < 4 && (bits & (left == 3 ? 0xffu : 0xffffu)))
+            return false;
     }
     *n = len;
-    return (bits & ((1u << have) - 1)) == 0;
+    return true;
 }
 
 static bool decode(enum encoding e, str in, uint8_t *out, size_t out_max, size_t *n)

@@ -99,8 +99,9 @@ static void load_secrets(struct verifier *v, const struct verifier_options *o,
     const char *form = v->recipe->alternatives[0].ops->secret_form;
     if (!recipe_needs_secret(v->recipe)) {
         if (o->secret_count)
-            problem_at(p, place, "scheme %s uses no secret; a secret given here would protect "
-                                 "nothing",
+            problem_at(p, place,
+                       "scheme %s uses no secret; a secret given here would protect "
+                       "nothing",
                        v->recipe->alternatives[0].ops->word);
         return;
     }
@@ -122,8 +123,9 @@ static void load_secrets(struct verifier *v, const struct verifier_options *o,
             problem_at(p, place, "secret %zu cannot be one of " STR_FMT ": %s", i + 1,
                        STR_ARG(title), why.text);
         else if (str_trim(o->secrets[i]).n != o->secrets[i].n)
-            problem_warn(p, place, "secret %zu begins or ends with a blank or a line end; is that "
-                                   "part of it?",
+            problem_warn(p, place,
+                         "secret %zu begins or ends with a blank or a line end; is that "
+                         "part of it?",
                          i + 1);
     }
 }

@@ -17,7 +17,7 @@ struct verifier {
     str *refusals; /* the text of a mismatch, by alternative: a forger costs no formatting */
     const struct net *allow_from; /* the source's if it has any, else the provider's */
     size_t allow_count;
-    str public_url; /* without a '/' at its end */
+    str public_url;       /* without a '/' at its end */
     int64_t tolerance_ms; /* 0: the scheme's */
 };
 

@@ -69,7 +69,7 @@ struct check {
     struct view *w;
     int64_t now_ms;
     struct verdict *out;
-    str label; /* of the first source that is there */
+    str label;     /* of the first source that is there */
     size_t length; /* of its value */
 };
 
@@ -155,13 +155,17 @@ static bool judge_form(struct check *c, const struct candidates *all)
     char form[64] = "";
     if (c->s->ops->signature_bytes) {
         size_t bytes = c->s->ops->signature_bytes(c->s);
-        UNUSED(snprintf(form, sizeof(form), "%zu %s", r->encoding == ENCODING_HEX ? 2 * bytes : bytes,
+        UNUSED(snprintf(form, sizeof(form), "%zu %s",
+                        r->encoding == ENCODING_HEX ? 2 * bytes : bytes,
                         r->encoding == ENCODING_HEX ? "hex digits" : "bytes in "));
     }
-    say(c->out, VERDICT_MALFORMED, STR_FMT " is not written as \"" STR_FMT "\" and %s%s%s "
-                                           "(its value has %zu characters): was it cut?",
+    say(c->out, VERDICT_MALFORMED,
+        STR_FMT " is not written as \"" STR_FMT "\" and %s%s%s "
+                "(its value has %zu characters): was it cut?",
         STR_ARG(c->label), STR_ARG(r->prefix), form,
-        !form[0] ? "a value" : r->encoding == ENCODING_HEX ? "" : encoding_words[r->encoding],
+        !form[0]                      ? "a value"
+        : r->encoding == ENCODING_HEX ? ""
+                                      : encoding_words[r->encoding],
         r->fields.assign ? " in each part" : "", c->length);
     return false;
 }
@@ -187,8 +191,8 @@ static void say_unable(struct check *c)
     if (r && c->w->doubled)
         doubled(c, r);
     else if (r)
-        say(c->out, VERDICT_MISSING_INPUT, STR_FMT " is part of what " STR_FMT
-                                                   " signs, and is not in the request",
+        say(c->out, VERDICT_MISSING_INPUT,
+            STR_FMT " is part of what " STR_FMT " signs, and is not in the request",
             STR_ARG(r->label), STR_ARG(c->v->provider->title));
     else
         say(c->out, VERDICT_MISSING_INPUT, "the signed text is too long");
@@ -210,14 +214,20 @@ static bool judge_time(struct check *c)
     int64_t age_ms = c->now_ms - c->out->timestamp_ms;
     if (age_ms <= tolerance_ms && age_ms >= -tolerance_ms)
         return true;
-    char off[CLOCK_TEXT_MAX], allowed[CLOCK_TEXT_MAX];
-    str off_text = clock_duration_format(age_ms < 0 ? -age_ms : age_ms, off);
-    str allowed_text = clock_duration_format(tolerance_ms, allowed);
+    int64_t off_ms = age_ms < 0 ? -age_ms : age_ms;
+    char off[CLOCK_TEXT_MAX];
+    /* Near the limit, rounded figures would seem to contradict the verdict. */
+    if (off_ms < 2 * tolerance_ms)
+        UNUSED(snprintf(off, sizeof(off), "%lld.%03d s", (long long)(off_ms / 1000),
+                        (int)(off_ms % 1000)));
+    else
+        clock_duration_format(off_ms, off);
     say(c->out, VERDICT_STALE,
-        "the signature is right, but " STR_FMT " is " STR_FMT " %s this machine's clock (" STR_FMT
-        " are allowed): %s",
-        STR_ARG(t->from.label), STR_ARG(off_text), age_ms < 0 ? "ahead of" : "behind",
-        STR_ARG(allowed_text),
+        "the signature is right, but " STR_FMT
+        " is %s %s this machine's clock (%lld s are allowed): "
+        "%s",
+        STR_ARG(t->from.label), off, age_ms < 0 ? "ahead of" : "behind",
+        (long long)(tolerance_ms / 1000),
         age_ms < 0 ? "is one of the two clocks wrong?"
                    : "was it replayed or held up on its way, or is a clock wrong?");
     return false;
@@ -282,8 +292,8 @@ static void say_no_signature(struct verifier *v, struct view *w, struct verdict 
             n += (size_t)more;
         }
     }
-    say(out, VERDICT_NO_SIGNATURE, "%s is %s; is a secret set for this webhook at " STR_FMT "?", places,
-        state, STR_ARG(v->provider->title));
+    say(out, VERDICT_NO_SIGNATURE, "%s is %s; is a secret set for this webhook at " STR_FMT "?",
+        places, state, STR_ARG(v->provider->title));
 }
 
 static void check_schemes(struct verifier *v, struct view *w, int64_t now_ms, struct verdict *out)
@@ -297,8 +307,13 @@ static void check_schemes(struct verifier *v, struct view *w, int64_t now_ms, st
         bool first = out->code == VERDICT_NO_SIGNATURE;
         struct verdict *into = first ? out : &other;
         into->timestamp_ms = 0;
-        struct check c = {.v = v, .s = &v->recipe->alternatives[i], .w = w, .now_ms = now_ms,
-                          .keys = &v->keys[i * v->secret_count], .out = into, .label = STR_NONE};
+        struct check c = {.v = v,
+                          .s = &v->recipe->alternatives[i],
+                          .w = w,
+                          .now_ms = now_ms,
+                          .keys = &v->keys[i * v->secret_count],
+                          .out = into,
+                          .label = STR_NONE};
         w->ts = w->id = w->field_text = STR_NONE;
         check_alternative(&c);
         if (into->code == VERDICT_VERIFIED || into->code == VERDICT_DOUBLE_SIGNATURE) {
@@ -343,14 +358,16 @@ void verifier_check(struct verifier *v, struct http_request *req, int64_t now_ms
     out->timestamp_ms = 0;
     out->delivery_id = out->event_type = STR_NONE;
     if (!address_allowed(v, req->peer)) {
-        say(out, VERDICT_ADDRESS, STR_FMT " is not among the addresses this source accepts; behind a "
-                                          "proxy, is the proxy among the trusted ones?",
+        say(out, VERDICT_ADDRESS,
+            STR_FMT " is not among the addresses this source accepts; behind a "
+                    "proxy, is the proxy among the trusted ones?",
             STR_ARG(str_slice(req->peer, 0, ADDRESS_TEXT_MAX)));
         return;
     }
     if (ops == &scheme_none)
-        say(out, VERDICT_UNVERIFIED, "this source verifies nothing: anybody who knows its URL can "
-                                     "send this");
+        say(out, VERDICT_UNVERIFIED,
+            "this source verifies nothing: anybody who knows its URL can "
+            "send this");
     else if (ops == &scheme_ip)
         say(out, VERDICT_VERIFIED, "the sender's address is among those this source accepts");
     else
@@ -358,6 +375,7 @@ void verifier_check(struct verifier *v, struct http_request *req, int64_t now_ms
     if (out->code != VERDICT_VERIFIED && out->code != VERDICT_UNVERIFIED)
         return;
     const struct recipe *r = v->recipe;
-    out->delivery_id = first_value(&w, r->delivery_ids, r->delivery_id_count, DELIVERY_ID_BYTES_MAX);
+    out->delivery_id =
+        first_value(&w, r->delivery_ids, r->delivery_id_count, DELIVERY_ID_BYTES_MAX);
     out->event_type = first_value(&w, r->event_types, r->event_type_count, EVENT_TYPE_BYTES_MAX);
 }

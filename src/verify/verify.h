@@ -16,17 +16,17 @@
 #define VERIFY_CANDIDATES_MAX 16
 #define VERIFY_SECRETS_MAX 8
 
-#define VERDICTS(X)                                                                   \
-    X(VERIFIED, "verified", 200)                                                      \
-    X(UNVERIFIED, "unverified", 200)           /* scheme none: accepted, so marked */ \
-    X(NO_SIGNATURE, "no_signature", 401)                                              \
-    X(DOUBLE_SIGNATURE, "double_signature", 401)                                      \
-    X(MALFORMED, "malformed_signature", 401)                                          \
-    X(MISMATCH, "bad_signature", 401)                                                 \
-    X(STALE, "stale_timestamp", 401)                                                  \
-    X(BAD_TIMESTAMP, "bad_timestamp", 401)                                            \
-    X(BAD_CREDENTIALS, "bad_credentials", 401)                                        \
-    X(ADDRESS, "address_not_allowed", 403)                                            \
+#define VERDICTS(X)                                                                                \
+    X(VERIFIED, "verified", 200)                                                                   \
+    X(UNVERIFIED, "unverified", 200) /* scheme none: accepted, so marked */                        \
+    X(NO_SIGNATURE, "no_signature", 401)                                                           \
+    X(DOUBLE_SIGNATURE, "double_signature", 401)                                                   \
+    X(MALFORMED, "malformed_signature", 401)                                                       \
+    X(MISMATCH, "bad_signature", 401)                                                              \
+    X(STALE, "stale_timestamp", 401)                                                               \
+    X(BAD_TIMESTAMP, "bad_timestamp", 401)                                                         \
+    X(BAD_CREDENTIALS, "bad_credentials", 401)                                                     \
+    X(ADDRESS, "address_not_allowed", 403)                                                         \
     X(MISSING_INPUT, "missing_input", 401) /* something the signed text needs is absent */
 enum verdict_code {
 #define X(name, word, status) VERDICT_##name,
@@ -38,17 +38,17 @@ int verdict_status(enum verdict_code c); /* the HTTP answer for it */
 
 struct verdict {
     enum verdict_code code;
-    int secret_index;    /* which secret matched; -1 */
+    int secret_index;     /* which secret matched; -1 */
     int64_t timestamp_ms; /* the sender's, 0 when the scheme has none */
-    str delivery_id;     /* for deduplication; STR_NONE when absent. In the request or its arena */
-    str event_type;      /* "push"; STR_NONE when absent */
-    char text[384];      /* one sentence for explain, never a secret or a right signature:
-                          * "X-Hub-Signature-256 does not match hmac-sha256 of the body under any
-                          * of 2 secrets; is the secret the one set at GitHub?" */
+    str delivery_id;      /* for deduplication; STR_NONE when absent. In the request or its arena */
+    str event_type;       /* "push"; STR_NONE when absent */
+    char text[384];       /* one sentence for explain, never a secret or a right signature:
+                           * "X-Hub-Signature-256 does not match hmac-sha256 of the body under any
+                           * of 2 secrets; is the secret the one set at GitHub?" */
 };
 
 struct verifier_options {
-    const struct provider *provider;
+    const struct provider *provider; /* must outlive the verifier */
     const str *secrets; /* as configured; copied */
     size_t secret_count;
     const struct net *allow_from; /* addresses allowed; none: any */
