@@ -2,10 +2,11 @@
  * threads, sockets and secrets. It is started first of all, holds no descriptor but its socket,
  * has an empty environment, and speaks frames over a socket pair.
  *
- * In the runner each command gets: an argv array (never a shell), its own session and process
- * group, an environment built from nothing, stdin from an unnamed file or a passed descriptor,
- * umask 077, no_new_privs, limits, working directory, user; TERM then KILL to the whole group at
- * its deadline. The runner ends (and kills what runs) when its socket closes. */
+ * In the runner each command gets: an argv array (never a shell), its own process group in a
+ * session without a terminal, an environment built from nothing, stdin from an unnamed file or a
+ * passed descriptor, umask 077, no_new_privs, limits, working directory, user; TERM then KILL to
+ * the whole group at its deadline. The runner ends (and kills what runs) when its socket closes.
+ */
 #ifndef GAFF_ACTION_RUNNER_H
 #define GAFF_ACTION_RUNNER_H
 

@@ -266,6 +266,7 @@ static int keep_descriptors_few(int socket)
 
 static void restrain(void)
 {
+    (void)setsid(); /* away from the daemon's terminal, and the commands with us */
     sigset_t all;
     sigfillset(&all);
     sigdelset(&all, SIGABRT);

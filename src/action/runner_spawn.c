@@ -25,7 +25,7 @@
 #define OPEN_FILES_SOFT 1024u
 
 enum stage {
-    STAGE_SESSION,
+    STAGE_GROUP,
     STAGE_LIMITS,
     STAGE_DESCRIPTORS,
     STAGE_USER,
@@ -75,8 +75,10 @@ static bool child_become(const struct spawn_user *u)
 static bool child_prepare(struct child *c)
 {
     const struct spawn *s = c->spec;
-    c->stage = STAGE_SESSION;
-    if (setsid() < 0)
+    /* A group, not a session of its own: with autogroup scheduling a new session is a new
+     * scheduling group, and under load starting commands becomes half as fast. */
+    c->stage = STAGE_GROUP;
+    if (setpgid(0, 0) < 0)
         return false;
     c->stage = STAGE_LIMITS;
     struct rlimit limit = c->open_files;
@@ -136,7 +138,7 @@ static void explain(const struct child *c, char out[SPAWN_ERROR_MAX])
     const struct spawn *s = c->spec;
     int error = c->error;
     switch (c->stage) {
-    case STAGE_SESSION:
+    case STAGE_GROUP:
     case STAGE_LIMITS:
     case STAGE_DESCRIPTORS:
         (void)snprintf(out, SPAWN_ERROR_MAX, "cannot prepare the command: %s", strerror(error));

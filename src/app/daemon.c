@@ -146,6 +146,17 @@ static void *signals_main(void *arg)
 
 /* --- start ----------------------------------------------------------------------------------- */
 
+/* Sockets that systemd opened for us take the place of the first address of their kind. */
+static void adopt_socket(struct listen_config *l, size_t count, const char *name)
+{
+    char address[32];
+    int fd = systemd_listen_fd(name);
+    if (fd < 0 || count == 0)
+        return;
+    snprintf(address, sizeof(address), "fd:%d", fd);
+    l->address = xstrdup(address); /* for the life of the process */
+}
+
 static int exit_code_of(const struct reason *why)
 {
     switch (why->code) {
@@ -265,6 +276,8 @@ static int start(struct daemon *d)
     buf_release(&problems);
     if (!d->config)
         return EXIT_CONFIG;
+    adopt_socket(d->config->listen, d->config->listen_count, "http");
+    adopt_socket(d->config->admin_listen, d->config->admin_listen_count, "admin");
     if (!start_engine(d, &why) || !start_api(d, &why)) {
         log_event(LOG_ERROR, "cannot start", LOG_F("reason", str_from_cstr(why.text)));
         return exit_code_of(&why);

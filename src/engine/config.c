@@ -227,7 +227,7 @@ struct config *config_load(const char *path, const str *text, struct problems *p
     size_t errors = p->errors;
     struct config *c = new_config(&r, path, p);
     c->tree = config_files_read(&r, text);
-    if (c->tree)
+    if (c->tree && arena_ok(&c->arena))
         read_parts(&r);
     problems_sort(p);
     if (p->errors == errors)

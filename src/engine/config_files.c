@@ -52,7 +52,8 @@ static int is_yaml_file(const struct dirent *e)
     return name.p[0] != '.' && (str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")));
 }
 
-/* Names of the YAML files of a directory, sorted; *count is 0 when there is none. */
+/* Names of the YAML files of a directory, sorted; *count is 0 when there is none. At most
+ * CONFIG_FILES_MAX + 1, so that the caller sees when there are too many. */
 static char **list_files(struct arena *a, const char *directory, size_t *count)
 {
     struct dirent **entries = NULL;
@@ -62,7 +63,7 @@ static char **list_files(struct arena *a, const char *directory, size_t *count)
         return NULL;
     char **names = ARENA_ARRAY(a, char *, (size_t)n + 1);
     for (int i = 0; i < n; i++) {
-        if (names && (size_t)i < CONFIG_FILES_MAX)
+        if (names && (size_t)i <= CONFIG_FILES_MAX)
             names[(*count)++] = arena_cstr(a, str_from_cstr(entries[i]->d_name));
         free(entries[i]);
     }
@@ -162,7 +163,13 @@ static void merge_directory(struct config_reader *r, struct yaml *tree)
     char **names = list_files(a, directory, &count);
     const char *slash = strrchr(r->config->path, '/');
     int prefix = slash ? (int)(slash - r->config->path) + 1 : 0;
-    for (size_t i = 0; i < count; i++) {
+    if (count > CONFIG_FILES_MAX)
+        problem_at(r->problems, NULL, "%s has more than %u files", directory, CONFIG_FILES_MAX);
+    for (size_t i = 0; i < count && r->problems->errors < PROBLEMS_MAX; i++) {
+        if (a->used > CONFIG_ARENA_MAX / 2) {
+            problem_at(r->problems, NULL, "the files of %s are too large together", directory);
+            return;
+        }
         str shown = arena_printf(a, "%.*sconf.d/%s", prefix, r->config->path, names[i]);
         struct reason why = {0};
         struct yaml *file =
@@ -216,6 +223,8 @@ void config_files_lay_over(struct config_reader *r, struct yaml *tree, str text)
 
 /* --- which files a configuration is made of -------------------------------------------------- */
 
+#define INVOLVED_TREE_MAX (128u << 20)
+
 struct involved {
     struct arena *arena;
     const char *directory;
@@ -252,27 +261,34 @@ static void add_references(struct involved *in, const struct yaml *node)
         }
 }
 
+/* What one YAML file names; also its `presets`, when it has any. */
+static void add_named_files(struct involved *in, const char *path, char **presets)
+{
+    struct arena a;
+    struct reason why;
+    arena_init(&a, INVOLVED_TREE_MAX);
+    const struct yaml *tree = parse_file(&a, path, NULL, STR("gaff.yaml"), &why);
+    if (tree)
+        add_references(in, tree);
+    const struct yaml *node = yaml_get(tree, STR("presets"));
+    if (presets && node && node->kind == YAML_SCALAR && node->scalar.n)
+        *presets = config_path(in->arena, in->directory, node->scalar);
+    arena_release(&a);
+}
+
 size_t config_files_involved(struct arena *a, const char *path, const char ***out)
 {
     struct involved in = {a, config_directory(a, path), NULL, 0};
+    char *presets = config_path(a, in.directory, STR("presets.d"));
     in.paths = ARENA_ARRAY(a, const char *, INVOLVED_FILES_MAX);
-    add_path(arena_cstr(a, str_from_cstr(path)), &in);
     add_directory(&in, config_path(a, in.directory, STR("conf.d")));
     size_t yaml_files = in.count;
-    struct reason why;
-    const struct yaml *presets = NULL;
-    for (size_t i = 0; i < yaml_files; i++) {
-        if (i == 1)
-            continue; /* the directory itself */
-        struct yaml *tree = parse_file(a, in.paths[i], NULL, STR("gaff.yaml"), &why);
-        if (!tree)
-            continue;
-        if (i == 0)
-            presets = yaml_get(tree, STR("presets"));
-        add_references(&in, tree);
-    }
-    bool named = presets && presets->kind == YAML_SCALAR && presets->scalar.n;
-    add_directory(&in, config_path(a, in.directory, named ? presets->scalar : STR("presets.d")));
+    add_path(arena_cstr(a, str_from_cstr(path)), &in);
+    add_named_files(&in, path, &presets);
+    /* The first is the directory itself. */
+    for (size_t i = 1; i < yaml_files; i++)
+        add_named_files(&in, in.paths[i], NULL);
+    add_directory(&in, presets);
     *out = in.paths;
     return in.count;
 }

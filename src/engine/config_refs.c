@@ -182,7 +182,8 @@ static void keep_expansion(struct expansion *e, bool ok)
 static void expand_scalar(struct config_reader *r, struct yaml *node, bool secret)
 {
     str s = node->scalar;
-    if (str_find_str(s, STR("${")) == s.n)
+    /* What the environment set is literal already. */
+    if (node->first || str_find_str(s, STR("${")) == s.n)
         return;
     struct expansion e = {.reader = r, .node = node, .secret = secret};
     buf_init(&e.out, REFERENCE_TOTAL_MAX);

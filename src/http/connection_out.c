@@ -20,7 +20,6 @@ static void on_closed(uv_handle_t *handle)
     struct connection *c = handle->data;
     CHECK_MAGIC(c, CONNECTION_MAGIC);
     struct http_server *s = c->server;
-    connection_drop_block(c);
     tls_session_free(c->tls);
     c->magic = 0;
     server_connection_gone(s, c);
@@ -37,6 +36,8 @@ void connection_close(struct connection *c)
         exchange_orphan(e);
     else if (e)
         exchange_put(e);
+    /* At once: thousands may close in one turn, and on_closed comes after it. */
+    connection_drop_block(c);
     uv_close(&c->uv.handle, on_closed);
 }
 

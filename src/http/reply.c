@@ -8,38 +8,55 @@
 
 #define ERROR_BYTES_MAX 16384
 
-static bool is_token(str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c <= ' ' || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c))
-            return false;
-    }
-    return s.n > 0;
-}
+enum { IN_NAME = 1, IN_VALUE = 2 };
 
-static bool is_value(str s)
+/* Which bytes a field's name (a token, RFC 9110 section 5.6.2) and its value may hold. */
+#define BOTH (IN_NAME | IN_VALUE)
+static const uint8_t classes[256] = {
+    ['\t'] = IN_VALUE,     [' '] = IN_VALUE,
+    ['!'] = BOTH,          ['"'] = IN_VALUE,
+    ['#' ... '\''] = BOTH, ['(' ... ')'] = IN_VALUE,
+    ['*' ... '+'] = BOTH,  [','] = IN_VALUE,
+    ['-' ... '.'] = BOTH,  ['/'] = IN_VALUE,
+    ['0' ... '9'] = BOTH,  [':' ... '@'] = IN_VALUE,
+    ['A' ... 'Z'] = BOTH,  ['[' ... ']'] = IN_VALUE,
+    ['^' ... 'z'] = BOTH,  ['{'] = IN_VALUE,
+    ['|'] = BOTH,          ['}'] = IN_VALUE,
+    ['~'] = BOTH,          [0x80 ... 0xff] = IN_VALUE,
+};
+#undef BOTH
+
+static bool is_all(str s, uint8_t class)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f)
+    for (size_t i = 0; i < s.n; i++)
+        if (!(classes[(unsigned char)s.p[i]] & class))
             return false;
-    }
     return true;
 }
 
 static bool are_fields_valid(const struct http_field *fields, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!is_token(fields[i].name) || !is_value(fields[i].value))
+        if (fields[i].name.n == 0 || !is_all(fields[i].name, IN_NAME) ||
+            !is_all(fields[i].value, IN_VALUE))
             return false;
     return true;
 }
 
 static bool is_ours(str name)
 {
-    return str_eq_nocase(name, STR("Content-Length")) || str_eq_nocase(name, STR("Date")) ||
-           str_eq_nocase(name, STR("Connection")) || str_eq_nocase(name, STR("Transfer-Encoding"));
+    switch (name.n) {
+    case sizeof("Date") - 1:
+        return str_eq_nocase(name, STR("Date"));
+    case sizeof("Connection") - 1:
+        return str_eq_nocase(name, STR("Connection"));
+    case sizeof("Content-Length") - 1:
+        return str_eq_nocase(name, STR("Content-Length"));
+    case sizeof("Transfer-Encoding") - 1:
+        return str_eq_nocase(name, STR("Transfer-Encoding"));
+    default:
+        return false;
+    }
 }
 
 static void put(char **at, const char *p, size_t n)

@@ -544,7 +544,8 @@ void journal_release(struct journal *j, uint64_t lsn)
 
 void journal_prepare(struct journal *j)
 {
-    int64_t now_ns = clock_mono_ns(j->clock);
+    /* Not the journal's clock: that one belongs to the appending thread. */
+    int64_t now_ns = clock_mono_ns(clock_real());
     if (now_ns < j->prepare_at_ns)
         return;
     pthread_mutex_lock(&j->lock);

@@ -33,7 +33,9 @@ static bool collect_runs(struct connection *c, struct buf *all, int64_t *until_m
     return rc == SQLITE_DONE && buf_ok(all);
 }
 
-static bool write_parts(struct connection *c, uint64_t bucket, str sorted, uint8_t *bits)
+/* Writes the parts of a bucket and fills its filter; *newest_ms: of its keys. */
+static bool write_parts(struct connection *c, uint64_t bucket, str sorted, uint8_t *bits,
+                        int64_t *newest_ms)
 {
     sqlite3_stmt *q = db_statement(c, insert_part);
     size_t from = 0;
@@ -47,6 +49,8 @@ static bool write_parts(struct connection *c, uint64_t bucket, str sorted, uint8
             if (dedupe_part(e.key) != part)
                 break;
             bloom_add(bits, e.key);
+            if (e.received_ms > *newest_ms)
+                *newest_ms = e.received_ms;
             to += DEDUPE_ENTRY_BYTES;
         }
         db_bind_u64(q, 1, bucket * DEDUPE_PARTS + part);
@@ -58,16 +62,16 @@ static bool write_parts(struct connection *c, uint64_t bucket, str sorted, uint8
     return q != NULL;
 }
 
-/* Buckets that are out of every window, or beyond the number kept. */
-static bool drop_old(struct sqlite_store *s, uint64_t bucket, uint64_t *first_kept)
+/* Drops buckets that are out of every window, or beyond the number kept. */
+static bool drop_old(struct connection *c, uint64_t bucket, int64_t newest_ms,
+                     uint64_t *first_kept)
 {
-    struct connection *c = &s->writer.c;
     *first_kept = bucket >= DEDUPE_BUCKETS_MAX ? bucket - DEDUPE_BUCKETS_MAX + 1 : 0;
     sqlite3_stmt *q = db_statement(
         c, "SELECT coalesce(min(id), ?2) FROM dedupe_bucket WHERE until_ms > ?1");
     if (!q)
         return false;
-    sqlite3_bind_int64(q, 1, clock_wall_ms(s->clock));
+    sqlite3_bind_int64(q, 1, newest_ms);
     db_bind_u64(q, 2, bucket);
     if (sqlite3_step(q) == SQLITE_ROW && db_u64(q, 0) > *first_kept)
         *first_kept = db_u64(q, 0);
@@ -90,12 +94,12 @@ static bool close_bucket(struct sqlite_store *s)
     struct writer *w = &s->writer;
     struct buf all;
     buf_init(&all, RECORD_BYTES_MAX);
-    int64_t until_ms = 0;
+    int64_t until_ms = 0, newest_ms = 0;
     uint8_t *bits = xcalloc(1, BLOOM_BYTES);
     bool good = collect_runs(&w->c, &all, &until_ms);
     if (good && all.len) {
         qsort(all.p, all.len / DEDUPE_ENTRY_BYTES, DEDUPE_ENTRY_BYTES, by_key);
-        good = write_parts(&w->c, w->bucket, buf_str(&all), bits);
+        good = write_parts(&w->c, w->bucket, buf_str(&all), bits, &newest_ms);
     }
     buf_release(&all);
     sqlite3_stmt *q = db_statement(&w->c, "INSERT INTO dedupe_bucket VALUES (?1, ?2, ?3)");
@@ -106,7 +110,7 @@ static bool close_bucket(struct sqlite_store *s)
     }
     uint64_t first_kept = 0;
     good = good && db_run(q) && db_run(db_statement(&w->c, "DELETE FROM dedupe_run")) &&
-           drop_old(s, w->bucket, &first_kept);
+           drop_old(&w->c, w->bucket, newest_ms, &first_kept);
     if (!good) {
         free(bits);
         return false;

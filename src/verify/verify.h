@@ -49,7 +49,7 @@ struct verdict {
 
 struct verifier_options {
     const struct provider *provider; /* must outlive the verifier */
-    const str *secrets; /* as configured; copied */
+    const str *secrets;              /* as configured; copied */
     size_t secret_count;
     const struct net *allow_from; /* addresses allowed; none: any */
     size_t allow_count;

@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""operate.py -- the daemon as its operator meets it: checking, reloading, signals, exit codes, the
+API's token, the command line, the live stream, TLS, unix sockets, health and metrics."""
+import sys, os
+sys.path.insert(0, os.path.dirname(__file__))
+from lib import *
+import ssl
+import http.client as http_client
+
+OPEN = "sources:\n  open: { provider: none }\n"
+BODY = b'{"hello":"world"}'
+
+
+def test_check_lists_everything_that_is_wrong():
+    bad = """sources:
+  github: { provider: githb, secert: x }
+  second: { provider: stripe }
+destinations:
+  d: { http: { url: "ftp://x" } }
+routes:
+  - { from: nowhere, to: [d, e] }
+"""
+    with Daemon(bad, start=False) as d:
+        p = d.cli("check", code=78)
+        said = p.stderr.decode()
+        for want in ("gaff.yaml:4:", "did you mean", "githb", "secert", "nowhere", '"e"'):
+            assert want in said, (want, said)
+        assert said.count("gaff.yaml:") >= 5, said
+        d.start(wait=False)
+        assert d.process.wait(30) == 78
+
+
+def test_a_command_without_verification_is_refused():
+    text = OPEN + """destinations:
+  c: { exec: { command: [/bin/true] } }
+routes:
+  - { from: open, to: [c] }
+"""
+    with Daemon(text, start=False) as d:
+        said = d.cli("check", code=78).stderr.decode()
+        assert "insecure" in said, said
+        d.config(text.replace("provider: none", "provider: none, insecure: true"))
+        d.cli("check")
+
+
+def test_reload_takes_a_new_file_and_refuses_a_wrong_one():
+    with Daemon(OPEN) as d:
+        assert d.post("/in/other", BODY).status == 404
+        d.config(OPEN + "  other: { provider: none }\n")
+        until(lambda: d.post("/in/other", BODY).status == 200, "the file is noticed by itself")
+        d.config("sources: [broken\n")
+        until(lambda: "configuration refused" in d.log(), "refused")
+        assert d.post("/in/other", BODY).status == 200
+        assert d.cli("reload", code=5).stderr
+        d.config(OPEN)
+        d.signal(signal.SIGHUP)
+        until(lambda: d.post("/in/other", BODY).status == 404, "HUP reloads")
+
+
+def test_a_symlink_swap_is_noticed():
+    with Daemon(OPEN, start=False) as d:
+        head = "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }\nstore: sqlite:" + d.path("gaff-data") + "\n"
+        d.write("v1/gaff.yaml", head + OPEN)
+        d.write("v2/gaff.yaml", head + OPEN + "  other: { provider: none }\n")
+        os.unlink(d.path("gaff.yaml"))
+        os.symlink("v1", d.path("data"))
+        os.symlink("data/gaff.yaml", d.path("gaff.yaml"))
+        d.start()
+        assert d.post("/in/other", BODY).status == 404
+        os.symlink("v2", d.path("data.new"))
+        os.rename(d.path("data.new"), d.path("data"))
+        until(lambda: d.post("/in/other", BODY).status == 200, "the swap is noticed")
+
+
+def test_a_second_instance_is_refused_and_stop_is_clean():
+    with Daemon(OPEN) as d:
+        other = subprocess.run([GAFF, "serve", "--config", "gaff.yaml"], cwd=d.dir, env=d.env,
+                               capture_output=True, timeout=60, check=False)
+        assert other.returncode == 75, other.stderr
+        assert d.post("/in/open", BODY).status == 200
+        assert d.stop() == 0
+        d.start()
+        assert len(d.events()) == 1
+
+
+def test_term_finishes_what_is_in_flight():
+    gate = threading.Event()
+
+    def answer(request, count):
+        gate.wait(30)
+        return 200, {}, b""
+    target = Target(answer)
+    text = OPEN + f"""destinations:
+  t: {{ http: {{ url: "{target.url}" }} }}
+routes:
+  - {{ from: open, to: [t] }}
+"""
+    with Daemon(text) as d:
+        event_id = d.post("/in/open", BODY).json()["id"]
+        until(lambda: target.requests, "the attempt has begun")
+        d.signal(signal.SIGTERM)
+        until(lambda: "draining" in d.log(), "draining")
+        gate.set()
+        assert d.process.wait(60) == 0
+        d.start()
+        d.settled(event_id)
+        assert len(target.requests) == 1
+
+
+def test_the_api_wants_its_token():
+    with Daemon(OPEN) as d:
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}):
+            reply = d.request("GET", "/api/v1/events", b"", headers, base=d.admin)
+            assert reply.status == 401 and "token" in reply.json()["error"]["message"]
+        assert d.request("GET", "/livez", base=d.admin).status == 200
+        assert d.request("GET", "/readyz", base=d.admin).status == 200
+        assert d.request("GET", "/metrics", base=d.admin).status == 401
+        assert os.stat(d.path("gaff-data/admin.token")).st_mode & 0o777 == 0o600
+        assert d.cli("events", "ls", env={"GAFF_TOKEN": "wrong"}, code=4)
+        assert d.api("GET", "/events?limit=0").status == 400
+        assert d.api("GET", "/events?since=yesterday").status == 400
+        assert d.api("GET", "/events/evt_0000000000000").status == 404
+        assert d.api("GET", "/nothing").status == 404
+        assert d.api("POST", "/status").status == 405
+
+
+def test_metrics_count():
+    with Daemon(OPEN) as d:
+        for _ in range(3):
+            d.post("/in/open", BODY)
+        text = d.request("GET", "/metrics", b"", {"Authorization": "Bearer " + d.token()},
+                         base=d.admin).body.decode()
+        assert "gaff_events_accepted_total 3" in text
+        assert 'gaff_events_received_total{source="open"} 3' in text
+        assert 'gaff_ack_duration_seconds_bucket{source="open",le="+Inf"} 3' in text
+        for line in text.splitlines():
+            assert line.startswith("#") or re.fullmatch(r"[a-z_]+(\{[^{}]*\})? \S+", line), line
+
+
+def test_pages_follow_each_other():
+    with Daemon(OPEN) as d:
+        sent = [d.post("/in/open", BODY).json()["id"] for _ in range(25)]
+        got, cursor = [], ""
+        while True:
+            page = d.api("GET", "/events?limit=10" + cursor).json()
+            got += [e["id"] for e in page["events"]]
+            if not page["next_cursor"]:
+                break
+            cursor = "&cursor=" + page["next_cursor"]
+        assert got == sent[::-1]
+
+
+def test_tail_shows_what_happens():
+    target = Target()
+    text = OPEN + f"""destinations:
+  t: {{ http: {{ url: "{target.url}" }} }}
+routes:
+  - {{ from: open, to: [t] }}
+"""
+    with Daemon(text) as d:
+        p = subprocess.Popen([GAFF, "tail", "-o", "jsonl"], cwd=d.dir, env=d.env,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        lines = []
+        threading.Thread(target=lambda: [lines.append(json.loads(x)) for x in p.stdout],
+                         daemon=True).start()
+        sent = []
+
+        def seen():
+            sent.append(d.post("/in/open", BODY).json()["id"])
+            time.sleep(0.1)
+            return any(x["kind"] == "attempt" and x["event_id"] in sent for x in lines)
+        until(seen, "an event and its attempt")
+        assert any(x["kind"] == "event" and x["id"] in sent for x in lines)
+        p.kill()
+        p.wait()
+
+
+def test_escapes_of_a_payload_do_not_reach_the_terminal():
+    with Daemon(OPEN) as d:
+        body = b'\x1b[31mred\x1b]0;title\x07 \xe2\x80\xae'
+        event_id = d.post("/in/open", body, {"X-Evil": "a"}).json()["id"]
+        out = d.cli("events", "show", event_id).stdout
+        assert b"\x1b" not in out and b"\x07" not in out and b"\xe2\x80\xae" not in out
+
+
+def test_send_sign_and_verify():
+    text = "sources:\n  stripe: { provider: stripe, secret: whsec_of_a_test }\n"
+    with Daemon(text) as d:
+        url = d.url + "/in/stripe"
+        data = '{"id":"evt_1","type":"invoice.paid"}'
+        d.cli("send", url, "--provider", "stripe", "--secret", "whsec_of_a_test", "--data", data)
+        d.cli("send", url, "--provider", "stripe", "--secret", "wrong wrong", "--data", data, code=4)
+        event = d.events()[0]
+        assert event["type"] == "invoice.paid" and event["delivery_key"] == "evt_1"
+        header = d.cli("sign", "--provider", "stripe", "--secret", "s3cret-s3cret",
+                       stdin=b"body").stdout.decode().strip()
+        good = d.cli("verify", "--provider", "stripe", "--secret", "s3cret-s3cret", "--header",
+                     header, stdin=b"body")
+        assert good.stdout.startswith(b"verified")
+        bad = d.cli("verify", "--provider", "stripe", "--secret", "s3cret-s3cret", "--header",
+                    header, stdin=b"bodx", code=4)
+        assert bad.stdout.startswith(b"bad_signature")
+
+
+def test_backup_can_be_put_in_place():
+    with Daemon(OPEN) as d:
+        ids = {d.post("/in/open", BODY).json()["id"] for _ in range(20)}
+        d.cli("backup", "copy.db")
+        import sqlite3
+        db = sqlite3.connect(d.path("copy.db"))
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT count(*) FROM events").fetchone() == (20,)
+        db.close()
+        d.stop()
+        name = next(n for n in os.listdir(d.path("gaff-data")) if n.endswith(".db"))
+        token = d.token()
+        shutil.rmtree(d.path("gaff-data"))
+        os.mkdir(d.path("gaff-data"), 0o700)
+        os.rename(d.path("copy.db"), d.path("gaff-data/" + name))
+        d.write("gaff-data/admin.token", token)
+        d.start()
+        assert {e["id"] for e in d.events()} == ids
+
+
+def certificate(d, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-keyout", d.path("key.pem"), "-out", d.path("cert.pem")], check=True,
+                   capture_output=True)
+
+
+def test_tls_with_a_certificate_that_is_replaced():
+    with Daemon("", start=False) as d:
+        certificate(d, "first")
+        d.write("gaff.yaml", """listen: { address: "127.0.0.1:0", tls: { cert: cert.pem, key: key.pem } }
+admin: { listen: 127.0.0.1:0 }
+""" + OPEN)
+        d.start()
+        assert d.url.startswith("https://")
+        host, port = d.url.split("://")[1].split(":")
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+        def name():
+            c = http_client.HTTPSConnection(host, int(port), context=context, timeout=30)
+            c.request("POST", "/in/open", BODY)
+            der = c.sock.getpeercert(True)
+            assert c.getresponse().status == 200
+            c.close()
+            return b"first" in der, b"second" in der
+        assert name() == (True, False)
+        certificate(d, "second")
+        until(lambda: name() == (False, True), "the new certificate")
+
+
+def test_unix_sockets():
+    with Daemon("", start=False) as d:
+        d.write("gaff.yaml", f"listen: unix:{d.path('in.sock')}\n"
+                             f"admin: {{ listen: unix:{d.path('admin.sock')} }}\n" + OPEN)
+        d.start()
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(d.path("in.sock"))
+            s.sendall(b"POST /in/open HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+            assert s.recv(4096).startswith(b"HTTP/1.1 200")
+        assert b"open" in d.cli("events", "ls").stdout
+
+
+def test_forwarded_addresses_count_from_trusted_proxies_only():
+    allow = "sources:\n  open: { provider: ip, allow_from: [203.0.113.0/24] }\n"
+    with Daemon("trusted_proxies: [127.0.0.1/32]\n" + allow) as d:
+        assert d.post("/in/open", BODY, {"X-Forwarded-For": "203.0.113.9"}).status == 200
+        assert d.post("/in/open", BODY, {"X-Forwarded-For": "198.51.100.1"}).status == 403
+        assert d.events()[0]["peer"] == "203.0.113.9"
+    with Daemon(allow) as d:
+        assert d.post("/in/open", BODY, {"X-Forwarded-For": "203.0.113.9"}).status == 403
+
+
+def test_help_of_every_command_has_an_example():
+    with Daemon(OPEN, start=False) as d:
+        said = d.cli("help").stdout.decode()
+        commands = re.findall(r"^  (\w+(?: \w+)?)  +\S", said, re.M)
+        assert len(commands) > 20
+        for command in commands:
+            text = d.cli(*command.split(), "--help").stdout.decode()
+            assert "example:" in text, command
+        assert d.cli("evnts", code=2).stderr
+        assert d.cli("events", "ls", "--nonsense", code=2).stderr
+        assert d.cli("version").stdout.startswith(b"gaff ")
+        assert d.cli("events", "ls", code=6).stderr  # no daemon
+
+
+run(globals())
