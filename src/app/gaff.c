@@ -3,6 +3,9 @@
  * and a gaff.yaml mean the same things and are checked by the same reader. */
 #include "app/program.h"
 
+#include "base/codec.h"
+#include "base/rand.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -233,6 +236,19 @@ gaff_err gaff_webhook(gaff_app *app, const char *pattern, const gaff_webhook_opt
     return GAFF_OK;
 }
 
+/* Events of the program itself come from a source that nobody else can use: each start makes a
+ * secret for it that is told to no one. */
+static void write_app_source(struct buf *out)
+{
+    uint8_t bytes[32];
+    char text[64];
+    rand_bytes(bytes, sizeof(bytes));
+    hex_encode(bytes, sizeof(bytes), text);
+    buf_printf(out, "  app:\n    path: \"/-app\"\n    provider: bearer\n    secret: \"%.64s\"\n",
+               text);
+    secret_wipe(text, sizeof(text));
+}
+
 gaff_err gaff_subscribe(gaff_app *app, const char *events, const char *url, const char *secret)
 {
     if (!events || !url || !secret)
@@ -240,9 +256,7 @@ gaff_err gaff_subscribe(gaff_app *app, const char *events, const char *url, cons
     size_t number = ++app->subscriber_count;
     struct buf *d = &app->destinations, *r = &app->routes;
     if (number == 1)
-        buf_str_append(&app->sources,
-                       STR("  app:\n    path: \"/-app\"\n    methods: [GAFF]\n    provider: "
-                           "none\n"));
+        write_app_source(&app->sources);
     buf_printf(d, "  subscriber-%zu:\n    http:\n      url: ", number);
     quote(d, url);
     buf_str_append(d, STR("\n      sign: { provider: standard-webhooks, secret: "));

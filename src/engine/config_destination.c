@@ -217,6 +217,8 @@ static struct destination_config *read_destination(struct config_reader *r, cons
         d->concurrency = (int)concurrency;
     read_rate(r->problems, yaml_get(node, STR("rate")), &d->rate);
     read_duration(r->problems, yaml_get(node, STR("timeout")), 1, 7 * DAY_MS, &d->timeout_ms);
+    if (d->action)
+        d->action->timeout_ms = d->timeout_ms; /* the action enforces it */
     read_order(r, node, d);
     read_retry(r, yaml_get(node, STR("retry")), &d->retry);
     return d;

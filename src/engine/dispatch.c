@@ -8,6 +8,7 @@
 #include "http/client.h"
 
 #define SETTLE_RETRY_MS 200
+#define CALLS_IN_FLIGHT_MAX 1024
 
 struct offer_batch {
     struct loop_msg msg;
@@ -254,7 +255,12 @@ static bool make_actions_context(struct dispatcher *d, struct runner_link *runne
                                  struct reason *why)
 {
     struct lane_context *ctx = &d->lanes_context;
-    struct http_client_options client = {.max_in_flight = 256, .user_agent = "gaff"};
+    /* Lanes bound what is in flight, each for itself; this bounds the memory of them all. */
+    struct http_client_options client = {.max_in_flight = CALLS_IN_FLIGHT_MAX,
+                                         .own = d->core->own,
+                                         .own_ports = d->core->own_ports,
+                                         .own_count = d->core->own_count,
+                                         .user_agent = "gaff"};
     ctx->core = d->core;
     ctx->loop = d->loop;
     ctx->actions.loop = d->loop;

@@ -58,13 +58,16 @@ static bool open_store(struct engine *e, struct reason *why)
     return true;
 }
 
+static size_t delivery_loops(const struct config *c)
+{
+    size_t count = c->delivery_loops > 0 ? (size_t)c->delivery_loops : 1;
+    return count > DELIVERY_LOOPS_MAX ? DELIVERY_LOOPS_MAX : count;
+}
+
 static bool start_dispatchers(struct engine *e, const struct engine_options *o,
                               struct reason *why)
 {
-    size_t count = e->config->delivery_loops > 0 ? (size_t)e->config->delivery_loops : 1;
-    if (count > DELIVERY_LOOPS_MAX)
-        count = DELIVERY_LOOPS_MAX;
-    e->core.registry = registry_new(count);
+    size_t count = delivery_loops(e->config);
     for (size_t i = 0; i < count; i++) {
         e->core.dispatchers[i] = dispatcher_new(&e->core, i, o->runners[i], why);
         if (!e->core.dispatchers[i])
@@ -124,6 +127,34 @@ static bool bind_fronts(struct engine *e, const struct engine_options *o, struct
     return true;
 }
 
+/* "127.0.0.1:8080" or "[::1]:8080", perhaps behind "http://"; others are no IP listeners. */
+static void add_own(struct engine_core *core, str address)
+{
+    size_t scheme = str_find_str(address, STR("://")), colon = 0;
+    uint64_t port;
+    if (scheme < address.n)
+        address = str_slice(address, scheme + 3, address.n);
+    for (size_t i = 0; i < address.n; i++)
+        if (address.p[i] == ':')
+            colon = i;
+    str host = str_slice(address, 0, colon);
+    if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
+        host = str_slice(host, 1, host.n - 1);
+    if (core->own_count < OWN_LISTENERS_MAX &&
+        str_to_u64(str_slice(address, colon + 1, address.n), &port) && port > 0 &&
+        port <= UINT16_MAX && address_parse(host, &core->own[core->own_count]))
+        core->own_ports[core->own_count++] = (uint16_t)port;
+}
+
+static void learn_own(struct engine *e)
+{
+    const char *url;
+    for (size_t i = 0; (url = front_url(e->fronts[0], i)) != NULL; i++)
+        add_own(&e->core, str_from_cstr(url));
+    for (size_t i = 0; i < e->config->admin_listen_count; i++)
+        add_own(&e->core, str_from_cstr(e->config->admin_listen[i].address));
+}
+
 struct engine *engine_new(const struct engine_options *o, struct reason *why)
 {
     struct engine *e = xcalloc(1, sizeof(*e));
@@ -136,7 +167,11 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     e->config = config_ref(o->config);
     METRIC_SET(&e->core.metrics, config_loaded_ms, o->config->loaded_ms);
     METRIC_SET(&e->core.metrics, config_ok, 1);
-    if (!open_store(e, why) || !start_dispatchers(e, o, why) || !bind_fronts(e, o, why)) {
+    e->core.registry = registry_new(delivery_loops(e->config));
+    bool ready = open_store(e, why) && bind_fronts(e, o, why);
+    if (ready)
+        learn_own(e);
+    if (!ready || !start_dispatchers(e, o, why)) {
         engine_free(e);
         return NULL;
     }

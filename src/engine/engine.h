@@ -21,6 +21,7 @@ struct engine;
 
 #define DELIVERY_LOOPS_MAX 8
 #define FRONT_LOOPS_MAX 16
+#define OWN_LISTENERS_MAX 16
 
 /* What all parts of the engine share; each member is set before any thread starts. */
 struct engine_core {
@@ -38,6 +39,10 @@ struct engine_core {
     _Atomic uint64_t generation;
     _Atomic bool draining;
     const struct handler_table *handlers;
+    /* Our own listeners: no delivery may go there. */
+    struct address own[OWN_LISTENERS_MAX];
+    uint16_t own_ports[OWN_LISTENERS_MAX];
+    size_t own_count;
     struct engine *engine;
 };
 

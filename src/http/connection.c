@@ -25,7 +25,8 @@
 static void refuse(struct connection *c, int status, const char *code, const char *text)
 {
     c->server->counts.refused_total++;
-    c->x->keep_alive = c->x->is_head = false;
+    c->x->keep_alive = false;
+    c->x->is_head = str_eq(c->x->parse.method, STR("HEAD"));
     c->close_after = c->linger_after = true;
     c->state = CONN_HANDLING;
     c->deadline_ns = INT64_MAX;
@@ -108,6 +109,7 @@ static bool handle(struct connection *c)
     if (e->body_in_buf && !buf_ok(&e->body))
         die("out of memory for a request body");
     e->pub.req.body = e->body_in_buf ? buf_str(&e->body) : str_of(e->body_at, e->body_n);
+    e->arena.max = ARENA_BYTES_MAX + 4 * e->pub.req.body.n;
     e->is_with_handler = true;
     c->state = CONN_HANDLING;
     c->deadline_ns = INT64_MAX;
@@ -128,6 +130,34 @@ static void compact(struct connection *c)
     c->start = 0;
 }
 
+/* A head that fills the block gets one that the limits can't fill. */
+static void grow_block(struct connection *c)
+{
+    const struct http_limits *l = &c->server->limits;
+    struct block *big =
+        block_new((uint32_t)(l->request_line_max + l->header_bytes_max) + BLOCK_BYTES);
+    assert(c->block->cap < big->cap);
+    memcpy(big->bytes, c->block->bytes, c->end);
+    parse_head_moved(&c->x->parse, big->bytes + c->start);
+    block_put(c->server, c->block);
+    c->block = big;
+}
+
+/* Once the request is filled from the head, the head can't move any more; chunks need some room
+ * behind it, and a body that would fit the block but for its place should. */
+static void make_room_behind_head(struct connection *c)
+{
+    const struct parse *p = &c->x->parse;
+    int64_t wanted = p->chunked ? CHUNK_ROOM_BYTES : p->content_length;
+    uint32_t cap = c->block->cap;
+    if (wanted <= cap - c->at)
+        return;
+    if (c->start > 0 && (p->chunked || wanted <= cap - (int64_t)p->head_n))
+        compact(c);
+    if (p->chunked && wanted > cap - c->at)
+        grow_block(c);
+}
+
 /* From now on the body goes to a buffer of its own; what of it is in the block moves there. */
 static void move_body_to_buf(struct connection *c, int64_t max)
 {
@@ -143,11 +173,8 @@ static bool begin_body(struct connection *c)
 {
     struct exchange *e = c->x;
     struct parse *p = &e->parse;
-    uint32_t cap = c->block->cap;
     c->at = c->start + (uint32_t)p->head_n;
-    if (c->start > 0 && p->content_length > cap - c->at &&
-        p->content_length <= cap - (int64_t)p->head_n)
-        compact(c);
+    (void)make_room_behind_head;
     const char *wrong = fill_request(c, e);
     if (wrong) {
         bool is_connect = str_eq(p->method, STR("CONNECT"));
@@ -263,19 +290,6 @@ void connection_advance(struct connection *c)
 }
 
 /* --- reading -------------------------------------------------------------------------------- */
-
-/* A head that fills the block gets one that the limits can't fill. */
-static void grow_block(struct connection *c)
-{
-    const struct http_limits *l = &c->server->limits;
-    struct block *big =
-        block_new((uint32_t)(l->request_line_max + l->header_bytes_max) + BLOCK_BYTES);
-    assert(c->block->cap < big->cap);
-    memcpy(big->bytes, c->block->bytes, c->end);
-    parse_head_moved(&c->x->parse, big->bytes + c->start);
-    block_put(c->server, c->block);
-    c->block = big;
-}
 
 /* Where the next bytes of content or of a request go; empty when there is no room now. */
 static uv_buf_t find_room(struct connection *c)

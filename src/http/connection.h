@@ -27,6 +27,7 @@
 #define STREAM_WAITING_BYTES_MAX (1u << 20)
 #define LINGER_MS 3000
 #define BODY_GRACE_MS 5000
+#define ARENA_BYTES_MAX (1u << 20) /* of an exchange, and four times its body */
 
 /* Input of one connection while it has any. Of BLOCK_BYTES, from the pool; larger (and freed
  * after use) when a head does not fit. */

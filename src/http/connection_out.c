@@ -82,7 +82,8 @@ struct write_op {
 
 static void after_answer(struct connection *c)
 {
-    if (c->close_after) {
+    bool is_over = c->server->is_draining && c->at == c->end;
+    if (c->close_after || is_over) {
         if (c->linger_after || c->at < c->end) {
             linger(c);
         } else {

@@ -5,8 +5,6 @@
 
 #include "base/log.h"
 
-#define ARENA_BYTES_MAX (1u << 20) /* beside what the body's size allows */
-
 struct block *block_new(uint32_t cap)
 {
     struct block *b = xmalloc(sizeof(*b) + cap);

@@ -1,0 +1,540 @@
+/* What only a store on disk can promise: kills, restarts, backups, locks, failing disks. */
+#include "kit.h"
+
+#include "base/rand.h"
+#include "store/store_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void reopen(struct kit *k)
+{
+    kit_shut(k);
+    kit_reopen(k, "sqlite:store");
+}
+
+/* Runs fn in a process that then dies as by a power switch: no close, no flush. */
+static void in_doomed_process(void (*fn)(struct kit *k))
+{
+    pid_t pid = fork();
+    EXPECT(pid >= 0);
+    if (pid == 0) {
+        struct kit k;
+        kit_open(&k, "sqlite:store");
+        fn(&k);
+        _exit(0);
+    }
+    int status;
+    EXPECT(waitpid(pid, &status, 0) == pid);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* --- restarts --------------------------------------------------------------------------------- */
+
+static void settle_one_of_three(struct kit *k)
+{
+    uint64_t done = kit_put(k, STR("ci"), true);
+    kit_put(k, STR("ci"), true);
+    kit_put(k, STR("ci"), false);
+    kit_settle(k, done, DELIVERY_DELIVERED, 0, 1);
+}
+
+void test_sqlite_crash_voids_leases_and_keeps_the_rest(void)
+{
+    in_doomed_process(settle_one_of_three);
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    struct store_counts c = kit_counts(&k);
+    EXPECT_EQ_UINT(c.events, 3);
+    EXPECT_EQ_UINT(c.by_state[DELIVERY_DELIVERED], 1);
+    EXPECT_EQ_UINT(c.by_state[DELIVERY_PENDING], 2);
+    EXPECT_EQ_UINT(c.by_state[DELIVERY_CLAIMED], 0);
+    EXPECT_EQ_UINT(kit_claim(&k, STR("ci"), 9, false, NULL).count, 2);
+    kit_close(&k);
+}
+
+void test_sqlite_close_voids_leases_too(void)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    kit_put(&k, STR("ci"), true);
+    kit_put(&k, STR("ci"), false);
+    EXPECT_EQ_UINT(kit_claim(&k, STR("ci"), 9, false, NULL).count, 1);
+    reopen(&k);
+    EXPECT_EQ_UINT(kit_counts(&k).by_state[DELIVERY_PENDING], 2);
+    /* Those of this run are not void. */
+    kit_put(&k, STR("ci"), true);
+    EXPECT_EQ_UINT(kit_claim(&k, STR("ci"), 9, false, NULL).count, 2);
+    EXPECT_EQ_UINT(kit_counts(&k).by_state[DELIVERY_CLAIMED], 3);
+    kit_close(&k);
+}
+
+void test_sqlite_greatest_id_survives_a_crash(void)
+{
+    in_doomed_process(settle_one_of_three);
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    struct store_counts c = kit_counts(&k);
+    EXPECT(c.max_id > id_floor(KIT_START_MS));
+    EXPECT_EQ_UINT(kit_find(&k, c.max_id).id, c.max_id);
+    kit_close(&k);
+}
+
+static struct new_event *keyed(struct kit *k, uint64_t key, str body)
+{
+    struct new_event *n = kit_event(k, body);
+    static char text[KIT_BATCH_MAX][32];
+    int len = snprintf(text[k->count - 1], 32, "delivery-%llu", (unsigned long long)key);
+    n->event.dedupe_key = str_of(text[k->count - 1], (size_t)len);
+    n->dedupe_window_ms = 86400000;
+    return n;
+}
+
+static void commit_keys(struct kit *k)
+{
+    for (uint64_t i = 0; i < 20; i++)
+        keyed(k, i, STR("b"));
+    kit_commit(k);
+}
+
+void test_sqlite_repeats_are_found_after_a_crash_and_a_restart(void)
+{
+    in_doomed_process(commit_keys);
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    id_source_init(&k.ids, &k.clock.base, kit_counts(&k).max_id);
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t i = 0; i < 20; i++) {
+            struct new_event *n = keyed(&k, i, STR("b"));
+            kit_commit(&k);
+            EXPECT(n->duplicate_of != 0);
+        }
+        struct new_event *n = keyed(&k, 3, round == 0 ? STR("c") : round == 1 ? STR("d") : STR("e"));
+        kit_commit(&k);
+        EXPECT_EQ_UINT(n->duplicate_of, 0);
+        EXPECT(n->event.flags & EVENT_ID_REUSED);
+        reopen(&k);
+    }
+    EXPECT_EQ_UINT(kit_counts(&k).events, 23);
+    kit_close(&k);
+}
+
+/* More keys than the open bucket holds: they are on disk, behind filters. */
+void test_sqlite_repeats_are_found_in_closed_buckets(void)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    const uint64_t all = 3 * DEDUPE_BUCKET_KEYS;
+    for (uint64_t i = 0; i < all;) {
+        for (int j = 0; j < KIT_BATCH_MAX; j++)
+            keyed(&k, i++, STR("b"));
+        kit_commit(&k);
+        clock_fake_advance(&k.clock, 1);
+    }
+    EXPECT_EQ_UINT(kit_counts(&k).events, all);
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t i = 0; i < all; i += 997) {
+            struct new_event *n = keyed(&k, i, STR("b"));
+            kit_commit(&k);
+            EXPECT(n->duplicate_of != 0);
+            n = keyed(&k, i, STR("other"));
+            kit_commit(&k);
+            if (round == 0)
+                EXPECT(n->event.flags & EVENT_ID_REUSED);
+            else
+                EXPECT(n->duplicate_of != 0);
+        }
+        reopen(&k);
+    }
+    kit_close(&k);
+}
+
+/* --- kill -9 ---------------------------------------------------------------------------------- */
+
+struct ack { /* through a pipe: survives the writer */
+    uint64_t event, settled;
+};
+
+static void run_until_killed(int pipe_fd)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    id_source_init(&k.ids, &k.clock.base, kit_counts(&k).max_id);
+    uint64_t to_settle = 0;
+    static char body[3000];
+    for (;;) {
+        struct new_event *n = kit_event(&k, str_of(body, sizeof(body)));
+        struct new_delivery *d = kit_delivery(&k, n, STR("ci"));
+        d->claimed = true;
+        uint64_t delivery = d->id;
+        struct settlement t = {.delivery_id = to_settle,
+                               .state = DELIVERY_DELIVERED,
+                               .attempts = 1,
+                               .attempt = {.number = 1}};
+        struct batch b = {.events = k.events,
+                          .event_count = 1,
+                          .settlements = to_settle ? &t : NULL,
+                          .settlement_count = to_settle != 0};
+        k.count = 0;
+        EXPECT_OK(store_commit(k.s, &b, &k.why), k.why);
+        struct ack a = {n->event.id, to_settle};
+        EXPECT(write(pipe_fd, &a, sizeof(a)) == sizeof(a));
+        to_settle = delivery;
+    }
+}
+
+static void expect_acked(struct kit *k, const struct ack *acks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct event e;
+        EXPECT_OK(store_load(k->r, acks[i].event, 0, &k->a, &e, &k->why), k->why);
+        EXPECT_EQ_UINT(e.body.n, 3000);
+        if (acks[i].settled) {
+            EXPECT_EQ_INT(kit_find(k, acks[i].settled).state, DELIVERY_DELIVERED);
+            struct attempt_list l;
+            EXPECT_OK(store_attempts(k->r, acks[i].settled, &k->a, &l, &k->why), k->why);
+            EXPECT_EQ_UINT(l.count, 1);
+        }
+        arena_reset(&k->a);
+    }
+}
+
+static void killing_rounds(int rounds, int verify_every)
+{
+    static struct ack acks[200000];
+    size_t count = 0, verified = 0;
+    struct rng r;
+    rng_init(&r, 99);
+    for (int i = 1; i <= rounds; i++) {
+        int fd[2];
+        EXPECT(pipe(fd) == 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            close(fd[0]);
+            run_until_killed(fd[1]);
+        }
+        close(fd[1]);
+        /* One in four dies while it opens, recovers or makes its files; the others at work. */
+        if (i % 4 && read(fd[0], &acks[count], sizeof(acks[0])) == sizeof(acks[0]))
+            count++;
+        usleep((useconds_t)rng_below(&r, i % 4 ? 12000 : 40000));
+        kill(pid, SIGKILL);
+        int status;
+        EXPECT(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+        EXPECT(WTERMSIG(status) == SIGKILL);
+        ssize_t n;
+        while ((n = read(fd[0], &acks[count], sizeof(acks[0]))) == sizeof(acks[0]))
+            EXPECT(++count < ARRAY_LEN(acks));
+        close(fd[0]);
+        if (i % verify_every)
+            continue;
+        struct kit k;
+        kit_open(&k, "sqlite:store");
+        struct store_counts c = kit_counts(&k);
+        EXPECT(c.events >= count && c.events <= count + (uint64_t)i);
+        EXPECT_EQ_UINT(c.by_state[DELIVERY_CLAIMED], 0);
+        EXPECT_EQ_UINT(c.by_state[DELIVERY_PENDING] + c.by_state[DELIVERY_DELIVERED], c.events);
+        expect_acked(&k, acks + verified, count - verified);
+        verified = count;
+        kit_close(&k);
+    }
+    EXPECT(count > (size_t)rounds);
+}
+
+void test_sqlite_kill_9_loses_nothing(void)
+{
+    killing_rounds(200, 7);
+}
+
+/* --- one process, one version, one place -------------------------------------------------------- */
+
+void test_sqlite_second_opener_is_told_who_holds_it(void)
+{
+    struct kit k;
+    struct reason why;
+    char pid[32];
+    kit_open(&k, "sqlite:store");
+    EXPECT(store_open(STR("sqlite:store"), &k.clock.base, &why) == NULL);
+    EXPECT_EQ_INT(why.code, ERR_CONFLICT);
+    snprintf(pid, sizeof(pid), "process %ld;", (long)getpid());
+    EXPECT_HAS(why.text, pid);
+    kit_close(&k);
+    kit_open(&k, "sqlite:store");
+    kit_close(&k);
+}
+
+static void run_sql(const char *sql)
+{
+    sqlite3 *db;
+    char *error = NULL;
+    EXPECT(sqlite3_open("store/gaff.db", &db) == SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
+        FAIL("%s: %s", sql, error);
+    sqlite3_close(db);
+}
+
+void test_sqlite_newer_schema_is_refused(void)
+{
+    struct kit k;
+    struct reason why;
+    kit_open(&k, "sqlite:store");
+    kit_put(&k, STR("ci"), false);
+    kit_close(&k);
+    run_sql("PRAGMA user_version=999");
+    EXPECT(store_open(STR("sqlite:store"), &k.clock.base, &why) == NULL);
+    EXPECT_EQ_INT(why.code, ERR_CONFLICT);
+    EXPECT_HAS(why.text, "newer version");
+    run_sql("PRAGMA user_version=1");
+    kit_open(&k, "sqlite:store");
+    EXPECT_EQ_UINT(kit_counts(&k).events, 1);
+    kit_close(&k);
+}
+
+void test_sqlite_urls_that_are_none_are_refused(void)
+{
+    struct reason why;
+    const char *urls[] = {"", "sqlite:", "postgres", "memory:x", "memory:0", "/var/lib/gaff"};
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        EXPECT(store_open(str_from_cstr(urls[i]), clock_real(), &why) == NULL);
+        EXPECT_EQ_INT(why.code, ERR_INVALID);
+    }
+    int fd = open("file", O_CREAT | O_WRONLY, 0600);
+    close(fd);
+    EXPECT(store_open(STR("sqlite:file"), clock_real(), &why) == NULL);
+}
+
+void test_sqlite_files_are_for_their_owner_only(void)
+{
+    struct kit k;
+    struct stat st;
+    umask(0);
+    kit_open(&k, "sqlite:store");
+    kit_put(&k, STR("ci"), false);
+    const char *names[] = {"store", "store/gaff.db", "store/gaff.db-wal", "store/lock",
+                           "store/journal", "store/journal/00000000.gj"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (stat(names[i], &st) != 0)
+            FAIL("%s is not there", names[i]);
+        if (st.st_mode & 077)
+            FAIL("%s has mode %o", names[i], st.st_mode);
+    }
+    kit_close(&k);
+}
+
+/* --- backup ----------------------------------------------------------------------------------- */
+
+static void note_progress(uint64_t done, uint64_t all, void *arg)
+{
+    uint64_t *last = arg;
+    EXPECT(done <= all && all > 0);
+    *last = done;
+}
+
+static void fill(struct kit *k, int batches)
+{
+    static char body[2000];
+    for (int i = 0; i < batches; i++) {
+        for (int j = 0; j < 50; j++)
+            kit_delivery(k, kit_event(k, str_of(body, sizeof(body))), STR("ci"));
+        kit_commit(k);
+    }
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char block[1 << 16];
+    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ssize_t n;
+    EXPECT(in >= 0 && out >= 0);
+    while ((n = read(in, block, sizeof(block))) > 0)
+        EXPECT(write(out, block, (size_t)n) == n);
+    close(in);
+    close(out);
+}
+
+void test_sqlite_backup_opens_as_a_store(void)
+{
+    struct kit k;
+    uint64_t done = 0;
+    kit_open(&k, "sqlite:store");
+    fill(&k, 40);
+    keyed(&k, 1, STR("b"));
+    kit_commit(&k);
+    EXPECT_OK(store_backup(k.s, "copy.db", note_progress, &done, &k.why), k.why);
+    EXPECT(done > 100);
+    EXPECT(access("copy.db.part", F_OK) != 0);
+    fill(&k, 1);
+    EXPECT_EQ_INT(store_backup(k.s, "store/gaff.db", NULL, NULL, &k.why), ERR_INVALID);
+    EXPECT_EQ_INT(store_backup(k.s, "no/such/dir/x", NULL, NULL, &k.why), ERR_IO);
+    EXPECT_OK(store_backup(k.s, "copy2.db", NULL, NULL, &k.why), k.why);
+    EXPECT_OK(store_backup(k.s, "copy2.db", NULL, NULL, &k.why), k.why);
+    kit_shut(&k);
+
+    EXPECT(mkdir("other", 0700) == 0 && rename("copy.db", "other/gaff.db") == 0);
+    for (int i = 0; i < 2; i++) {
+        kit_reopen(&k, "sqlite:other");
+        EXPECT_EQ_UINT(kit_counts(&k).events, 2001 + (uint64_t)i);
+        struct new_event *n = keyed(&k, 1, STR("b"));
+        kit_event(&k, STR("new"));
+        kit_commit(&k);
+        EXPECT(n->duplicate_of != 0);
+        kit_shut(&k);
+    }
+    kit_reopen(&k, "sqlite:store");
+    EXPECT_EQ_UINT(kit_counts(&k).events, 2051);
+    kit_close(&k);
+}
+
+static void leave_unapplied(struct kit *k)
+{
+    fill(k, 5);
+}
+
+/* Put over a store that had crashed: neither its log nor its journal may leak into the copy. */
+void test_sqlite_backup_put_in_place_of_a_crashed_store(void)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    fill(&k, 2);
+    EXPECT_OK(store_backup(k.s, "copy.db", NULL, NULL, &k.why), k.why);
+    kit_close(&k);
+    in_doomed_process(leave_unapplied);
+    copy_file("copy.db", "store/gaff.db");
+    kit_open(&k, "sqlite:store");
+    struct store_counts c = kit_counts(&k);
+    EXPECT_EQ_UINT(c.events, 100);
+    id_source_init(&k.ids, &k.clock.base, c.max_id);
+    EXPECT(access("store/journal.before-restore", F_OK) == 0);
+    fill(&k, 1);
+    reopen(&k);
+    EXPECT_EQ_UINT(kit_counts(&k).events, 150);
+    kit_close(&k);
+}
+
+/* --- failing disks ------------------------------------------------------------------------------ */
+
+static _Atomic int sync_errno;
+
+static int failing_fdatasync(int fd)
+{
+    if (!sync_errno)
+        return fdatasync(fd);
+    errno = sync_errno;
+    return -1;
+}
+
+static ssize_t real_pwrite(int fd, const void *p, size_t n, off_t at)
+{
+    return pwrite(fd, p, n, at);
+}
+
+void test_sqlite_failed_sync_acknowledges_nothing_and_heals(void)
+{
+    struct kit k;
+    memset(&k, 0, sizeof(k));
+    struct journal_io io = {real_pwrite, failing_fdatasync, journal_io_real.allocate};
+    clock_fake_init(&k.clock, KIT_START_MS);
+    id_source_init(&k.ids, &k.clock.base, 0);
+    arena_init(&k.a, 1u << 20);
+    k.s = store_sqlite_open("store", &k.clock.base, &io, &k.why);
+    EXPECT(k.s != NULL);
+    k.r = store_reader_open(k.s, &k.why);
+    kit_put(&k, STR("ci"), true);
+    struct new_event *n = keyed(&k, 1, STR("b"));
+    sync_errno = EIO;
+    EXPECT_EQ_INT(kit_try_commit(&k), ERR_IO);
+    sync_errno = ENOSPC;
+    keyed(&k, 1, STR("b"));
+    EXPECT_EQ_INT(kit_try_commit(&k), ERR_FULL);
+    sync_errno = 0;
+    /* Nothing was acknowledged, so its repeat is no repeat. */
+    n = keyed(&k, 1, STR("b"));
+    kit_commit(&k);
+    EXPECT_EQ_UINT(n->duplicate_of, 0);
+    EXPECT_EQ_UINT(kit_counts(&k).events, 2);
+    reopen(&k);
+    EXPECT_EQ_UINT(kit_counts(&k).events, 2);
+    kit_close(&k);
+}
+
+/* The database's files may not grow any more: events are taken by the journal all the same, and
+ * the rows follow when there is room again. */
+void test_sqlite_full_database_lags_and_catches_up(void)
+{
+    struct kit k;
+    struct rlimit limit;
+    kit_open(&k, "sqlite:store");
+    signal(SIGXFSZ, SIG_IGN);
+    EXPECT(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    struct rlimit small = {17u << 20, limit.rlim_max};
+    EXPECT(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    fill(&k, 300); /* 30 MB */
+    struct store_counts c = kit_counts(&k);
+    EXPECT(c.lag > 0);
+    EXPECT(c.events < 15000);
+    struct event_filter f = {.state = -1, .limit = 5};
+    struct event_list l;
+    EXPECT_OK(store_events(k.r, &f, &k.a, &l, &k.why), k.why);
+    EXPECT_EQ_UINT(l.count, 5);
+    EXPECT(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    c = kit_counts(&k);
+    EXPECT_EQ_UINT(c.lag, 0);
+    EXPECT_EQ_UINT(c.events, 15000);
+    EXPECT_EQ_UINT(kit_claim(&k, STR("ci"), 10, false, NULL).count, 10);
+    kit_close(&k);
+}
+
+/* --- beside the contract ------------------------------------------------------------------------ */
+
+static bool uses_scan(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *q;
+    char plan[512];
+    snprintf(plan, sizeof(plan), "EXPLAIN QUERY PLAN %s", sql);
+    EXPECT(sqlite3_prepare_v2(db, plan, -1, &q, NULL) == SQLITE_OK);
+    bool scan = false;
+    while (sqlite3_step(q) == SQLITE_ROW)
+        scan = scan || strncmp((const char *)sqlite3_column_text(q, 3), "SCAN", 4) == 0;
+    sqlite3_finalize(q);
+    return scan;
+}
+
+/* What runs at every claim, start and settle must not walk over a table. */
+void test_sqlite_hot_statements_use_an_index(void)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    kit_close(&k);
+    sqlite3 *db;
+    EXPECT(sqlite3_open("store/gaff.db", &db) == SQLITE_OK);
+    EXPECT(!uses_scan(db, "UPDATE deliveries SET state=0 WHERE state=1 AND state<>2"));
+    EXPECT(!uses_scan(db, "SELECT id FROM deliveries INDEXED BY deliveries_due WHERE state=0 AND"
+                          " destination=1 AND next_ms<=2 ORDER BY next_ms, id LIMIT 3"));
+    EXPECT(!uses_scan(db, "DELETE FROM dedupe_part WHERE id < 5"));
+    EXPECT(uses_scan(db, "SELECT * FROM deliveries WHERE reason=''"));
+    sqlite3_close(db);
+}
+
+void test_sqlite_opens_fast_with_a_long_queue(void)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    for (int i = 0; i < 1000; i++) {
+        for (int j = 0; j < 50; j++)
+            kit_delivery(&k, kit_event(&k, STR("{}")), STR("ci"));
+        kit_commit(&k);
+    }
+    EXPECT_EQ_UINT(kit_claim(&k, STR("ci"), 500, false, NULL).count, 500);
+    kit_shut(&k);
+    int64_t from = clock_mono_ns(clock_real());
+    kit_reopen(&k, "sqlite:store");
+    int64_t took_ms = (clock_mono_ns(clock_real()) - from) / 1000000;
+    EXPECT(took_ms < 1000); /* about 10; the bound only finds what grows with the queue */
+    EXPECT_EQ_UINT(kit_counts(&k).by_state[DELIVERY_PENDING], 50000);
+    kit_close(&k);
+}
