@@ -38,8 +38,8 @@ struct options {
     double seconds, rate, warmup;
 };
 
-static struct options opt = {.path = "/", .host = "127.0.0.1", .connections = 64, .seconds = 5,
-                             .warmup = 0.5};
+static struct options opt = {
+    .path = "/", .host = "127.0.0.1", .connections = 64, .seconds = 5, .warmup = 0.5};
 static char *request;
 static size_t request_size, unique_at;
 static uint64_t counter;
@@ -77,15 +77,17 @@ static void build_request(void)
     size_t n, size;
     char *body = read_body(&n);
     request = malloc(n + 65536);
-    size = (size_t)sprintf(request, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                                    "application/json\r\nContent-Length: %zu\r\n",
+    size = (size_t)sprintf(request,
+                           "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                           "application/json\r\nContent-Length: %zu\r\n",
                            opt.path, n);
     for (int i = 0; i < opt.header_count; i++)
         size += (size_t)sprintf(request + size, "%s\r\n", opt.headers[i]);
     if (opt.unique) {
         size += (size_t)sprintf(request + size, "%s: ", opt.unique);
         unique_at = size;
-        size += (size_t)sprintf(request + size, "%08x-%016llx\r\n", (unsigned)getpid() ^ (unsigned)now_ns(), 0ULL);
+        size += (size_t)sprintf(request + size, "%08x-%016llx\r\n",
+                                (unsigned)getpid() ^ (unsigned)now_ns(), 0ULL);
     }
     size += (size_t)sprintf(request + size, "\r\n");
     memcpy(request + size, body, n);
@@ -226,17 +228,30 @@ static void read_options(int argc, char **argv)
 {
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *k = argv[i], *v = argv[i + 1];
-        if (!strcmp(k, "--port")) opt.port = atoi(v);
-        else if (!strcmp(k, "--path")) opt.path = v;
-        else if (!strcmp(k, "--connections")) opt.connections = atoi(v);
-        else if (!strcmp(k, "--seconds")) opt.seconds = atof(v);
-        else if (!strcmp(k, "--warmup")) opt.warmup = atof(v);
-        else if (!strcmp(k, "--rate")) opt.rate = atof(v);
-        else if (!strcmp(k, "--idle")) opt.idle = atoi(v);
-        else if (!strcmp(k, "--body")) opt.body_file = v;
-        else if (!strcmp(k, "--unique")) opt.unique = v;
-        else if (!strcmp(k, "--header") && opt.header_count < 16) opt.headers[opt.header_count++] = v;
-        else { fprintf(stderr, "load: unknown option %s\n", k); exit(2); }
+        if (!strcmp(k, "--port"))
+            opt.port = atoi(v);
+        else if (!strcmp(k, "--path"))
+            opt.path = v;
+        else if (!strcmp(k, "--connections"))
+            opt.connections = atoi(v);
+        else if (!strcmp(k, "--seconds"))
+            opt.seconds = atof(v);
+        else if (!strcmp(k, "--warmup"))
+            opt.warmup = atof(v);
+        else if (!strcmp(k, "--rate"))
+            opt.rate = atof(v);
+        else if (!strcmp(k, "--idle"))
+            opt.idle = atoi(v);
+        else if (!strcmp(k, "--body"))
+            opt.body_file = v;
+        else if (!strcmp(k, "--unique"))
+            opt.unique = v;
+        else if (!strcmp(k, "--header") && opt.header_count < 16)
+            opt.headers[opt.header_count++] = v;
+        else {
+            fprintf(stderr, "load: unknown option %s\n", k);
+            exit(2);
+        }
     }
 }
 

@@ -130,8 +130,7 @@ static void fill_event(struct run *r, const struct load *l, size_t i, size_t bat
         n->event.body_hash[b] = (uint8_t)rng_next(&r->rng);
     if (l->dedupe) {
         int len = snprintf(r->keys[i], sizeof(r->keys[i]), "%016llx-%016llx",
-                           (unsigned long long)rng_next(&r->rng),
-                           (unsigned long long)n->event.id);
+                           (unsigned long long)rng_next(&r->rng), (unsigned long long)n->event.id);
         n->event.dedupe_key = str_of(r->keys[i], (size_t)len);
         n->dedupe_window_ms = 86400000;
     }
@@ -216,8 +215,8 @@ static void one_run(const char *dir, const struct load *l, size_t batch, size_t 
     double n = (double)(batch * commits);
     printf("%-20s %5zu %10.0f/s  p50 %6.2f  p99 %6.2f  max %7.2f ms   applied %8.0f/s  "
            "cpu %5.2f us/event  stored %llu\n",
-           l->name, batch, n / spent, at(&t, 0.5), at(&t, 0.99), at(&t, 1), n / all,
-           cpu / n * 1e6, (unsigned long long)counts.events);
+           l->name, batch, n / spent, at(&t, 0.5), at(&t, 0.99), at(&t, 1), n / all, cpu / n * 1e6,
+           (unsigned long long)counts.events);
     fflush(stdout);
     if (counts.events - before != batch * commits)
         die("events are missing");

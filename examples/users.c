@@ -48,7 +48,8 @@ static int create_user(gaff_req *req, void *arg)
     gaff_str name = gaff_get(req, "name");
     char event[160];
     if (!is_plain(name))
-        return gaff_fail(req, 422, "\"name\" must be 1 to 63 letters, digits, blanks, dots, dashes");
+        return gaff_fail(req, 422,
+                         "\"name\" must be 1 to 63 letters, digits, blanks, dots, dashes");
     if (users->count == USERS_MAX)
         return gaff_fail(req, 507, "there are %d users already", USERS_MAX);
     int id = users->count + 1;

@@ -165,7 +165,7 @@ GAFF_API gaff_err gaff_emit(gaff_app *app, const char *type, const char *json);
 
 GAFF_API gaff_str gaff_method(const gaff_req *req);
 GAFF_API gaff_str gaff_path(const gaff_req *req);
-GAFF_API gaff_str gaff_body(const gaff_req *req); /* the bytes as received */
+GAFF_API gaff_str gaff_body(const gaff_req *req);                     /* the bytes as received */
 GAFF_API gaff_str gaff_header(const gaff_req *req, const char *name); /* any letter case */
 GAFF_API gaff_str gaff_param(const gaff_req *req, const char *name);  /* {name} in the pattern */
 GAFF_API gaff_str gaff_query(gaff_req *req, const char *name);        /* percent-decoded */
@@ -179,9 +179,10 @@ GAFF_API int64_t gaff_get_int(gaff_req *req, const char *path, int64_t fallback)
 GAFF_API bool gaff_get_bool(gaff_req *req, const char *path, bool fallback);
 
 /* Of webhooks. The id is the same each time the same event is handled. */
-GAFF_API gaff_str gaff_event_id(const gaff_req *req);   /* "evt_..." */
-GAFF_API gaff_str gaff_event_type(const gaff_req *req); /* "push"; missing when the provider has none */
-GAFF_API int gaff_attempt(const gaff_req *req);         /* 1, 2, ... */
+GAFF_API gaff_str gaff_event_id(const gaff_req *req); /* "evt_..." */
+GAFF_API gaff_str
+gaff_event_type(const gaff_req *req);           /* "push"; missing when the provider has none */
+GAFF_API int gaff_attempt(const gaff_req *req); /* 1, 2, ... */
 
 GAFF_API bool gaff_is(gaff_str s, const char *text); /* equal bytes */
 /* Memory that lives until the handler returns; NULL beyond 16 MiB. */
@@ -189,7 +190,8 @@ GAFF_API void *gaff_alloc(gaff_req *req, size_t n);
 GAFF_API char *gaff_cstr(gaff_req *req, gaff_str s); /* NUL-terminated copy, same lifetime */
 GAFF_API gaff_app *gaff_app_of(const gaff_req *req);
 
-/* --- the reply: each returns the status, so that `return gaff_...` is the whole answer --------- */
+/* --- the reply: each returns the status, so that `return gaff_...` is the whole answer ---------
+ */
 
 GAFF_API int gaff_ok(gaff_req *req); /* 200, {"ok":true} */
 GAFF_API int gaff_text(gaff_req *req, int status, const char *fmt, ...) GAFF_PRINTF(3, 4);
@@ -204,7 +206,8 @@ GAFF_API int gaff_fail(gaff_req *req, int status, const char *fmt, ...) GAFF_PRI
 GAFF_API int gaff_retry(gaff_req *req, const char *fmt, ...) GAFF_PRINTF(2, 3);
 GAFF_API void gaff_set_header(gaff_req *req, const char *name, const char *value);
 
-/* --- verification and signing alone, for use inside another server ----------------------------- */
+/* --- verification and signing alone, for use inside another server -----------------------------
+ */
 
 /* The value of a request's header, missing when absent. */
 typedef gaff_str gaff_header_fn(const char *name, void *arg);
@@ -215,8 +218,8 @@ GAFF_API gaff_err gaff_verify(const char *provider, const char *secret, gaff_str
                               gaff_header_fn *header, void *arg, char why[256]);
 /* The header lines ("Name: value\r\n"...) that provider would send for body, into out (NUL-
  * terminated); GAFF_LIMIT when out_size is too small. id may be NULL: a new one is made. */
-GAFF_API gaff_err gaff_sign(const char *provider, const char *secret, const char *id,
-                            gaff_str body, int64_t now, char *out, size_t out_size);
+GAFF_API gaff_err gaff_sign(const char *provider, const char *secret, const char *id, gaff_str body,
+                            int64_t now, char *out, size_t out_size);
 
 /* --- tests without sockets ------------------------------------------------------------------- */
 

@@ -32,7 +32,7 @@ struct task { /* one attempt to be made; embed it; lives until done ran */
     struct arena *arena; /* of the attempt, bounded; the outcome's slices may live here */
     int64_t now_ms;
     void (*done)(struct task *t, const struct outcome *o);
-    void *impl;          /* for the action */
+    void *impl; /* for the action */
 };
 
 struct action_ops {
@@ -75,7 +75,7 @@ struct action_config {
     int64_t timeout_ms;
     int default_concurrency;
     bool runs_command; /* exec, worker: must not be reachable from an unverified source */
-    void *data; /* the kind's own, in the arena */
+    void *data;        /* the kind's own, in the arena */
 };
 
 struct action_kind {

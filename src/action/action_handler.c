@@ -1,8 +1,8 @@
 /* action_handler.c -- a delivery to a C function of the program that embeds the library. Functions
  * run one at a time on the program's loop, or beside it when they said they may block; the
  * outcome comes back to the delivery loop by message. */
-#include "action/kinds.h"
 #include "base/log.h"
+#include "action/kinds.h"
 
 #define HANDLER_INDEX_MAX 9999
 

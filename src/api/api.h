@@ -19,7 +19,7 @@ struct api_options {
 
 struct api *api_new(const struct api_options *o, struct reason *why);
 void api_start(struct api *a);
-void api_free(struct api *a); /* ends its thread; accepts NULL */
+void api_free(struct api *a);             /* ends its thread; accepts NULL */
 const char *api_url(const struct api *a); /* of the first listener; NULL when there is none */
 
 #endif

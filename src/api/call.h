@@ -2,8 +2,8 @@
 #ifndef GAFF_API_CALL_H
 #define GAFF_API_CALL_H
 
-#include "api/api.h"
 #include "base/json.h"
+#include "api/api.h"
 #include "http/router.h"
 
 #define API_LIMIT_DEFAULT 50

@@ -87,8 +87,8 @@ static void move(struct api_call *c, enum store_move how, const struct delivery_
 {
     struct reason why = {0};
     uint64_t moved = 0;
-    enum err err = store_move(c->api->core->store, how, f, clock_wall_ms(c->api->core->clock),
-                              &moved, &why);
+    enum err err =
+        store_move(c->api->core->store, how, f, clock_wall_ms(c->api->core->clock), &moved, &why);
     if (err == ERR_OK && must_move && moved == 0)
         err = fail(&why, ERR_CONFLICT, "the delivery's present state does not allow it: %s",
                    how == STORE_REPLAY ? "only one that has ended can be replayed"

@@ -3,7 +3,8 @@
 
 #include <stdatomic.h>
 
-static const struct http_field text_type = {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}};
+static const struct http_field text_type = {{"Content-Type", 12},
+                                            {"text/plain; charset=utf-8", 25}};
 
 void api_livez(struct api_call *c)
 {

@@ -34,7 +34,7 @@ struct cli {
     } options[CLI_OPTIONS_MAX];
     size_t option_count;
     enum cli_output output;
-    bool terminal; /* stdout is one */
+    bool terminal;      /* stdout is one */
     struct arena arena; /* for the command's whole life */
 };
 

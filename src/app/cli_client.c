@@ -57,8 +57,8 @@ static char *data_directory(struct cli *c)
     str path = str_slice(store, 7, store.n);
     if (path.n && path.p[0] == '/')
         return arena_cstr(&c->arena, path);
-    return arena_cstr(&c->arena, arena_printf(&c->arena, "%s/" STR_FMT, directory_of(c, config),
-                                              STR_ARG(path)));
+    return arena_cstr(
+        &c->arena, arena_printf(&c->arena, "%s/" STR_FMT, directory_of(c, config), STR_ARG(path)));
 }
 
 static char *read_line_of(struct cli *c, const char *directory, const char *file)
@@ -77,9 +77,10 @@ static bool find_daemon(struct cli *c, struct place *p)
     url = url ? url : getenv("GAFF_API");
     token = token ? token : getenv("GAFF_TOKEN");
     char *directory = data_directory(c);
-    p->url = url ? arena_cstr(&c->arena, str_from_cstr(url)) : read_line_of(c, directory, "admin.url");
-    p->token =
-        token ? arena_cstr(&c->arena, str_from_cstr(token)) : read_line_of(c, directory, "admin.token");
+    p->url =
+        url ? arena_cstr(&c->arena, str_from_cstr(url)) : read_line_of(c, directory, "admin.url");
+    p->token = token ? arena_cstr(&c->arena, str_from_cstr(token))
+                     : read_line_of(c, directory, "admin.token");
     if (p->url)
         return true;
     cli_error(CLI_UNREACHABLE,

@@ -110,13 +110,12 @@ int cli_events_show(struct cli *c)
         json_doc_free(doc);
         return CLI_OK;
     }
-    static const char *const members[] = {"id",     "received", "source",       "type",
-                                          "verdict", "verdict_text", "peer", "delivery_key"};
+    static const char *const members[] = {"id",      "received",     "source", "type",
+                                          "verdict", "verdict_text", "peer",   "delivery_key"};
     for (size_t i = 0; i < ARRAY_LEN(members); i++)
         print_line(c, members[i], text_of(c, e, members[i]));
     printf("\n%s" STR_FMT " " STR_FMT "%s\n", cli_color(c, "bold"),
-           STR_ARG(text_of(c, e, "method")), STR_ARG(text_of(c, e, "target")),
-           cli_color(c, "off"));
+           STR_ARG(text_of(c, e, "method")), STR_ARG(text_of(c, e, "target")), cli_color(c, "off"));
     struct json_iter it = {0};
     while (json_next(json_get(e, STR("headers")), &it)) {
         cli_print_text(text_of(c, it.value, "name"));

@@ -3,35 +3,47 @@
 #include "app/cli.h"
 
 static const struct cli_column event_columns[] = {
-    {"TIME", "received", 0},   {"ID", "id", 0},           {"SOURCE", "source", 20},
-    {"TYPE", "type", 30},      {"VERDICT", "verdict", 0}, {"BYTES", "body_bytes", 0},
+    {"TIME", "received", 0},         {"ID", "id", 0},
+    {"SOURCE", "source", 20},        {"TYPE", "type", 30},
+    {"VERDICT", "verdict", 0},       {"BYTES", "body_bytes", 0},
     {"DELIVERIES", "deliveries", 40}};
 
 static const struct cli_column delivery_columns[] = {
-    {"CREATED", "created", 0}, {"ID", "id", 0},       {"EVENT", "event_id", 0},
-    {"DESTINATION", "destination", 24}, {"STATE", "state", 0}, {"TRIES", "attempts", 0},
+    {"CREATED", "created", 0}, {"ID", "id", 0},
+    {"EVENT", "event_id", 0},  {"DESTINATION", "destination", 24},
+    {"STATE", "state", 0},     {"TRIES", "attempts", 0},
     {"NEXT", "next", 0},       {"REASON", "reason", 60}};
 
-static const struct cli_column rejection_columns[] = {
-    {"TIME", "received", 0}, {"SOURCE", "source", 20}, {"PEER", "peer", 0},
-    {"VERDICT", "verdict", 0}, {"WHY", "verdict_text", 90}};
+static const struct cli_column rejection_columns[] = {{"TIME", "received", 0},
+                                                      {"SOURCE", "source", 20},
+                                                      {"PEER", "peer", 0},
+                                                      {"VERDICT", "verdict", 0},
+                                                      {"WHY", "verdict_text", 90}};
 
-static const struct cli_column source_columns[] = {
-    {"NAME", "name", 24},         {"PATH", "path", 32},         {"PROVIDER", "provider", 20},
-    {"VERIFIED", "verified", 0},  {"RECEIVED", "received", 0},  {"REJECTED", "rejected", 0},
-    {"DUPLICATES", "duplicates", 0}, {"LAST", "last_event", 0}};
+static const struct cli_column source_columns[] = {{"NAME", "name", 24},
+                                                   {"PATH", "path", 32},
+                                                   {"PROVIDER", "provider", 20},
+                                                   {"VERIFIED", "verified", 0},
+                                                   {"RECEIVED", "received", 0},
+                                                   {"REJECTED", "rejected", 0},
+                                                   {"DUPLICATES", "duplicates", 0},
+                                                   {"LAST", "last_event", 0}};
 
-static const struct cli_column destination_columns[] = {
-    {"NAME", "name", 24},       {"KIND", "kind", 0},           {"RUNNING", "running", 0},
-    {"READY", "ready", 0},      {"SUCCEEDED", "succeeded", 0}, {"FAILED", "failed", 0},
-    {"DEAD", "dead", 0},        {"LAST OK", "last_success", 0}, {"LAST BAD", "last_failure", 0}};
+static const struct cli_column destination_columns[] = {{"NAME", "name", 24},
+                                                        {"KIND", "kind", 0},
+                                                        {"RUNNING", "running", 0},
+                                                        {"READY", "ready", 0},
+                                                        {"SUCCEEDED", "succeeded", 0},
+                                                        {"FAILED", "failed", 0},
+                                                        {"DEAD", "dead", 0},
+                                                        {"LAST OK", "last_success", 0},
+                                                        {"LAST BAD", "last_failure", 0}};
 
 static const struct cli_column route_columns[] = {
     {"NAME", "name", 24}, {"FROM", "from", 20}, {"WHEN", "when", 60}, {"TO", "to", 40}};
 
-static const char *const filters[] = {"source", "type",  "destination", "state",
-                                      "since",  "until", "limit",       "cursor",
-                                      "text"};
+static const char *const filters[] = {"source", "type",  "destination", "state", "since",
+                                      "until",  "limit", "cursor",      "text"};
 
 static int list(struct cli *c, const char *resource, const char *member, const char *state,
                 const struct cli_column *columns, size_t count)
@@ -64,8 +76,7 @@ int cli_events_ls(struct cli *c)
 
 int cli_deliveries_ls(struct cli *c)
 {
-    return list(c, "deliveries", "deliveries", NULL, delivery_columns,
-                ARRAY_LEN(delivery_columns));
+    return list(c, "deliveries", "deliveries", NULL, delivery_columns, ARRAY_LEN(delivery_columns));
 }
 
 int cli_dead_ls(struct cli *c)

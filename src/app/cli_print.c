@@ -14,9 +14,9 @@
 
 const char *cli_color(const struct cli *c, const char *name)
 {
-    static const char *const codes[][2] = {{"red", "\033[31m"},  {"green", "\033[32m"},
+    static const char *const codes[][2] = {{"red", "\033[31m"},    {"green", "\033[32m"},
                                            {"yellow", "\033[33m"}, {"dim", "\033[2m"},
-                                           {"bold", "\033[1m"},  {"off", "\033[0m"}};
+                                           {"bold", "\033[1m"},    {"off", "\033[0m"}};
     if (!c->terminal || getenv("NO_COLOR"))
         return "";
     for (size_t i = 0; i < ARRAY_LEN(codes); i++)
@@ -165,8 +165,7 @@ void cli_print_rows(struct cli *c, const struct json *array, const struct cli_co
     case CLI_ID:
         while (json_next(array, &it)) {
             str id = json_str(json_get(it.value, STR("id")));
-            printf(STR_FMT "\n",
-                   STR_ARG(id.n ? id : json_str(json_get(it.value, STR("name")))));
+            printf(STR_FMT "\n", STR_ARG(id.n ? id : json_str(json_get(it.value, STR("name")))));
         }
         return;
     }
@@ -188,8 +187,8 @@ bool cli_read_input(struct cli *c, const char *path, str *out)
     while ((n = read(STDIN_FILENO, chunk, sizeof(chunk))) > 0)
         buf_append(&in, chunk, (size_t)n);
     if (n < 0 || !buf_ok(&in))
-        cli_error(CLI_FAILED, n < 0 ? "cannot read standard input"
-                                    : "standard input is larger than 32 MiB");
+        cli_error(CLI_FAILED,
+                  n < 0 ? "cannot read standard input" : "standard input is larger than 32 MiB");
     *out = arena_str(&c->arena, buf_str(&in));
     bool ok = n == 0 && buf_ok(&in) && out->p;
     buf_release(&in);

@@ -54,10 +54,10 @@ int cli_check(struct cli *c)
         fwrite(buf_str(&out).p, 1, out.len, stdout);
         buf_release(&out);
     } else {
-        printf("%s: ok: %zu source%s, %zu destination%s, %zu route%s\n", path,
-               config->source_count, config->source_count == 1 ? "" : "s",
-               config->destination_count, config->destination_count == 1 ? "" : "s",
-               config->route_count, config->route_count == 1 ? "" : "s");
+        printf("%s: ok: %zu source%s, %zu destination%s, %zu route%s\n", path, config->source_count,
+               config->source_count == 1 ? "" : "s", config->destination_count,
+               config->destination_count == 1 ? "" : "s", config->route_count,
+               config->route_count == 1 ? "" : "s");
     }
     config_unref(config);
     return CLI_OK;
@@ -115,8 +115,10 @@ static bool look_at_disk(struct cli *c, const struct config *config)
     }
     double free_gib = (double)fs.f_bavail * (double)fs.f_frsize / (double)(1u << 30);
     tell(c, free_gib > 1, "disk: %.1f GiB free at %s", free_gib, where);
-    tell(c, ms >= 0, "disk: %.2f ms for a write that is on disk (each group of events waits so "
-                     "long)", ms);
+    tell(c, ms >= 0,
+         "disk: %.2f ms for a write that is on disk (each group of events waits so "
+         "long)",
+         ms);
     return free_gib > 1 && ms >= 0;
 }
 

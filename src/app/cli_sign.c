@@ -120,8 +120,7 @@ static int post(struct cli *c, str body, const struct http_field *fields, size_t
                              .timeout_ms = SEND_TIMEOUT_MS};
     if (http_fetch(NULL, &call, NULL, NULL, &a, &c->arena, &why) != ERR_OK ||
         a.class != HTTP_CALL_OK)
-        return cli_error(CLI_UNREACHABLE, "%s: %s", c->args[0],
-                         why.text[0] ? why.text : a.error);
+        return cli_error(CLI_UNREACHABLE, "%s: %s", c->args[0], why.text[0] ? why.text : a.error);
     printf("%d %s\n", a.status, http_status_text(a.status));
     cli_print_text(a.body);
     return a.status < 300 ? CLI_OK : a.status == 401 ? CLI_AUTH : CLI_FAILED;

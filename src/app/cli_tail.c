@@ -26,8 +26,8 @@ static void print_event(struct cli *c, const struct json *v, const char *time)
 {
     str kind = member(c, v, "kind");
     bool bad = str_eq(kind, STR("rejected"));
-    printf("%s  %s%-10.*s%s " STR_FMT "  ", time, cli_color(c, bad ? "red" : "bold"),
-           STR_ARG(kind), cli_color(c, "off"), STR_ARG(member(c, v, "id")));
+    printf("%s  %s%-10.*s%s " STR_FMT "  ", time, cli_color(c, bad ? "red" : "bold"), STR_ARG(kind),
+           cli_color(c, "off"), STR_ARG(member(c, v, "id")));
     cli_print_text(member(c, v, "source"));
     putchar(' ');
     cli_print_text(member(c, v, "type"));

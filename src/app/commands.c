@@ -2,15 +2,15 @@
  * `--help` and the manual are made from it. */
 #include "app/cli.h"
 
-#define FILTERS                                                    \
-    "--source NAME       only this source\n"                       \
-    "--type TYPE         only this event type\n"                   \
-    "--destination NAME  only with deliveries to this destination\n" \
-    "--state STATE       pending, claimed, delivered, dead, skipped, cancelled\n" \
-    "--since WHEN        RFC 3339 time, or an age: 30m, 2h, 7d\n"  \
+#define FILTERS                                                                                    \
+    "--source NAME       only this source\n"                                                       \
+    "--type TYPE         only this event type\n"                                                   \
+    "--destination NAME  only with deliveries to this destination\n"                               \
+    "--state STATE       pending, claimed, delivered, dead, skipped, cancelled\n"                  \
+    "--since WHEN        RFC 3339 time, or an age: 30m, 2h, 7d\n"                                  \
     "--until WHEN        likewise\n"
-#define PAGE                                        \
-    "--limit N           rows, 50 unless told\n"    \
+#define PAGE                                                                                       \
+    "--limit N           rows, 50 unless told\n"                                                   \
     "--cursor ID         continue after an earlier page\n"
 
 const struct cli_command cli_commands[] = {
@@ -91,6 +91,7 @@ const struct cli_command cli_commands[] = {
     {"backup", "PATH", "copy the store to a file while running", "",
      "gaff backup /var/backups/gaff.db", 1, 1, cli_backup},
     {"version", "", "versions of gaff and its libraries", "", "gaff version", 0, 0, cli_version},
-    {"help", "[COMMAND...]", "this list, or one command", "", "gaff help events ls", 0, 3, cli_help},
+    {"help", "[COMMAND...]", "this list, or one command", "", "gaff help events ls", 0, 3,
+     cli_help},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -6,15 +6,16 @@
  * (all that was acknowledged is on disk); QUIT ends at once. */
 #include "app/daemon.h"
 
+#include "base/fs.h"
 #include "api/api.h"
 #include "app/settings.h"
 #include "app/systemd.h"
-#include "base/fs.h"
 #include "engine/engine.h"
 #include "engine/watch.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define STATUS_MS 5000
@@ -292,6 +293,7 @@ int daemon_run(const char *config_path)
     d.path = config_path;
     pthread_mutex_init(&d.reload_lock, NULL);
     log_setup(LOG_AUTO, LOG_INFO);
+    prctl(PR_SET_DUMPABLE, 0); /* a command of the same user must not read our memory */
     watched_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     int code = start(&d);

@@ -18,10 +18,16 @@
 
 const char *gaff_strerror(gaff_err err)
 {
-    static const char *const texts[] = {
-        "success",           "malformed input",     "no such provider, route or key",
-        "signature mismatch", "timestamp out of tolerance", "a limit was reached",
-        "already there or locked", "no space left", "a system call failed", "out of memory"};
+    static const char *const texts[] = {"success",
+                                        "malformed input",
+                                        "no such provider, route or key",
+                                        "signature mismatch",
+                                        "timestamp out of tolerance",
+                                        "a limit was reached",
+                                        "already there or locked",
+                                        "no space left",
+                                        "a system call failed",
+                                        "out of memory"};
     return (size_t)err < ARRAY_LEN(texts) ? texts[err] : "unknown error";
 }
 

@@ -11,9 +11,8 @@ void gaff_set_header(gaff_req *req, const char *name, const char *value)
     /* A line break in a value would be another header: such a value is dropped. */
     if (strpbrk(name, "\r\n: ") || strpbrk(value, "\r\n"))
         return;
-    req->fields[req->field_count++] =
-        (struct http_field){arena_str(&req->extra, str_from_cstr(name)),
-                            arena_str(&req->extra, str_from_cstr(value))};
+    req->fields[req->field_count++] = (struct http_field){
+        arena_str(&req->extra, str_from_cstr(name)), arena_str(&req->extra, str_from_cstr(value))};
 }
 
 int gaff_bytes(gaff_req *req, int status, const char *content_type, gaff_str body)

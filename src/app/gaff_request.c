@@ -201,8 +201,8 @@ static void judge(struct task *t, struct outcome *o, gaff_req *req, int status)
     else
         o->result = status >= 500 ? ATTEMPT_RETRY : ATTEMPT_PERMANENT;
     o->error_class = o->result == ATTEMPT_SUCCESS ? "" : "handler";
-    o->summary = arena_printf(t->arena, "the handler returned %d %s", status,
-                              http_status_text(status));
+    o->summary =
+        arena_printf(t->arena, "the handler returned %d %s", status, http_status_text(status));
 }
 
 void program_handle(struct task *t, struct outcome *o, void *arg)

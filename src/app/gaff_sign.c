@@ -81,8 +81,8 @@ gaff_err gaff_verify(const char *provider, const char *secret, gaff_str body, in
                                    .query = STR(""),
                                    .body = program_slice(body),
                                    .arena = &a};
-        req.fields =
-            (struct http_fields){fields, ask_headers(p, &a, header, arg, fields, HEADERS_ASKED_MAX)};
+        req.fields = (struct http_fields){
+            fields, ask_headers(p, &a, header, arg, fields, HEADERS_ASKED_MAX)};
         err = judge(p, secret, &req, now, why);
         http_request_release(&req);
     }
@@ -121,14 +121,15 @@ gaff_err gaff_sign(const char *provider, const char *secret, const char *id, gaf
     id_source_init(&ids, clock_real(), 0);
     struct signature_input in = {.method = STR("POST"),
                                  .url = STR("/"),
-                                 .id = id ? str_from_cstr(id) : id_format("msg", id_next(&ids), made),
+                                 .id =
+                                     id ? str_from_cstr(id) : id_format("msg", id_next(&ids), made),
                                  .now_ms = now * 1000,
                                  .body = program_slice(body)};
     if (out_size)
         out[0] = 0;
     if (p)
-        err = program_err(sign_request(p, str_from_cstr(secret ? secret : ""), &in, &a, fields,
-                                       &count, &why));
+        err = program_err(
+            sign_request(p, str_from_cstr(secret ? secret : ""), &in, &a, fields, &count, &why));
     if (err == GAFF_OK)
         err = write_headers(fields, count, out, out_size);
     arena_release(&a);

@@ -8,11 +8,11 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-#define COMMON                                                               \
-    "-o FORMAT           table, json, jsonl or id\n"                         \
-    "--api URL           the daemon's admin address (GAFF_API)\n"            \
-    "--token TOKEN       its token (GAFF_TOKEN)\n"                           \
-    "--data DIR          its data directory, where both are found by themselves\n" \
+#define COMMON                                                                                     \
+    "-o FORMAT           table, json, jsonl or id\n"                                               \
+    "--api URL           the daemon's admin address (GAFF_API)\n"                                  \
+    "--token TOKEN       its token (GAFF_TOKEN)\n"                                                 \
+    "--data DIR          its data directory, where both are found by themselves\n"                 \
     "--config FILE       its configuration, which names the data directory\n"
 
 int cli_error(int code, const char *fmt, ...)
@@ -155,8 +155,8 @@ static int read_args(struct cli *c, int argc, char **argv)
         else if (c->arg_count < c->command->args_max)
             c->args[c->arg_count++] = argv[i];
         else
-            code = cli_error(CLI_USAGE, "`gaff %s` does not take \"%s\"", c->command->words,
-                             argv[i]);
+            code =
+                cli_error(CLI_USAGE, "`gaff %s` does not take \"%s\"", c->command->words, argv[i]);
         if (code != CLI_OK)
             return code;
     }

@@ -81,8 +81,9 @@ bool settings_admin_token(const struct config *c, const char *directory,
     rand_bytes(bytes, sizeof(bytes));
     token[base64url_encode(bytes, sizeof(bytes), token)] = 0;
     if (!directory) {
-        log_event(LOG_WARN, "the store is in memory and admin.token is not set: the API's token "
-                            "is new at each start and nobody knows it",
+        log_event(LOG_WARN,
+                  "the store is in memory and admin.token is not set: the API's token "
+                  "is new at each start and nobody knows it",
                   LOG_F("fix", STR("set admin.token")));
         return true;
     }
@@ -118,7 +119,9 @@ void settings_print_first_steps(const struct config *c, const char *url)
                 " --secret YOUR_SECRET --event push --data '{\"ref\":\"refs/heads/main\"}'\n",
                 url, STR_ARG(s->path), STR_ARG(provider_id(s->provider)));
     else
-        fprintf(stderr, "  curl -d '{\"hello\":\"world\"}' -H 'Content-Type: application/json' %s" STR_FMT "\n",
+        fprintf(stderr,
+                "  curl -d '{\"hello\":\"world\"}' -H 'Content-Type: application/json' %s" STR_FMT
+                "\n",
                 url, STR_ARG(s->path));
     fprintf(stderr, "\nand look at it:  gaff events ls    gaff tail\n\n");
 }

@@ -28,7 +28,7 @@ struct commit_ticket { /* embed it; lives until done ran */
     struct rejection rejections[COMMIT_REJECTIONS_MAX];
     size_t rejection_count;
     void (*done)(struct commit_ticket *t);
-    enum err err; /* for done: of the events (and rejections) */
+    enum err err;        /* for done: of the events (and rejections) */
     enum err settle_err; /* of the settlements: they may fit when events no longer do */
     struct reason why;
     struct loop_msg msg;
@@ -52,7 +52,7 @@ void committer_free(struct committer *c);
 /* may_lead: the calling thread may spend the time of a commit now. */
 void committer_submit(struct committer *c, struct commit_ticket *t, bool may_lead);
 /* Blocks until this ticket is durable (or failed), without calling done: for gaff_emit. */
-enum err committer_commit(struct committer *c, struct commit_ticket *t, struct reason *why)
-    MUST_USE;
+enum err committer_commit(struct committer *c, struct commit_ticket *t,
+                          struct reason *why) MUST_USE;
 
 #endif

@@ -76,8 +76,9 @@ static void offer_or_give_back(struct new_event *e, struct engine_core *core, st
     dispatch_offers_init(&offers, core);
     for (size_t i = 0; i < e->delivery_count; i++) {
         const struct new_delivery *d = &e->deliveries[i];
-        struct offer o = {gates[i],   d->id,        e->event.id,          e->locator,
-                          d->order_key, e->event.received_ms, !d->claimed};
+        struct offer o = {gates[i],   d->id,        e->event.id,
+                          e->locator, d->order_key, e->event.received_ms,
+                          !d->claimed};
         if (stored)
             dispatch_offer(&offers, &o);
         else if (d->claimed)
@@ -98,7 +99,7 @@ enum err engine_emit(struct engine *e, str type, str json, uint64_t *id, struct 
         return ERR_INVALID;
     json_doc_free(doc);
     struct arena a;
-    struct gate *gates[PLAN_DELIVERIES_MAX];
+    struct gate *gates[PLAN_DELIVERIES_MAX] = {0};
     struct new_event event = {0};
     struct commit_ticket *ticket = xcalloc(1, sizeof(*ticket));
     struct config *c = engine_config(e);

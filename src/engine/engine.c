@@ -64,8 +64,7 @@ static size_t delivery_loops(const struct config *c)
     return count > DELIVERY_LOOPS_MAX ? DELIVERY_LOOPS_MAX : count;
 }
 
-static bool start_dispatchers(struct engine *e, const struct engine_options *o,
-                              struct reason *why)
+static bool start_dispatchers(struct engine *e, const struct engine_options *o, struct reason *why)
 {
     size_t count = delivery_loops(e->config);
     for (size_t i = 0; i < count; i++) {
@@ -218,8 +217,7 @@ enum err engine_reload(struct engine *e, struct config *c, struct reason *why)
     bool moved = !str_eq(old->store, c->store) || old->listen_count != c->listen_count ||
                  old->durability != c->durability;
     for (size_t i = 0; !moved && i < c->listen_count; i++)
-        moved = !str_eq(str_from_cstr(old->listen[i].address),
-                        str_from_cstr(c->listen[i].address));
+        moved = !str_eq(str_from_cstr(old->listen[i].address), str_from_cstr(c->listen[i].address));
     if (moved)
         fail(why, ERR_OK, "listeners and the store change at the next start only");
     e->config = config_ref(c);
@@ -317,8 +315,7 @@ static bool fronts_idle(const struct engine *e)
     return true;
 }
 
-static bool wait_until(struct engine *e, bool (*idle)(const struct engine *e),
-                       int64_t deadline_ns)
+static bool wait_until(struct engine *e, bool (*idle)(const struct engine *e), int64_t deadline_ns)
 {
     while (!idle(e)) {
         if (clock_mono_ns(clock_real()) >= deadline_ns)

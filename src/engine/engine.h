@@ -7,8 +7,8 @@
 #ifndef GAFF_ENGINE_ENGINE_H
 #define GAFF_ENGINE_ENGINE_H
 
-#include "action/runner.h"
 #include "base/id.h"
+#include "action/runner.h"
 #include "engine/commit.h"
 #include "engine/config.h"
 #include "engine/live.h"
@@ -47,8 +47,8 @@ struct engine_core {
 };
 
 struct engine_options {
-    struct config *config;  /* a reference is taken */
-    const struct clock *clock; /* NULL: real */
+    struct config *config;                           /* a reference is taken */
+    const struct clock *clock;                       /* NULL: real */
     struct runner_link *runners[DELIVERY_LOOPS_MAX]; /* launched before threads; taken over;
                                                       * NULL: commands can't be run */
     /* Requests for no source: libgaff's routes. NULL: 404. Runs on a front loop. */

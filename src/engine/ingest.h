@@ -12,8 +12,8 @@ void ingest_free(struct ingest *in); /* nothing may be pending */
 
 /* The source whose path and method this request names, under the configuration in force. */
 struct ingest_place {
-    int status; /* 200: source found; 404, 405, 204 (OPTIONS) */
-    str allow;  /* with 405 and 204 */
+    int status;    /* 200: source found; 404, 405, 204 (OPTIONS) */
+    str allow;     /* with 405 and 204 */
     size_t source; /* index into the configuration's sources */
 };
 struct ingest_place ingest_find(struct ingest *in, str method, str path, struct arena *a);

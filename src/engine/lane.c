@@ -134,8 +134,8 @@ static void arm_due(struct lane *l, int64_t due_ms)
 static void claim_work(struct loop_work *w)
 {
     struct lane_claim *c = CONTAINER_OF(w, struct lane_claim, work);
-    c->err = store_claim(c->lane->ctx->core->store, &c->want, &c->arena, &c->found,
-                         &c->next_due_ms, &c->why);
+    c->err = store_claim(c->lane->ctx->core->store, &c->want, &c->arena, &c->found, &c->next_due_ms,
+                         &c->why);
 }
 
 /* True when nothing that is due, or must go before newcomers, is left in the store. In order, what

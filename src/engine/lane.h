@@ -43,7 +43,7 @@ struct lane_context {
     struct rng rng;
     struct list free_flights;
     struct commit_ticket *outcomes; /* of this turn */
-    size_t in_flight; /* flights running or settling, on this loop */
+    size_t in_flight;               /* flights running or settling, on this loop */
     bool draining;
 };
 
@@ -54,7 +54,8 @@ struct lane {
     struct config *config;  /* what `by` will be made from when first needed */
     const struct destination_config *destination;
     struct list ready, running, settling;
-    struct list overtaken;  /* offers of a lane in order that came behind a backlog: to be given back */
+    struct list
+        overtaken; /* offers of a lane in order that came behind a backlog: to be given back */
     size_t ready_count, held; /* held: in any of the lists */
     int running_count;
     struct idmap busy_keys; /* order keys of what is running, for lanes in order */
@@ -65,7 +66,7 @@ struct lane {
     struct lane_claim *claim;      /* under way */
     bool look_again;               /* asked to look while a claim was under way */
     bool pumping;
-    struct lane_action unusable;   /* stands in when no action could be made */
+    struct lane_action unusable; /* stands in when no action could be made */
 };
 
 struct lane *lane_new(struct lane_context *ctx, struct gate *gate);

@@ -23,8 +23,8 @@ struct live_watcher {
     struct loop *loop;
     void (*fn)(uint64_t sequence, str json, void *arg);
     void *arg;
-    bool gone;              /* on the loop's thread only */
-    _Atomic int waiting;    /* lines posted and not yet run, plus one while watching */
+    bool gone;           /* on the loop's thread only */
+    _Atomic int waiting; /* lines posted and not yet run, plus one while watching */
 };
 
 struct line {

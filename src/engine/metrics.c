@@ -1,9 +1,9 @@
 /* metrics.c -- Prometheus text from the counter table and from histograms. */
 #include "engine/metrics.h"
 
-static const int64_t bounds_us[HISTOGRAM_BUCKETS - 1] = {5000,    10000,   25000,   50000,  75000,
-                                                         100000,  250000,  500000,  750000, 1000000,
-                                                         2500000, 5000000, 7500000, 10000000};
+static const int64_t bounds_us[HISTOGRAM_BUCKETS - 1] = {
+    5000,   10000,  25000,   50000,   75000,   100000,  250000,
+    500000, 750000, 1000000, 2500000, 5000000, 7500000, 10000000};
 
 void histogram_add(struct histogram *h, int64_t us)
 {
@@ -50,12 +50,12 @@ void histogram_write(const struct histogram *h, const char *name, const char *la
 
 void metrics_write(const struct metrics *m, struct buf *out)
 {
-#define COUNTER(name, text)                                                                       \
+#define COUNTER(name, text)                                                                        \
     buf_printf(out, "# HELP gaff_%s_total %s\n# TYPE gaff_%s_total counter\ngaff_%s_total %lld\n", \
                #name, text, #name, #name, (long long)METRIC_GET(m, name));
-#define GAUGE(name, text)                                                              \
-    buf_printf(out, "# HELP gaff_%s %s\n# TYPE gaff_%s gauge\ngaff_%s %lld\n", #name,  \
-               text, #name, #name, (long long)METRIC_GET(m, name));
+#define GAUGE(name, text)                                                                          \
+    buf_printf(out, "# HELP gaff_%s %s\n# TYPE gaff_%s gauge\ngaff_%s %lld\n", #name, text, #name, \
+               #name, (long long)METRIC_GET(m, name));
 #include "engine/metrics.def"
 #undef COUNTER
 #undef GAUGE

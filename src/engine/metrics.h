@@ -14,10 +14,9 @@ struct metrics {
 #undef GAUGE
 };
 
-#define METRIC_ADD(m, name, n) \
+#define METRIC_ADD(m, name, n)                                                                     \
     atomic_fetch_add_explicit(&(m)->name, (int64_t)(n), memory_order_relaxed)
-#define METRIC_SET(m, name, n) \
-    atomic_store_explicit(&(m)->name, (int64_t)(n), memory_order_relaxed)
+#define METRIC_SET(m, name, n) atomic_store_explicit(&(m)->name, (int64_t)(n), memory_order_relaxed)
 #define METRIC_GET(m, name) atomic_load_explicit(&(m)->name, memory_order_relaxed)
 
 /* Buckets in seconds as OpenTelemetry advises for HTTP; the last is +Inf. */

@@ -49,8 +49,7 @@ static void store_lines(struct engine_core *core, struct store_reader *r, struct
     for (int s = 0; s < DELIVERY_STATE_COUNT; s++)
         buf_printf(out, "gaff_deliveries{state=\"%s\"} %llu\n",
                    delivery_state_word((enum delivery_state)s), (unsigned long long)c.by_state[s]);
-    int64_t age_ms =
-        c.oldest_pending_ms ? clock_wall_ms(core->clock) - c.oldest_pending_ms : 0;
+    int64_t age_ms = c.oldest_pending_ms ? clock_wall_ms(core->clock) - c.oldest_pending_ms : 0;
     buf_printf(out, "gaff_events %llu\ngaff_store_bytes %llu\ngaff_store_lag_bytes %llu\n",
                (unsigned long long)c.events, (unsigned long long)c.bytes,
                (unsigned long long)c.lag);

@@ -2,8 +2,8 @@
 #ifndef GAFF_ENGINE_RETRY_H
 #define GAFF_ENGINE_RETRY_H
 
-#include "action/action.h"
 #include "base/rand.h"
+#include "action/action.h"
 #include "engine/config.h"
 
 struct retry_decision {

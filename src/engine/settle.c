@@ -13,8 +13,8 @@ static str keep(struct flight *f, str s, size_t max)
     return copy.p ? copy : STR("");
 }
 
-static str reason_text(struct flight *f, const struct retry_decision *next,
-                       const struct outcome *o, uint32_t attempt)
+static str reason_text(struct flight *f, const struct retry_decision *next, const struct outcome *o,
+                       uint32_t attempt)
 {
     if (next->state == DELIVERY_DEAD && o->result == ATTEMPT_RETRY)
         return arena_printf(&f->arena, "gave up after %u attempts: " STR_FMT, attempt,

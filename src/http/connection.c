@@ -174,7 +174,7 @@ static bool begin_body(struct connection *c)
     struct exchange *e = c->x;
     struct parse *p = &e->parse;
     c->at = c->start + (uint32_t)p->head_n;
-    (void)make_room_behind_head;
+    make_room_behind_head(c);
     const char *wrong = fill_request(c, e);
     if (wrong) {
         bool is_connect = str_eq(p->method, STR("CONNECT"));

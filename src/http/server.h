@@ -5,7 +5,11 @@
  * A handler gets a whole request: body complete, every limit already enforced. It answers at
  * once or later, on the loop's thread, exactly once, by http_reply (or http_stream_*). While an
  * exchange is open its slices stay valid, also when the client has gone (then the answer is
- * thrown away). One request is in flight per connection; pipelined ones wait in the buffer. */
+ * thrown away). One request is in flight per connection; pipelined ones wait in the buffer.
+ *
+ * Who says nothing more (a half-close) is still answered; `aborted` is set when the connection
+ * broke. Peers on a unix socket have the peer "unix" and count as 127.0.0.1 for trust. Making a
+ * server ignores SIGPIPE unless the program handles it. */
 #ifndef GAFF_HTTP_SERVER_H
 #define GAFF_HTTP_SERVER_H
 
@@ -54,7 +58,7 @@ struct net; /* an address range, see http/address.h */
 struct http_server_options {
     const char *listen; /* "127.0.0.1:8080", "[::]:0", "unix:/run/gaff.sock", "fd:3" */
     const char *tls_cert_file, *tls_key_file; /* both or none; PEM */
-    struct http_limits limits; /* of this server alone; what is 0 takes the default */
+    struct http_limits limits;         /* of this server alone; what is 0 takes the default */
     const struct net *trusted_proxies; /* whose X-Forwarded-For, -Proto, Forwarded count */
     size_t trusted_proxy_count;
     bool proxy_protocol; /* PROXY v1/v2 expected first, from trusted proxies only */
@@ -67,12 +71,14 @@ struct http_server_options {
 struct http_server;
 
 /* Binds and listens; nothing is accepted before http_server_start. NULL with a full sentence
- * (address in use, permission, certificate unreadable, ...). Strings are copied. */
+ * (address in use, permission, certificate unreadable, ...). Strings are copied. Servers of this
+ * process can share a TCP address; a unix socket has one server. */
 struct http_server *http_server_new(struct loop *l, const struct http_server_options *o,
                                     struct reason *why);
 void http_server_start(struct http_server *s);
-/* Stops accepting, closes idle connections, lets exchanges in flight finish with
- * `Connection: close`; done is called when the last connection has gone. */
+/* Stops accepting, closes idle connections (after 100 ms, for requests on their way), lets
+ * exchanges in flight finish with `Connection: close`; done is called when the last connection has
+ * gone. Streams are in flight until the handler ends them. */
 void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg);
 void http_server_free(struct http_server *s); /* closes at once; accepts NULL */
 /* Reads certificate and key again; connections open keep theirs. Old ones stay on failure. */

@@ -44,7 +44,7 @@ static uint32_t crc_by_table(uint32_t c, const uint8_t *p, size_t n)
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static uint32_t crc_by_instruction(uint32_t c, const uint8_t *p,
-                                                                      size_t n)
+                                                                     size_t n)
 {
     uint64_t wide = c;
     for (; n >= 8; p += 8, n -= 8) {

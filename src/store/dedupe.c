@@ -8,7 +8,8 @@
 #include <endian.h>
 #include <pthread.h>
 
-/* --- SipHash-2-4 with 128 bits of output (Aumasson, Bernstein) --------------------------------- */
+/* --- SipHash-2-4 with 128 bits of output (Aumasson, Bernstein) ---------------------------------
+ */
 
 struct sip {
     uint64_t v0, v1, v2, v3;

@@ -17,7 +17,7 @@
 
 #define DEDUPE_BUCKET_KEYS 32768u
 #define DEDUPE_BUCKETS_MAX 128u
-#define DEDUPE_PARTS 512u     /* a closed bucket's keys are stored in parts, by their top bits */
+#define DEDUPE_PARTS 512u /* a closed bucket's keys are stored in parts, by their top bits */
 #define DEDUPE_RECENT_MAX (1u << 20)
 #define DEDUPE_SEED_BYTES 16u
 #define DEDUPE_ENTRY_BYTES 40u /* on disk: the members of the struct, little-endian */

@@ -253,8 +253,8 @@ static struct segment *next_segment(struct journal *j, uint64_t need, bool spend
 {
     struct segment *s = take_ready(j, need, false);
     if (!s) {
-        uint64_t bytes = need > j->segment_bytes ? (need + PAGE - 1) / PAGE * PAGE
-                                                 : j->segment_bytes;
+        uint64_t bytes =
+            need > j->segment_bytes ? (need + PAGE - 1) / PAGE * PAGE : j->segment_bytes;
         uint64_t least = need > JOURNAL_SEGMENT_BYTES_MIN ? need : JOURNAL_SEGMENT_BYTES_MIN;
         s = segment_create(j, bytes, least, false, why);
     }
@@ -326,8 +326,8 @@ enum err journal_append(struct journal *j, uint32_t kind, size_t n, bool spend_r
                         struct reason *why)
 {
     if (j->retry_at_ns && clock_mono_ns(j->clock) < j->retry_at_ns)
-        return fail(why, j->last_error,
-                    "the journal in %s could not be written; trying again soon", j->dir);
+        return fail(why, j->last_error, "the journal in %s could not be written; trying again soon",
+                    j->dir);
     size_t total = record_total(n);
     uint64_t lsn = journal_end(j);
     struct segment *s = j->current;

@@ -41,10 +41,10 @@ struct journal_io { /* the calls that can fail for want of a sound disk */
 extern const struct journal_io journal_io_real;
 
 struct journal_options {
-    const char *dir;      /* exists; belongs to the journal alone */
-    uint64_t store_id;    /* a segment of another store is refused */
-    uint64_t from_lsn;    /* what lies below is needed no more */
-    size_t segment_bytes; /* of new files; 0: JOURNAL_SEGMENT_BYTES */
+    const char *dir;             /* exists; belongs to the journal alone */
+    uint64_t store_id;           /* a segment of another store is refused */
+    uint64_t from_lsn;           /* what lies below is needed no more */
+    size_t segment_bytes;        /* of new files; 0: JOURNAL_SEGMENT_BYTES */
     const struct journal_io *io; /* NULL: the real one */
     const struct clock *clock;
 };
@@ -53,7 +53,7 @@ struct journal_record {
     uint64_t lsn;     /* of the record */
     uint64_t end_lsn; /* of the next one */
     uint32_t kind;
-    str payload;      /* its LSN is lsn + JOURNAL_RECORD_HEAD */
+    str payload; /* its LSN is lsn + JOURNAL_RECORD_HEAD */
 };
 typedef void journal_visit(const struct journal_record *r, void *arg);
 

@@ -29,8 +29,7 @@ static bool file_number(const char *name, uint64_t *out)
 
 /* Reads the head of one file. A file without a good head (never used, or its head was torn while
  * it was being reused, when nothing in it was acknowledged yet) stays with seq 0. */
-static enum err look_at(struct journal *j, uint64_t file, struct segment **out,
-                        struct reason *why)
+static enum err look_at(struct journal *j, uint64_t file, struct segment **out, struct reason *why)
 {
     char *path = segment_path(j, file);
     enum err e = ERR_OK;
@@ -145,8 +144,8 @@ static enum err fill(struct scan *c, size_t n, struct reason *why)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail_errno(why, ERR_IO, "can't read the journal segment %s/%08llu.gj",
-                              c->j->dir, (unsigned long long)c->s->file);
+            return fail_errno(why, ERR_IO, "can't read the journal segment %s/%08llu.gj", c->j->dir,
+                              (unsigned long long)c->s->file);
         if (got == 0)
             return ERR_OK;
         buf_grew(&c->bytes, (size_t)got);
@@ -155,8 +154,7 @@ static enum err fill(struct scan *c, size_t n, struct reason *why)
 }
 
 /* *is: a good record is here, and *r is it. An error only when the file can't be read. */
-static enum err record_here(struct scan *c, struct journal_record *r, bool *is,
-                            struct reason *why)
+static enum err record_here(struct scan *c, struct journal_record *r, bool *is, struct reason *why)
 {
     *is = false;
     enum err e = fill(c, JOURNAL_RECORD_HEAD, why);
@@ -348,8 +346,7 @@ static enum err first_segment(struct journal *j, struct reason *why)
     if (j->spare_count > 0)
         return ERR_OK;
     struct reason r = {ERR_IO, ""};
-    struct segment *s =
-        segment_create(j, j->segment_bytes, JOURNAL_SEGMENT_BYTES_MIN, false, &r);
+    struct segment *s = segment_create(j, j->segment_bytes, JOURNAL_SEGMENT_BYTES_MIN, false, &r);
     if (s)
         j->spares[j->spare_count++] = s;
     else if (r.code != ERR_FULL) /* when full: what is stored can still be read */

@@ -29,7 +29,7 @@ struct journal {
     const struct journal_io *io;
     const struct clock *clock;
 
-    pthread_mutex_t lock; /* guards the lists below; never held during I/O */
+    pthread_mutex_t lock;  /* guards the lists below; never held during I/O */
     struct segment **live; /* by sequence; what is needed, and the one being written */
     size_t live_count, live_cap;
     struct segment *spares[SEGMENT_SPARES_MAX];
@@ -40,9 +40,9 @@ struct journal {
     /* Of the appending thread: */
     struct segment *current; /* NULL: the next append begins a new one */
     uint64_t next_seq;
-    _Atomic uint64_t end; /* written by the appending thread, read by all */
+    _Atomic uint64_t end;          /* written by the appending thread, read by all */
     _Atomic uint64_t current_left; /* bytes, a hint for journal_prepare */
-    char *room; /* SEGMENT_HEAD bytes for a head, the record, and room to pad */
+    char *room;                    /* SEGMENT_HEAD bytes for a head, the record, and room to pad */
     size_t room_cap;
     unsigned failures; /* in a row */
     enum err last_error;
@@ -61,7 +61,7 @@ bool segment_is_reusable(const struct journal *j, const struct segment *s);
 void segment_head_write(const struct journal *j, const struct segment *s, char *head);
 /* False when these 4096 bytes are no head. */
 bool segment_head_read(const char *head, struct segment *s, uint64_t *store_id);
-char *segment_path(const struct journal *j, uint64_t file); /* to be freed */
+char *segment_path(const struct journal *j, uint64_t file);  /* to be freed */
 void journal_add_live(struct journal *j, struct segment *s); /* takes the lock */
 
 /* The record at the head of p (n bytes are there): 1 good, 0 none, -1 more bytes are needed. */

@@ -6,18 +6,18 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define DELIVERY_STATES(X)                                                        \
-    X(PENDING, "pending")     /* due at next_ms, nobody holds it */               \
-    X(CLAIMED, "claimed")     /* leased: in a lane's window or being attempted */ \
-    X(DELIVERED, "delivered") /* done */                                          \
-    X(DEAD, "dead")           /* gave up: dead letter, replayable */              \
-    X(SKIPPED, "skipped")     /* filtered at delivery time, with the reason */    \
+#define DELIVERY_STATES(X)                                                                         \
+    X(PENDING, "pending")     /* due at next_ms, nobody holds it */                                \
+    X(CLAIMED, "claimed")     /* leased: in a lane's window or being attempted */                  \
+    X(DELIVERED, "delivered") /* done */                                                           \
+    X(DEAD, "dead")           /* gave up: dead letter, replayable */                               \
+    X(SKIPPED, "skipped")     /* filtered at delivery time, with the reason */                     \
     X(CANCELLED, "cancelled") /* by hand, or its destination is gone */
 enum delivery_state {
 #define X(name, word) DELIVERY_##name,
     DELIVERY_STATES(X)
 #undef X
-    DELIVERY_STATE_COUNT
+        DELIVERY_STATE_COUNT
 };
 const char *delivery_state_word(enum delivery_state s);
 bool delivery_state_parse(str word, enum delivery_state *out);
@@ -25,20 +25,20 @@ bool delivery_state_parse(str word, enum delivery_state *out);
 bool delivery_may_move(enum delivery_state from, enum delivery_state to);
 
 struct event {
-    uint64_t id;         /* id.h; also its place in time */
-    int64_t received_ms; /* wall clock at arrival; timestamps were judged against it */
-    str source;          /* configured name; "app" for events of gaff_emit */
-    str provider;        /* id, "" when none */
-    str type;            /* event type, may be empty */
-    str dedupe_key;      /* the provider's delivery id, may be empty */
+    uint64_t id;           /* id.h; also its place in time */
+    int64_t received_ms;   /* wall clock at arrival; timestamps were judged against it */
+    str source;            /* configured name; "app" for events of gaff_emit */
+    str provider;          /* id, "" when none */
+    str type;              /* event type, may be empty */
+    str dedupe_key;        /* the provider's delivery id, may be empty */
     uint8_t body_hash[16]; /* first half of SHA-256 of the body */
-    str verdict;         /* word, e.g. "verified" */
-    str verdict_text;    /* the sentence */
+    str verdict;           /* word, e.g. "verified" */
+    str verdict_text;      /* the sentence */
     str method, target, peer;
-    str head;            /* header fields as "Name: value\r\n" lines, as received and in order */
+    str head; /* header fields as "Name: value\r\n" lines, as received and in order */
     str body;
-    str trace;           /* lines "route NAME: matched -> a, b" / "route NAME: no: why" */
-    uint32_t flags;      /* EVENT_* */
+    str trace;      /* lines "route NAME: matched -> a, b" / "route NAME: no: why" */
+    uint32_t flags; /* EVENT_* */
 };
 #define EVENT_ID_REUSED 1u /* same delivery id as an earlier event, but another body */
 #define EVENT_REPLAYED 2u
@@ -46,25 +46,25 @@ struct event {
 struct delivery {
     uint64_t id;
     uint64_t event_id;
-    str destination;     /* configured name */
-    str route;           /* which route planned it */
-    uint64_t order_key;  /* hash; deliveries of one key go in order; 0: none */
+    str destination;    /* configured name */
+    str route;          /* which route planned it */
+    uint64_t order_key; /* hash; deliveries of one key go in order; 0: none */
     enum delivery_state state;
-    uint32_t attempts;   /* made so far */
+    uint32_t attempts; /* made so far */
     int64_t created_ms;
-    int64_t next_ms;     /* when due; meaningless once final */
-    int64_t settled_ms;  /* when it reached a final state; 0 */
-    str reason;          /* why it is in its state: "HTTP 503 after 10 attempts" */
+    int64_t next_ms;    /* when due; meaningless once final */
+    int64_t settled_ms; /* when it reached a final state; 0 */
+    str reason;         /* why it is in its state: "HTTP 503 after 10 attempts" */
     /* For a claimed one: where its event lies, so that loading costs no lookup. 0: unknown. */
     uint64_t locator;
 };
 
-#define ATTEMPT_RESULTS(X)      \
-    X(SUCCESS, "success")       \
-    X(RETRY, "retry")           \
-    X(PERMANENT, "permanent")   \
-    X(SKIPPED, "skipped")       \
-    X(CANCELLED, "cancelled")   \
+#define ATTEMPT_RESULTS(X)                                                                         \
+    X(SUCCESS, "success")                                                                          \
+    X(RETRY, "retry")                                                                              \
+    X(PERMANENT, "permanent")                                                                      \
+    X(SKIPPED, "skipped")                                                                          \
+    X(CANCELLED, "cancelled")                                                                      \
     X(LOST, "lost") /* the daemon died while it ran: outcome unknown */
 enum attempt_result {
 #define X(name, word) ATTEMPT_##name,
@@ -79,12 +79,12 @@ struct attempt {
     enum attempt_result result;
     int64_t started_ms;
     int64_t duration_us;
-    int status;         /* HTTP status, exit code, 0 */
-    str error_class;    /* "timeout", "exit", "" ... a short word */
-    str summary;        /* one sentence: "HTTP 503 Service Unavailable" */
-    str request;        /* head as sent or argv, redacted, bounded */
-    str response;       /* head and body, or stdout+stderr, bounded */
-    str timing;         /* JSON object of microseconds, may be empty */
+    int status;      /* HTTP status, exit code, 0 */
+    str error_class; /* "timeout", "exit", "" ... a short word */
+    str summary;     /* one sentence: "HTTP 503 Service Unavailable" */
+    str request;     /* head as sent or argv, redacted, bounded */
+    str response;    /* head and body, or stdout+stderr, bounded */
+    str timing;      /* JSON object of microseconds, may be empty */
 };
 
 struct rejection { /* a request that was refused after it reached a source; a bounded ring */

@@ -45,9 +45,9 @@ static void pad(char **p, const char *from)
 /* The one order of an event's strings; the body last, so that all before it sits together. */
 static void event_strings(const struct event *e, str out[EVENT_STRINGS])
 {
-    const str all[EVENT_STRINGS] = {e->source,       e->provider, e->type,   e->dedupe_key,
-                                    e->verdict,      e->verdict_text, e->method, e->target,
-                                    e->peer,         e->head,     e->trace,  e->body};
+    const str all[EVENT_STRINGS] = {e->source,  e->provider,     e->type,   e->dedupe_key,
+                                    e->verdict, e->verdict_text, e->method, e->target,
+                                    e->peer,    e->head,         e->trace,  e->body};
     memcpy(out, all, sizeof(all));
 }
 
@@ -86,8 +86,8 @@ static size_t settlement_bytes(const struct settlement *s)
 
 static size_t rejection_bytes(const struct rejection *r)
 {
-    return 16 + 8 * 4 + r->source.n + r->verdict.n + r->verdict_text.n + r->method.n +
-           r->target.n + r->peer.n + r->head.n + r->body.n;
+    return 16 + 8 * 4 + r->source.n + r->verdict.n + r->verdict_text.n + r->method.n + r->target.n +
+           r->peer.n + r->head.n + r->body.n;
 }
 
 size_t record_bytes(const struct batch *b, size_t rejections)
@@ -236,10 +236,9 @@ static bool read_entry(struct cursor *c, struct record_event *out)
     out->dedupe_window_ms = (int64_t)cursor_u64(c);
     e->flags = cursor_u32(c);
     out->delivery_count = cursor_u32(c);
-    str *const strings[EVENT_STRINGS] = {&e->source,  &e->provider,     &e->type,
-                                         &e->dedupe_key, &e->verdict,   &e->verdict_text,
-                                         &e->method,  &e->target,       &e->peer,
-                                         &e->head,    &e->trace,        &e->body};
+    str *const strings[EVENT_STRINGS] = {&e->source,  &e->provider,     &e->type,   &e->dedupe_key,
+                                         &e->verdict, &e->verdict_text, &e->method, &e->target,
+                                         &e->peer,    &e->head,         &e->trace,  &e->body};
     size_t n[EVENT_STRINGS], sum = RECORD_EVENT_HEAD;
     for (int i = 0; i < EVENT_STRINGS; i++)
         sum += n[i] = cursor_u32(c);

@@ -11,8 +11,8 @@ struct store *store_open(str url, const struct clock *clock, struct reason *why)
         return store_memory_open(str_slice(url, 7, url.n), clock, why);
     str dir = str_starts(url, STR("sqlite:")) ? str_slice(url, 7, url.n) : STR_NONE;
     if (dir.n == 0 || str_find(dir, '\0') != dir.n) {
-        fail(why, ERR_INVALID,
-             "\"" STR_FMT "\" is no store: write memory: or sqlite:DIRECTORY", STR_ARG(url));
+        fail(why, ERR_INVALID, "\"" STR_FMT "\" is no store: write memory: or sqlite:DIRECTORY",
+             STR_ARG(url));
         return NULL;
     }
     char *path = xmalloc(dir.n + 1);

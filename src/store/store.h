@@ -27,7 +27,7 @@ struct new_delivery {
     uint64_t id;
     str destination, route;
     uint64_t order_key;
-    bool claimed;   /* goes straight into a lane of this node: stored as CLAIMED */
+    bool claimed; /* goes straight into a lane of this node: stored as CLAIMED */
     int64_t next_ms;
 };
 
@@ -49,7 +49,7 @@ struct settlement { /* what came of one attempt, and what follows */
     int64_t next_ms, settled_ms;
     uint32_t attempts;
     str reason;
-    struct attempt attempt;    /* recorded when attempt.number > 0 */
+    struct attempt attempt; /* recorded when attempt.number > 0 */
 };
 
 struct batch {
@@ -66,10 +66,10 @@ enum store_move {
     STORE_CANCEL, /* PENDING -> CANCELLED */
 };
 
-struct event_filter { /* empty members do not filter */
-    str source, type, text; /* text: substring of head or body */
+struct event_filter {           /* empty members do not filter */
+    str source, type, text;     /* text: substring of head or body */
     int64_t since_ms, until_ms; /* received in [since, until) ; 0 open */
-    int state;               /* -1, or a delivery_state that one of its deliveries is in */
+    int state;                  /* -1, or a delivery_state that one of its deliveries is in */
     str destination;
     uint64_t before; /* cursor: ids smaller than this (newest first); 0: from the newest */
     size_t limit;    /* <= 1000 */
@@ -121,16 +121,16 @@ struct claim {
 struct store_counts {
     uint64_t events, rejected;
     uint64_t by_state[DELIVERY_STATE_COUNT];
-    uint64_t bytes;      /* on disk */
-    uint64_t lag;        /* acknowledged but not yet queryable without waiting, in bytes */
+    uint64_t bytes;            /* on disk */
+    uint64_t lag;              /* acknowledged but not yet queryable without waiting, in bytes */
     int64_t oldest_pending_ms; /* created_ms of the oldest undelivered delivery; 0 */
-    uint64_t max_id;     /* greatest id in the store, for id_source_init */
+    uint64_t max_id;           /* greatest id in the store, for id_source_init */
 };
 
 struct retention {
-    int64_t age_ms;  /* 0: for ever */
-    int64_t bytes;   /* 0: no bound; else the oldest finished events go until below */
-    size_t step;     /* events to delete in one call at most */
+    int64_t age_ms; /* 0: for ever */
+    int64_t bytes;  /* 0: no bound; else the oldest finished events go until below */
+    size_t step;    /* events to delete in one call at most */
 };
 
 struct store_ops {
@@ -157,8 +157,8 @@ struct store_ops {
 
     enum err (*events)(struct store_reader *r, const struct event_filter *f, struct arena *a,
                        struct event_list *out, struct reason *why);
-    enum err (*deliveries)(struct store_reader *r, const struct delivery_filter *f,
-                           struct arena *a, struct delivery_list *out, struct reason *why);
+    enum err (*deliveries)(struct store_reader *r, const struct delivery_filter *f, struct arena *a,
+                           struct delivery_list *out, struct reason *why);
     enum err (*attempts)(struct store_reader *r, uint64_t delivery_id, struct arena *a,
                          struct attempt_list *out, struct reason *why);
     enum err (*rejections)(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
@@ -179,8 +179,8 @@ struct store_ops {
 
     /* Deletes finished events beyond the bounds, oldest first, at most step; never one with an
      * undelivered delivery. *deleted: how many; call again while it equals step. */
-    enum err (*purge)(struct store *s, const struct retention *r, int64_t now_ms,
-                      uint64_t *deleted, struct reason *why);
+    enum err (*purge)(struct store *s, const struct retention *r, int64_t now_ms, uint64_t *deleted,
+                      struct reason *why);
     /* A consistent copy at path while running. */
     enum err (*backup)(struct store *s, const char *path,
                        void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg,
@@ -234,9 +234,8 @@ static inline enum err store_deliveries(struct store_reader *r, const struct del
 {
     return r->store->ops->deliveries(r, f, a, out, why);
 }
-static inline enum err store_attempts(struct store_reader *r, uint64_t delivery_id,
-                                      struct arena *a, struct attempt_list *out,
-                                      struct reason *why)
+static inline enum err store_attempts(struct store_reader *r, uint64_t delivery_id, struct arena *a,
+                                      struct attempt_list *out, struct reason *why)
 {
     return r->store->ops->attempts(r, delivery_id, a, out, why);
 }
@@ -257,8 +256,8 @@ static inline enum err store_pending_destinations(struct store_reader *r, struct
     return r->store->ops->pending_destinations(r, a, out, count, why);
 }
 static inline enum err store_move(struct store *s, enum store_move move,
-                                  const struct delivery_filter *f, int64_t now_ms,
-                                  uint64_t *moved, struct reason *why)
+                                  const struct delivery_filter *f, int64_t now_ms, uint64_t *moved,
+                                  struct reason *why)
 {
     return s->ops->move(s, move, f, now_ms, moved, why);
 }

@@ -62,9 +62,9 @@ static str put(char **p, str s)
 
 static struct memory_event *copy_event(const struct event *from)
 {
-    const str all[] = {from->source, from->provider, from->type,   from->dedupe_key,
+    const str all[] = {from->source,  from->provider,     from->type,   from->dedupe_key,
                        from->verdict, from->verdict_text, from->method, from->target,
-                       from->peer,   from->head,     from->body,   from->trace};
+                       from->peer,    from->head,         from->body,   from->trace};
     size_t n = sizeof(struct memory_event);
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         n += all[i].n;
@@ -72,9 +72,9 @@ static struct memory_event *copy_event(const struct event *from)
     *m = (struct memory_event){.e = *from, .bytes = n + ROW_OVERHEAD};
     char *p = (char *)(m + 1);
     struct event *e = &m->e;
-    str *const out[] = {&e->source,  &e->provider, &e->type,   &e->dedupe_key,
+    str *const out[] = {&e->source,  &e->provider,     &e->type,   &e->dedupe_key,
                         &e->verdict, &e->verdict_text, &e->method, &e->target,
-                        &e->peer,    &e->head,     &e->body,   &e->trace};
+                        &e->peer,    &e->head,         &e->body,   &e->trace};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         *out[i] = put(&p, all[i]);
     return m;
@@ -90,8 +90,8 @@ static struct memory_destination *destination(struct memory_store *s, str name)
     d->name = put(&p, name);
     list_init(&d->open);
     map_put(&s->destinations, name, d);
-    s->destination_list = xrealloc(s->destination_list, (s->destination_count + 1) *
-                                                            sizeof(*s->destination_list));
+    s->destination_list =
+        xrealloc(s->destination_list, (s->destination_count + 1) * sizeof(*s->destination_list));
     s->destination_list[s->destination_count++] = d;
     return d;
 }
@@ -355,8 +355,8 @@ static void commit_rejection(struct memory_store *s, const struct rejection *fro
     struct rejection r = *from;
     if (r.body.n > REJECTION_BODY_MAX)
         r.body.n = REJECTION_BODY_MAX;
-    size_t n = sizeof(r) + r.source.n + r.verdict.n + r.verdict_text.n + r.method.n +
-               r.target.n + r.peer.n + r.head.n + r.body.n;
+    size_t n = sizeof(r) + r.source.n + r.verdict.n + r.verdict_text.n + r.method.n + r.target.n +
+               r.peer.n + r.head.n + r.body.n;
     struct rejection *m = xmalloc(n);
     char *p = (char *)(m + 1);
     *m = r;
@@ -416,7 +416,8 @@ static void claim_in_order(struct memory_store *s, struct memory_destination *to
 {
     struct idmap seen = {0};
     size_t taken = 0;
-    LIST_EACH(&to->open, node) {
+    LIST_EACH(&to->open, node)
+    {
         struct memory_delivery *d = CONTAINER_OF(node, struct memory_delivery, open);
         bool blocked = d->d.order_key && idmap_get(&seen, d->d.order_key);
         if (d->d.order_key && !blocked)
@@ -438,9 +439,8 @@ static void claim_in_order(struct memory_store *s, struct memory_destination *to
     idmap_release(&seen);
 }
 
-static void claim_due(struct memory_store *s, struct memory_destination *to,
-                      const struct claim *c, struct arena *a, struct delivery_list *out,
-                      int64_t *next_due_ms)
+static void claim_due(struct memory_store *s, struct memory_destination *to, const struct claim *c,
+                      struct arena *a, struct delivery_list *out, int64_t *next_due_ms)
 {
     struct heap_node *node = NULL;
     for (size_t i = 0; (node = heap_peek(&to->due)) != NULL; i++) {

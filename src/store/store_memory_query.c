@@ -141,8 +141,8 @@ enum err memory_events(struct store_reader *r, const struct event_filter *f, str
     return arena_ok(a) ? ERR_OK : out_of_arena(why);
 }
 
-enum err memory_deliveries(struct store_reader *r, const struct delivery_filter *f,
-                           struct arena *a, struct delivery_list *out, struct reason *why)
+enum err memory_deliveries(struct store_reader *r, const struct delivery_filter *f, struct arena *a,
+                           struct delivery_list *out, struct reason *why)
 {
     struct memory_store *s = store_of(r);
     assert(f->limit <= 1000);
@@ -228,10 +228,8 @@ enum err memory_counts(struct store_reader *r, struct store_counts *out, struct 
     const struct memory_delivery *oldest = NULL;
     UNUSED(why);
     pthread_mutex_lock(&s->lock);
-    *out = (struct store_counts){.events = s->events.count,
-                                 .rejected = s->rejected,
-                                 .bytes = s->bytes,
-                                 .max_id = s->max_id};
+    *out = (struct store_counts){
+        .events = s->events.count, .rejected = s->rejected, .bytes = s->bytes, .max_id = s->max_id};
     memcpy(out->by_state, s->by_state, sizeof(out->by_state));
     for (size_t i = 0; i < s->destination_count; i++) {
         struct list *open = &s->destination_list[i]->open;

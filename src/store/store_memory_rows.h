@@ -18,7 +18,7 @@ struct memory_attempt {
 };
 
 struct memory_destination {
-    str name; /* owned */
+    str name;         /* owned */
     struct heap due;  /* of the pending, by next_ms */
     struct list open; /* pending and claimed, by id */
 };
@@ -86,7 +86,8 @@ uint64_t memory_delete(struct memory_store *s, size_t most,
  * their first member. */
 size_t memory_find(const struct memory_rows *rows, uint64_t id);
 
-/* --- store_memory_query.c ------------------------------------------------------------------------ */
+/* --- store_memory_query.c ------------------------------------------------------------------------
+ */
 
 /* True when the filter selects it (limit and before aside). */
 bool memory_selects(const struct delivery_filter *f, const struct memory_delivery *d);
@@ -97,8 +98,8 @@ enum err memory_load(struct store_reader *r, uint64_t id, uint64_t locator, stru
                      struct event *out, struct reason *why);
 enum err memory_events(struct store_reader *r, const struct event_filter *f, struct arena *a,
                        struct event_list *out, struct reason *why);
-enum err memory_deliveries(struct store_reader *r, const struct delivery_filter *f,
-                           struct arena *a, struct delivery_list *out, struct reason *why);
+enum err memory_deliveries(struct store_reader *r, const struct delivery_filter *f, struct arena *a,
+                           struct delivery_list *out, struct reason *why);
 enum err memory_attempts(struct store_reader *r, uint64_t delivery_id, struct arena *a,
                          struct attempt_list *out, struct reason *why);
 enum err memory_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,

@@ -128,8 +128,8 @@ static enum err sqlite_commit(struct store *base, struct batch *b, struct reason
         } else {
             char *room = journal_room(s->journal, n, &lsn);
             record_write(b, rejections, rejected, lsn, room);
-            e = journal_append(s->journal, RECORD_BATCH, n,
-                               fresh == 0 && b->settlements != NULL, why);
+            e = journal_append(s->journal, RECORD_BATCH, n, fresh == 0 && b->settlements != NULL,
+                               why);
         }
     }
     if (e != ERR_OK) {

@@ -21,8 +21,8 @@
 
 /* Unapplied bytes beyond which events are refused (ERR_FULL). */
 #define LAG_BYTES_MAX (64ull * JOURNAL_SEGMENT_BYTES)
-#define SCAN_ROWS_MAX 20000u /* rows looked at by one call of a list query */
-#define WAL_PAGES_MAX 1024 /* 8 MiB: then the log is copied into the database */
+#define SCAN_ROWS_MAX 20000u        /* rows looked at by one call of a list query */
+#define WAL_PAGES_MAX 1024          /* 8 MiB: then the log is copied into the database */
 #define APPLICATION_COPY 0x47414643 /* the application id of a backup that no store has opened */
 #define REJECTIONS_KEPT 1000
 #define REJECTION_BODY_MAX (64u << 10)
@@ -60,8 +60,8 @@ struct writer { /* guarded by the writer lock */
         int64_t until_ms;
         uint8_t *bits;
     } closing;
-    uint64_t purge_from; /* where the next purge goes on */
-    int wal_pages;       /* in the write-ahead log after the last commit */
+    uint64_t purge_from;      /* where the next purge goes on */
+    int wal_pages;            /* in the write-ahead log after the last commit */
     struct map order_cursors; /* destination -> last key looked at (store_sqlite_claim.c) */
 };
 
@@ -94,8 +94,8 @@ struct sqlite_store {
     bool applier_runs;
     pthread_mutex_t wake_lock;
     pthread_cond_t wake;
-    bool stop;             /* guarded by wake_lock */
-    _Atomic bool is_idle;  /* the applier waits for the first byte */
+    bool stop;               /* guarded by wake_lock */
+    _Atomic bool is_idle;    /* the applier waits for the first byte */
     _Atomic bool is_resting; /* it waits for more to come, or for its pause to end */
 };
 
@@ -109,7 +109,8 @@ static inline struct sqlite_store *sqlite_of(struct store *s)
     return (struct sqlite_store *)(void *)s;
 }
 
-/* --- store_sqlite_db.c: connections, statements, schema ---------------------------------------- */
+/* --- store_sqlite_db.c: connections, statements, schema ----------------------------------------
+ */
 
 enum err db_fail(sqlite3 *db, const char *doing, struct reason *why);
 enum err db_open_writer(struct sqlite_store *s, struct reason *why);
@@ -131,7 +132,8 @@ static inline uint64_t db_u64(sqlite3_stmt *q, int at)
     return (uint64_t)sqlite3_column_int64(q, at);
 }
 
-/* --- store_sqlite_writer.c: the lock, transactions, names ---------------------------------------- */
+/* --- store_sqlite_writer.c: the lock, transactions, names ----------------------------------------
+ */
 
 void writer_lock(struct sqlite_store *s);
 void writer_unlock(struct sqlite_store *s);
@@ -152,7 +154,8 @@ static inline void count_move(struct writer *w, int from, int to)
     w->now.by_state[to]++;
 }
 
-/* --- store_sqlite_apply.c: journal -> tables ------------------------------------------------------ */
+/* --- store_sqlite_apply.c: journal -> tables
+ * ------------------------------------------------------ */
 
 enum err apply_start(struct sqlite_store *s, struct reason *why);
 void apply_stop(struct sqlite_store *s);
@@ -163,7 +166,8 @@ enum err apply_until(struct sqlite_store *s, uint64_t lsn, bool leave_open, stru
 void apply_barrier(struct sqlite_store *s);
 void chunk_free(struct chunk *c);
 
-/* --- store_sqlite_dedupe.c ----------------------------------------------------------------------- */
+/* --- store_sqlite_dedupe.c -----------------------------------------------------------------------
+ */
 
 /* Tells the memory side what is on disk: at open, before the journal's tail is read. */
 enum err keys_open(struct sqlite_store *s, struct reason *why);
@@ -174,7 +178,8 @@ void keys_committed(struct sqlite_store *s, bool good);
 void keys_load_filters(struct sqlite_store *s); /* those not loaded yet; by the applier, unlocked */
 str keys_load_part(void *store, uint64_t bucket, unsigned part);
 
-/* --- operations ---------------------------------------------------------------------------------- */
+/* --- operations ----------------------------------------------------------------------------------
+ */
 
 enum err sqlite_claim(struct store *s, const struct claim *c, struct arena *a,
                       struct delivery_list *out, int64_t *next_due_ms, struct reason *why);
@@ -183,8 +188,8 @@ enum err sqlite_move(struct store *s, enum store_move move, const struct deliver
                      int64_t now_ms, uint64_t *moved, struct reason *why);
 enum err sqlite_add_delivery(struct store *s, uint64_t event_id, const struct new_delivery *d,
                              int64_t now_ms, struct reason *why);
-enum err sqlite_purge(struct store *s, const struct retention *r, int64_t now_ms,
-                      uint64_t *deleted, struct reason *why);
+enum err sqlite_purge(struct store *s, const struct retention *r, int64_t now_ms, uint64_t *deleted,
+                      struct reason *why);
 enum err sqlite_backup(struct store *s, const char *path,
                        void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg,
                        struct reason *why);
@@ -194,8 +199,8 @@ enum err sqlite_load(struct store_reader *r, uint64_t id, uint64_t locator, stru
                      struct event *out, struct reason *why);
 enum err sqlite_events(struct store_reader *r, const struct event_filter *f, struct arena *a,
                        struct event_list *out, struct reason *why);
-enum err sqlite_deliveries(struct store_reader *r, const struct delivery_filter *f,
-                           struct arena *a, struct delivery_list *out, struct reason *why);
+enum err sqlite_deliveries(struct store_reader *r, const struct delivery_filter *f, struct arena *a,
+                           struct delivery_list *out, struct reason *why);
 enum err sqlite_attempts(struct store_reader *r, uint64_t delivery_id, struct arena *a,
                          struct attempt_list *out, struct reason *why);
 enum err sqlite_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,

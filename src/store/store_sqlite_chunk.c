@@ -91,12 +91,12 @@ static void empty(struct chunk *c)
     c->rejections = 0;
 }
 
-#define GROW(array, count, cap)                                            \
-    do {                                                                   \
-        if ((count) == (cap)) {                                            \
-            (cap) = (cap) ? (cap)*2 : 64;                                  \
-            (array) = xrealloc((array), (cap) * sizeof(*(array)));         \
-        }                                                                  \
+#define GROW(array, count, cap)                                                                    \
+    do {                                                                                           \
+        if ((count) == (cap)) {                                                                    \
+            (cap) = (cap) ? (cap)*2 : 64;                                                          \
+            (array) = xrealloc((array), (cap) * sizeof(*(array)));                                 \
+        }                                                                                          \
     } while (0)
 
 static void gather_settlement(struct chunk *c, const struct settlement *t)
@@ -286,9 +286,9 @@ static bool write_rejection(struct writer *w, const struct rejection *r)
 
 static bool trim_rejections(struct writer *w)
 {
-    sqlite3_stmt *q = db_statement(
-        &w->c, "DELETE FROM rejections WHERE id <= (SELECT id FROM rejections"
-               " ORDER BY id DESC LIMIT 1 OFFSET ?1)");
+    sqlite3_stmt *q =
+        db_statement(&w->c, "DELETE FROM rejections WHERE id <= (SELECT id FROM rejections"
+                            " ORDER BY id DESC LIMIT 1 OFFSET ?1)");
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, REJECTIONS_KEPT);
@@ -320,8 +320,8 @@ static bool write_out(struct sqlite_store *s, struct chunk *c)
 
 static bool apply_events(struct sqlite_store *s, struct chunk *c, struct record *r)
 {
-    sqlite3_stmt *q = db_statement(&s->writer.c,
-                                   "INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
+    sqlite3_stmt *q =
+        db_statement(&s->writer.c, "INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
                                    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)");
     struct record_event e;
     while (record_next_event(r, &e)) {
@@ -346,8 +346,8 @@ static bool apply_events(struct sqlite_store *s, struct chunk *c, struct record 
     return true;
 }
 
-static enum err apply_batch(struct sqlite_store *s, struct chunk *c,
-                            const struct journal_record *j, struct reason *why)
+static enum err apply_batch(struct sqlite_store *s, struct chunk *c, const struct journal_record *j,
+                            struct reason *why)
 {
     struct writer *w = &s->writer;
     struct record r;

@@ -41,10 +41,10 @@ struct due {
 /* The first `max` due ones; -1 on an error. Read whole before anything is changed. */
 static ssize_t read_due(struct taking *t, struct due *out, size_t max)
 {
-    sqlite3_stmt *q = db_statement(
-        &t->s->writer.c, "SELECT id, order_key FROM deliveries INDEXED BY deliveries_due"
-                         " WHERE state=0 AND destination=?1 AND next_ms<=?2"
-                         " ORDER BY next_ms, id LIMIT ?3");
+    sqlite3_stmt *q = db_statement(&t->s->writer.c,
+                                   "SELECT id, order_key FROM deliveries INDEXED BY deliveries_due"
+                                   " WHERE state=0 AND destination=?1 AND next_ms<=?2"
+                                   " ORDER BY next_ms, id LIMIT ?3");
     if (!q)
         return -1;
     sqlite3_bind_int64(q, 1, t->destination);
@@ -156,10 +156,10 @@ static bool take_due(struct taking *t)
 static bool find_next_due(struct taking *t, int64_t *next_due_ms)
 {
     bool full = t->count == t->c->max;
-    sqlite3_stmt *q = db_statement(
-        &t->s->writer.c, "SELECT next_ms FROM deliveries INDEXED BY deliveries_due"
-                         " WHERE state=0 AND destination=?1 AND next_ms>?2"
-                         " ORDER BY next_ms LIMIT 1");
+    sqlite3_stmt *q =
+        db_statement(&t->s->writer.c, "SELECT next_ms FROM deliveries INDEXED BY deliveries_due"
+                                      " WHERE state=0 AND destination=?1 AND next_ms>?2"
+                                      " ORDER BY next_ms LIMIT 1");
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, t->destination);
@@ -231,9 +231,9 @@ enum err sqlite_claim(struct store *base, const struct claim *c, struct arena *a
     enum err e = writer_begin(s, why);
     if (e == ERR_OK) {
         t.destination = rows_name_id(&s->writer.c, c->destination);
-        bool good = t.destination == 0 ||
-                    (t.destination > 0 && take_due(&t) && find_next_due(&t, next_due_ms) &&
-                     read_taken(&t, a, out));
+        bool good =
+            t.destination == 0 || (t.destination > 0 && take_due(&t) &&
+                                   find_next_due(&t, next_due_ms) && read_taken(&t, a, out));
         e = good ? commit_or_drop(s, why) : claim_failed(s, a, why);
         writer_checkpoint(s, WAL_PAGES_MAX);
     }

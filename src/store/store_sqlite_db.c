@@ -133,8 +133,8 @@ static uint64_t schema_number(const struct embedded *file)
 static bool read_number(struct connection *c, const char *sql, uint64_t *out)
 {
     sqlite3_stmt *q = NULL;
-    bool good = sqlite3_prepare_v2(c->db, sql, -1, &q, NULL) == SQLITE_OK &&
-                sqlite3_step(q) == SQLITE_ROW;
+    bool good =
+        sqlite3_prepare_v2(c->db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW;
     if (good)
         *out = db_u64(q, 0);
     sqlite3_finalize(q);
@@ -203,8 +203,7 @@ static enum err read_application(const char *path, uint32_t *out, struct reason 
         return fail_errno(why, errno == EACCES ? ERR_DENIED : ERR_IO, "can't open %s", path);
     ssize_t n = pread(fd, id, sizeof(id), APPLICATION_ID_AT);
     close(fd);
-    *out = n < 4 ? 0
-                 : (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
+    *out = n < 4 ? 0 : (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
     return is_new ? fs_sync_parent(path, why) : ERR_OK;
 }
 
@@ -254,8 +253,8 @@ static enum err adopt(struct connection *c, struct reason *why)
     snprintf(sql, sizeof(sql),
              "BEGIN IMMEDIATE; UPDATE meta SET store_id=%llu; PRAGMA application_id=%d; COMMIT",
              (unsigned long long)id, APPLICATION_LIVE);
-    if (!db_exec(c, sql) || sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
-                                                      NULL, NULL) != SQLITE_OK)
+    if (!db_exec(c, sql) ||
+        sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
         return db_fail(c->db, "prepare the database", why);
     return ERR_OK;
 }

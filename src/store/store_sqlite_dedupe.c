@@ -63,12 +63,11 @@ static bool write_parts(struct connection *c, uint64_t bucket, str sorted, uint8
 }
 
 /* Drops buckets that are out of every window, or beyond the number kept. */
-static bool drop_old(struct connection *c, uint64_t bucket, int64_t newest_ms,
-                     uint64_t *first_kept)
+static bool drop_old(struct connection *c, uint64_t bucket, int64_t newest_ms, uint64_t *first_kept)
 {
     *first_kept = bucket >= DEDUPE_BUCKETS_MAX ? bucket - DEDUPE_BUCKETS_MAX + 1 : 0;
-    sqlite3_stmt *q = db_statement(
-        c, "SELECT coalesce(min(id), ?2) FROM dedupe_bucket WHERE until_ms > ?1");
+    sqlite3_stmt *q =
+        db_statement(c, "SELECT coalesce(min(id), ?2) FROM dedupe_bucket WHERE until_ms > ?1");
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, newest_ms);
@@ -170,8 +169,7 @@ void keys_committed(struct sqlite_store *s, bool good)
 enum err keys_open(struct sqlite_store *s, struct reason *why)
 {
     struct writer *w = &s->writer;
-    sqlite3_stmt *q =
-        db_statement(&w->c, "SELECT id, until_ms FROM dedupe_bucket ORDER BY id");
+    sqlite3_stmt *q = db_statement(&w->c, "SELECT id, until_ms FROM dedupe_bucket ORDER BY id");
     if (!q)
         return db_fail(w->c.db, "read the delivery ids", why);
     int rc;
@@ -235,8 +233,7 @@ str keys_load_part(void *store, uint64_t bucket, unsigned part)
     } else if (rc != SQLITE_DONE && log_rate("dedupe", &held)) {
         /* Storing it twice is better than refusing it: delivery is at least once. */
         log_event(LOG_WARN, "a delivery id could not be looked up; taken as new",
-                  LOG_F("error", str_from_cstr(sqlite3_errmsg(s->parts.db))),
-                  LOG_I("held", held));
+                  LOG_F("error", str_from_cstr(sqlite3_errmsg(s->parts.db))), LOG_I("held", held));
     }
     /* Reset at once: an open read would keep the log from being reused. */
     sqlite3_reset(q);

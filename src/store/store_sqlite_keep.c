@@ -75,8 +75,10 @@ static bool delete_finished(struct writer *w, uint64_t id, bool *deleted)
         return false;
     if (is_open)
         return true;
-    if (!run_with(&w->c, "DELETE FROM attempts WHERE delivery_id IN"
-                         " (SELECT id FROM deliveries WHERE event_id=?1)", id) ||
+    if (!run_with(&w->c,
+                  "DELETE FROM attempts WHERE delivery_id IN"
+                  " (SELECT id FROM deliveries WHERE event_id=?1)",
+                  id) ||
         !run_with(&w->c, "DELETE FROM deliveries WHERE event_id=?1", id) ||
         !run_with(&w->c, "DELETE FROM events WHERE id=?1", id))
         return false;
@@ -96,8 +98,8 @@ struct purging {
 
 static bool next_event(struct writer *w, uint64_t *id, int64_t *received_ms, bool *found)
 {
-    sqlite3_stmt *q = db_statement(
-        &w->c, "SELECT id, received_ms FROM events WHERE id>?1 ORDER BY id LIMIT 1");
+    sqlite3_stmt *q =
+        db_statement(&w->c, "SELECT id, received_ms FROM events WHERE id>?1 ORDER BY id LIMIT 1");
     if (!q)
         return false;
     db_bind_u64(q, 1, *id);
@@ -186,8 +188,8 @@ static enum err copy_pages(struct sqlite_store *s, sqlite3 *to,
 {
     writer_lock(s);
     enum err e = apply_until(s, journal_end(s->journal), false, why);
-    sqlite3_backup *b = e == ERR_OK ? sqlite3_backup_init(to, "main", s->writer.c.db, "main")
-                                    : NULL;
+    sqlite3_backup *b =
+        e == ERR_OK ? sqlite3_backup_init(to, "main", s->writer.c.db, "main") : NULL;
     writer_unlock(s);
     if (e != ERR_OK)
         return e;
@@ -216,7 +218,8 @@ static enum err seal_copy(sqlite3 *db, struct reason *why)
     char sql[160];
     snprintf(sql, sizeof(sql),
              "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL; BEGIN;"
-             "UPDATE meta SET store_id=0; PRAGMA application_id=%d; COMMIT", APPLICATION_COPY);
+             "UPDATE meta SET store_id=0; PRAGMA application_id=%d; COMMIT",
+             APPLICATION_COPY);
     if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
         return db_fail(db, "finish the backup", why);
     return ERR_OK;

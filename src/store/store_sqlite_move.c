@@ -54,8 +54,7 @@ static enum err move_step(struct sqlite_store *s, enum store_move move,
         }
         if (!db_run(q))
             return db_fail(w->c.db, "move deliveries", why);
-        count_move(w, rows[i].state,
-                   move == STORE_REPLAY ? DELIVERY_PENDING : DELIVERY_CANCELLED);
+        count_move(w, rows[i].state, move == STORE_REPLAY ? DELIVERY_PENDING : DELIVERY_CANCELLED);
     }
     *moved = n;
     return e;
@@ -98,8 +97,8 @@ static bool event_exists(struct writer *w, uint64_t id)
     return found;
 }
 
-static bool insert_delivery(struct sqlite_store *s, uint64_t event_id,
-                            const struct new_delivery *d, int64_t now_ms)
+static bool insert_delivery(struct sqlite_store *s, uint64_t event_id, const struct new_delivery *d,
+                            int64_t now_ms)
 {
     struct writer *w = &s->writer;
     int64_t destination = writer_name(s, d->destination), route = writer_name(s, d->route);

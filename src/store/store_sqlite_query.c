@@ -67,8 +67,8 @@ static bool load_from_journal(struct sqlite_store *s, uint64_t id, uint64_t loca
     return record_event_read(str_of(bytes, n), out) && out->id == id;
 }
 
-#define EVENT_COLUMNS                                                                    \
-    "id, received_ms, source, provider, verdict, flags, type, dedupe_key, verdict_text," \
+#define EVENT_COLUMNS                                                                              \
+    "id, received_ms, source, provider, verdict, flags, type, dedupe_key, verdict_text,"           \
     " method, target, peer, body_hash, trace, length(body)"
 
 static void read_event(struct connection *c, sqlite3_stmt *q, struct arena *a, struct event *e)
@@ -146,9 +146,9 @@ static bool has_delivery(const struct event_scan *s, uint64_t event_id)
 {
     if (s->f->state < 0 && !s->destination)
         return true;
-    sqlite3_stmt *q = db_statement(
-        s->c, "SELECT 1 FROM deliveries WHERE event_id=?1 AND (?2<0 OR state=?2)"
-              " AND (?3=0 OR destination=?3) LIMIT 1");
+    sqlite3_stmt *q =
+        db_statement(s->c, "SELECT 1 FROM deliveries WHERE event_id=?1 AND (?2<0 OR state=?2)"
+                           " AND (?3=0 OR destination=?3) LIMIT 1");
     if (!q)
         return false;
     db_bind_u64(q, 1, event_id);
@@ -181,8 +181,8 @@ static bool event_is_wanted(const struct event_scan *s, sqlite3_stmt *q)
 
 static bool count_states(struct connection *c, struct event_row *row)
 {
-    sqlite3_stmt *q = db_statement(
-        c, "SELECT state, count(*) FROM deliveries WHERE event_id=?1 GROUP BY state");
+    sqlite3_stmt *q =
+        db_statement(c, "SELECT state, count(*) FROM deliveries WHERE event_id=?1 GROUP BY state");
     if (!q)
         return false;
     db_bind_u64(q, 1, row->event.id);
@@ -200,11 +200,11 @@ static sqlite3_stmt *event_statement(const struct event_scan *s)
 {
     const struct event_filter *f = s->f;
     /* Head and body are read for a search in them only: they lie on pages of their own. */
-    sqlite3_stmt *q = db_statement(
-        s->c, f->text.n ? "SELECT " EVENT_COLUMNS ", head, body FROM events"
-                          " WHERE id<?1 AND id>=?2 ORDER BY id DESC"
-                        : "SELECT " EVENT_COLUMNS " FROM events"
-                          " WHERE id<?1 AND id>=?2 ORDER BY id DESC");
+    sqlite3_stmt *q =
+        db_statement(s->c, f->text.n ? "SELECT " EVENT_COLUMNS ", head, body FROM events"
+                                       " WHERE id<?1 AND id>=?2 ORDER BY id DESC"
+                                     : "SELECT " EVENT_COLUMNS " FROM events"
+                                       " WHERE id<?1 AND id>=?2 ORDER BY id DESC");
     if (!q)
         return NULL;
     uint64_t most = f->before ? f->before : INT64_MAX, least = 0;
@@ -401,12 +401,12 @@ static bool read_counters(struct connection *c, struct store_counts *out)
 
 static bool read_oldest(struct connection *c, struct store_counts *out)
 {
-    sqlite3_stmt *q = db_statement(
-        c, "SELECT created_ms FROM deliveries WHERE id = (SELECT min(id) FROM"
-           " (SELECT min(id) AS id FROM deliveries INDEXED BY deliveries_by_state"
-           "  WHERE state=0 AND state<>2"
-           "  UNION ALL SELECT min(id) FROM deliveries INDEXED BY deliveries_by_state"
-           "  WHERE state=1 AND state<>2))");
+    sqlite3_stmt *q =
+        db_statement(c, "SELECT created_ms FROM deliveries WHERE id = (SELECT min(id) FROM"
+                        " (SELECT min(id) AS id FROM deliveries INDEXED BY deliveries_by_state"
+                        "  WHERE state=0 AND state<>2"
+                        "  UNION ALL SELECT min(id) FROM deliveries INDEXED BY deliveries_by_state"
+                        "  WHERE state=1 AND state<>2))");
     int rc = q ? sqlite3_step(q) : SQLITE_ERROR;
     if (rc == SQLITE_ROW)
         out->oldest_pending_ms = sqlite3_column_int64(q, 0);
@@ -426,8 +426,7 @@ enum err sqlite_counts(struct store_reader *base, struct store_counts *out, stru
     if (noted > out->max_id)
         out->max_id = noted;
     out->lag = journal_end(s->journal) - applied;
-    out->bytes =
-        file_bytes(s->path, "") + file_bytes(s->path, "-wal") + journal_bytes(s->journal);
+    out->bytes = file_bytes(s->path, "") + file_bytes(s->path, "-wal") + journal_bytes(s->journal);
     return ERR_OK;
 }
 
@@ -442,9 +441,9 @@ enum err sqlite_pending_destinations(struct store_reader *base, struct arena *a,
     apply_barrier(sqlite_of(base->store));
     for (;;) {
         /* From one destination to the next, however many deliveries lie between. */
-        sqlite3_stmt *q = db_statement(
-            &r->c, "SELECT destination FROM deliveries INDEXED BY deliveries_due"
-                   " WHERE state=0 AND destination>?1 ORDER BY destination LIMIT 1");
+        sqlite3_stmt *q =
+            db_statement(&r->c, "SELECT destination FROM deliveries INDEXED BY deliveries_due"
+                                " WHERE state=0 AND destination>?1 ORDER BY destination LIMIT 1");
         if (!q)
             return db_fail(r->c.db, "list destinations", why);
         sqlite3_bind_int64(q, 1, last);

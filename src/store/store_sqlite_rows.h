@@ -12,8 +12,8 @@ int64_t rows_name_id(struct connection *c, str name);
 /* Narrows [*least, *most) to the ids that rows of [since_ms, until_ms) can have; 0: open. */
 void rows_id_range(int64_t since_ms, int64_t until_ms, uint64_t *least, uint64_t *most);
 
-#define DELIVERY_COLUMNS                                                             \
-    "id, event_id, destination, route, order_key, state, attempts, created_ms, next_ms," \
+#define DELIVERY_COLUMNS                                                                           \
+    "id, event_id, destination, route, order_key, state, attempts, created_ms, next_ms,"           \
     " settled_ms, reason"
 /* The row a statement that selects DELIVERY_COLUMNS stands on. */
 struct delivery rows_delivery(struct connection *c, sqlite3_stmt *q, struct arena *a);
@@ -24,9 +24,9 @@ struct rows_scan {
     struct connection *c;
     const struct delivery_filter *f;
     int64_t destination, source; /* numbers; 0: any */
-    bool is_empty;  /* a name of the filter exists nowhere */
-    bool at_end;    /* nothing is left */
-    uint64_t next;  /* go on with ids before this */
+    bool is_empty;               /* a name of the filter exists nowhere */
+    bool at_end;                 /* nothing is left */
+    uint64_t next;               /* go on with ids before this */
     sqlite3_stmt *q;
     size_t looked;
 };

@@ -178,7 +178,8 @@ for line in sys.stdin:
     e = json.loads(line)
     n = json.loads(e["body"]).get("n", 0)
     if n < 0:
-        print(json.dumps({"id": e["id"], "ok": False, "retry": False, "error": "negative"}), flush=True)
+        print(json.dumps({"id": e["id"], "ok": False, "retry": False, "error": "negative"}),
+              flush=True)
     elif n == 99 and e["attempt"] == 1:
         sys.exit(1)
     else:

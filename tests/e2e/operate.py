@@ -59,7 +59,8 @@ def test_reload_takes_a_new_file_and_refuses_a_wrong_one():
 
 def test_a_symlink_swap_is_noticed():
     with Daemon(OPEN, start=False) as d:
-        head = "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }\nstore: sqlite:" + d.path("gaff-data") + "\n"
+        head = ("listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }\n"
+                f"store: sqlite:{d.path('gaff-data')}\n")
         d.write("v1/gaff.yaml", head + OPEN)
         d.write("v2/gaff.yaml", head + OPEN + "  other: { provider: none }\n")
         os.unlink(d.path("gaff.yaml"))
@@ -189,7 +190,8 @@ def test_send_sign_and_verify():
         url = d.url + "/in/stripe"
         data = '{"id":"evt_1","type":"invoice.paid"}'
         d.cli("send", url, "--provider", "stripe", "--secret", "whsec_of_a_test", "--data", data)
-        d.cli("send", url, "--provider", "stripe", "--secret", "wrong wrong", "--data", data, code=4)
+        d.cli("send", url, "--provider", "stripe", "--secret", "wrong wrong", "--data", data,
+              code=4)
         event = d.events()[0]
         assert event["type"] == "invoice.paid" and event["delivery_key"] == "evt_1"
         header = d.cli("sign", "--provider", "stripe", "--secret", "s3cret-s3cret",
@@ -232,7 +234,9 @@ def certificate(d, name):
 def test_tls_with_a_certificate_that_is_replaced():
     with Daemon("", start=False) as d:
         certificate(d, "first")
-        d.write("gaff.yaml", """listen: { address: "127.0.0.1:0", tls: { cert: cert.pem, key: key.pem } }
+        d.write("gaff.yaml", """listen:
+  address: "127.0.0.1:0"
+  tls: { cert: cert.pem, key: key.pem }
 admin: { listen: 127.0.0.1:0 }
 """ + OPEN)
         d.start()

@@ -48,9 +48,9 @@ static int undo_fd = -1;
 static uint64_t undo_seq;
 static pthread_mutex_t undo_lock = PTHREAD_MUTEX_INITIALIZER;
 
-#define REAL(name) \
-    static __typeof__(&name) real; \
-    if (!real) \
+#define REAL(name)                                                                                 \
+    static __typeof__(&name) real;                                                                 \
+    if (!real)                                                                                     \
     real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
 static ssize_t real_write(int fd, const void *p, size_t n)
@@ -127,13 +127,13 @@ static uint32_t files_of(const char *path)
 static bool should_fail(uint32_t kind, const char *path)
 {
     uint32_t mode = atomic_load(&control->mode);
-    if (!(atomic_load(&control->kinds) & kind) ||
-        !(atomic_load(&control->files) & files_of(path)))
+    if (!(atomic_load(&control->kinds) & kind) || !(atomic_load(&control->files) & files_of(path)))
         return false;
     uint64_t call = atomic_fetch_add(&control->calls, 1) + 1, nth = atomic_load(&control->nth);
-    bool fails = mode == MODE_ALL || (mode == MODE_NTH && call == nth) ||
-                 (mode == MODE_FROM_NTH && call >= nth) ||
-                 (mode == MODE_RANDOM && (uint64_t)random() % 1000 < atomic_load(&control->permille));
+    bool fails =
+        mode == MODE_ALL || (mode == MODE_NTH && call == nth) ||
+        (mode == MODE_FROM_NTH && call >= nth) ||
+        (mode == MODE_RANDOM && (uint64_t)random() % 1000 < atomic_load(&control->permille));
     if (fails) {
         atomic_fetch_add(&control->failed, 1);
         errno = (int)atomic_load(&control->error);
@@ -261,9 +261,9 @@ static int sync_file(int fd, int (*real)(int fd))
     int rc = fails ? -1 : real(fd);
     if (undo_fd >= 0) {
         pthread_mutex_lock(&undo_lock);
-        put_entry((struct entry){.type = rc == 0 ? ENTRY_SYNCED : ENTRY_SYNC_FAILED,
-                                 .offset = upto},
-                  path, "", "");
+        put_entry(
+            (struct entry){.type = rc == 0 ? ENTRY_SYNCED : ENTRY_SYNC_FAILED, .offset = upto},
+            path, "", "");
         pthread_mutex_unlock(&undo_lock);
     }
     if (fails)

@@ -233,6 +233,24 @@ void test_server_life_drain_serves_what_was_on_its_way(void)
     front_stop(f);
 }
 
+/* An answer that was under way when draining began ends its connection too. */
+void test_server_life_drain_ends_connections_that_write(void)
+{
+    struct front *f = front_started();
+    f->big_n = 16u << 20;
+    f->big = calloc(1, f->big_n);
+    int fd = front_dial(f);
+    front_send(f, fd, STR("GET /big HTTP/1.1\r\n" H "\r\n"));
+    FRONT_UNTIL(f, f->handled == 1);
+    http_server_drain(f->server, on_drained, &f->is_drained);
+    struct answer a = front_read(f, fd, NULL);
+    EXPECT(a.n > f->big_n && !a.was_reset);
+    FRONT_UNTIL(f, f->is_drained);
+    free(a.text);
+    close(fd);
+    front_stop(f);
+}
+
 void test_server_life_drain_of_an_idle_server_is_done_soon(void)
 {
     struct front *f = front_started();

@@ -12,18 +12,18 @@ static void run(const char *url, void (*body)(struct kit *k))
     kit_close(&k);
 }
 
-#define CASE(what)                                  \
-    static void case_##what(struct kit *k);         \
-    void test_conformance_memory_##what(void);      \
-    void test_conformance_sqlite_##what(void);      \
-    void test_conformance_memory_##what(void)       \
-    {                                               \
-        run("memory:", case_##what);                \
-    }                                               \
-    void test_conformance_sqlite_##what(void)       \
-    {                                               \
-        run("sqlite:store", case_##what);           \
-    }                                               \
+#define CASE(what)                                                                                 \
+    static void case_##what(struct kit *k);                                                        \
+    void test_conformance_memory_##what(void);                                                     \
+    void test_conformance_sqlite_##what(void);                                                     \
+    void test_conformance_memory_##what(void)                                                      \
+    {                                                                                              \
+        run("memory:", case_##what);                                                               \
+    }                                                                                              \
+    void test_conformance_sqlite_##what(void)                                                      \
+    {                                                                                              \
+        run("sqlite:store", case_##what);                                                          \
+    }                                                                                              \
     static void case_##what(struct kit *k)
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -415,7 +415,8 @@ CASE(in_order_survives_a_long_run)
     size_t done = 0;
     for (int i = 0; i < 5; i++) {
         for (int j = 0; j < 40; j++)
-            kit_delivery(k, kit_event(k, STR("{}")), STR("fifo"))->order_key = 1 + (uint64_t)(j % 8);
+            kit_delivery(k, kit_event(k, STR("{}")), STR("fifo"))->order_key =
+                1 + (uint64_t)(j % 8);
         kit_commit(k);
     }
     while (done < 200) {
@@ -603,7 +604,8 @@ CASE(events_are_listed_by_every_filter)
 {
     fill_for_queries(k);
     EXPECT_EQ_UINT(count_events(k, (struct event_filter){.state = -1}), 60);
-    EXPECT_EQ_UINT(count_events(k, (struct event_filter){.state = -1, .source = STR("stripe")}), 30);
+    EXPECT_EQ_UINT(count_events(k, (struct event_filter){.state = -1, .source = STR("stripe")}),
+                   30);
     EXPECT_EQ_UINT(count_events(k, (struct event_filter){.state = -1, .source = STR("x")}), 0);
     EXPECT_EQ_UINT(count_events(k, (struct event_filter){.state = -1, .type = STR("ping")}), 20);
     EXPECT_EQ_UINT(count_events(k, (struct event_filter){.state = -1, .text = STR("needle")}), 12);
@@ -621,9 +623,8 @@ CASE(events_are_listed_by_every_filter)
                                                          .since_ms = KIT_START_MS + 10000,
                                                          .until_ms = KIT_START_MS + 20000}),
                    10);
-    EXPECT_EQ_UINT(count_events(k, (struct event_filter){.state = -1,
-                                                         .until_ms = KIT_START_MS + 1}),
-                   1);
+    EXPECT_EQ_UINT(
+        count_events(k, (struct event_filter){.state = -1, .until_ms = KIT_START_MS + 1}), 1);
 }
 
 CASE(event_rows_say_size_and_states_without_the_body)
@@ -678,8 +679,8 @@ CASE(deliveries_are_listed_by_every_filter)
         count_deliveries(k, (struct delivery_filter){.state = -1, .destination = STR("x")}), 0);
     EXPECT_EQ_UINT(
         count_deliveries(k, (struct delivery_filter){.state = -1, .source = STR("github")}), 0);
-    EXPECT_EQ_UINT(
-        count_deliveries(k, (struct delivery_filter){.state = -1, .type = STR("ping")}), 15);
+    EXPECT_EQ_UINT(count_deliveries(k, (struct delivery_filter){.state = -1, .type = STR("ping")}),
+                   15);
     EXPECT_EQ_UINT(count_deliveries(k, (struct delivery_filter){.state = -1,
                                                                 .since_ms = KIT_START_MS + 12000,
                                                                 .until_ms = KIT_START_MS + 24000}),
@@ -687,9 +688,9 @@ CASE(deliveries_are_listed_by_every_filter)
     uint64_t event = k->events[0].event.id; /* has one to ci and one to deploy */
     EXPECT_EQ_UINT(count_deliveries(k, (struct delivery_filter){.state = -1, .event_id = event}),
                    2);
-    EXPECT_EQ_UINT(count_deliveries(k, (struct delivery_filter){.state = DELIVERY_PENDING,
-                                                                .event_id = event}),
-                   1);
+    EXPECT_EQ_UINT(
+        count_deliveries(k, (struct delivery_filter){.state = DELIVERY_PENDING, .event_id = event}),
+        1);
     EXPECT_EQ_UINT(count_deliveries(k, (struct delivery_filter){.state = -1, .event_id = 1}), 0);
 }
 

@@ -5,7 +5,8 @@
 #include "base/rand.h"
 #include "store/dedupe.h"
 
-static const uint8_t seed[DEDUPE_SEED_BYTES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+static const uint8_t seed[DEDUPE_SEED_BYTES] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                8, 9, 10, 11, 12, 13, 14, 15};
 
 static struct dedupe_entry entry(uint64_t key, uint64_t body, uint64_t id, int64_t at_ms)
 {

@@ -15,7 +15,8 @@
 
 #define HEAD 4096
 
-/* --- a disk that fails when told to ------------------------------------------------------------ */
+/* --- a disk that fails when told to ------------------------------------------------------------
+ */
 
 static struct {
     int pwrite_errno, sync_errno, allocate_errno; /* 0: works */
@@ -58,7 +59,8 @@ static int test_allocate(int fd, off_t bytes)
 
 static const struct journal_io test_io = {test_pwrite, test_fdatasync, test_allocate};
 
-/* --- a journal under test ---------------------------------------------------------------------- */
+/* --- a journal under test ----------------------------------------------------------------------
+ */
 
 struct seen {
     size_t count;
@@ -155,7 +157,8 @@ static void write_file(const char *name, const char *p, size_t n, off_t at)
     close(fd);
 }
 
-/* --- what is written comes back ----------------------------------------------------------------- */
+/* --- what is written comes back -----------------------------------------------------------------
+ */
 
 void test_journal_keeps_records_in_order(void)
 {
@@ -274,7 +277,8 @@ void test_journal_takes_short_writes(void)
     journal_close(b.j);
 }
 
-/* --- torn tails and damage ----------------------------------------------------------------------- */
+/* --- torn tails and damage -----------------------------------------------------------------------
+ */
 
 /* Three records in the first file; returns where the last one starts and ends in it. */
 static void three_records(struct bench *b, size_t *last, size_t *end)
@@ -402,7 +406,8 @@ void test_journal_refuses_segments_of_another_store(void)
     EXPECT_HAS(b.why.text, "another store");
 }
 
-/* --- a failing disk ------------------------------------------------------------------------------- */
+/* --- a failing disk
+ * ------------------------------------------------------------------------------- */
 
 static void fail_once(struct bench *b, int write_errno, int sync_errno, bool written,
                       enum err expected)
@@ -530,7 +535,8 @@ void test_journal_rests_after_several_failures(void)
     journal_close(b.j);
 }
 
-/* --- everything at once -------------------------------------------------------------------------- */
+/* --- everything at once --------------------------------------------------------------------------
+ */
 
 void test_journal_random_faults_lose_nothing(void)
 {

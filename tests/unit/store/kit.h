@@ -90,10 +90,8 @@ static inline struct new_delivery *kit_delivery(struct kit *k, struct new_event 
 {
     EXPECT(n->delivery_count < 4);
     struct new_delivery *d = &k->deliveries[n - k->events][n->delivery_count++];
-    *d = (struct new_delivery){.id = id_next(&k->ids),
-                               .destination = to,
-                               .route = STR("all"),
-                               .next_ms = kit_now(k)};
+    *d = (struct new_delivery){
+        .id = id_next(&k->ids), .destination = to, .route = STR("all"), .next_ms = kit_now(k)};
     return d;
 }
 
@@ -123,18 +121,18 @@ static inline uint64_t kit_put(struct kit *k, str to, bool claimed)
 static inline enum err kit_try_settle(struct kit *k, uint64_t delivery, enum delivery_state state,
                                       int64_t next_ms, uint32_t attempts)
 {
-    struct settlement t = {.delivery_id = delivery,
-                           .state = state,
-                           .next_ms = next_ms,
-                           .settled_ms = state == DELIVERY_PENDING ? 0 : kit_now(k),
-                           .attempts = attempts,
-                           .reason = STR("because"),
-                           .attempt = {.number = attempts,
-                                       .result = state == DELIVERY_DELIVERED ? ATTEMPT_SUCCESS
-                                                                             : ATTEMPT_RETRY,
-                                       .started_ms = kit_now(k),
-                                       .status = 503,
-                                       .summary = STR("HTTP 503")}};
+    struct settlement t = {
+        .delivery_id = delivery,
+        .state = state,
+        .next_ms = next_ms,
+        .settled_ms = state == DELIVERY_PENDING ? 0 : kit_now(k),
+        .attempts = attempts,
+        .reason = STR("because"),
+        .attempt = {.number = attempts,
+                    .result = state == DELIVERY_DELIVERED ? ATTEMPT_SUCCESS : ATTEMPT_RETRY,
+                    .started_ms = kit_now(k),
+                    .status = 503,
+                    .summary = STR("HTTP 503")}};
     struct batch b = {.settlements = &t, .settlement_count = 1};
     return store_commit(k->s, &b, &k->why);
 }

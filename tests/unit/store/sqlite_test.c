@@ -114,7 +114,10 @@ void test_sqlite_repeats_are_found_after_a_crash_and_a_restart(void)
             kit_commit(&k);
             EXPECT(n->duplicate_of != 0);
         }
-        struct new_event *n = keyed(&k, 3, round == 0 ? STR("c") : round == 1 ? STR("d") : STR("e"));
+        struct new_event *n = keyed(&k, 3,
+                                    round == 0   ? STR("c")
+                                    : round == 1 ? STR("d")
+                                                 : STR("e"));
         kit_commit(&k);
         EXPECT_EQ_UINT(n->duplicate_of, 0);
         EXPECT(n->event.flags & EVENT_ID_REUSED);
@@ -251,7 +254,8 @@ void test_sqlite_kill_9_loses_nothing(void)
     killing_rounds(200, 7);
 }
 
-/* --- one process, one version, one place -------------------------------------------------------- */
+/* --- one process, one version, one place --------------------------------------------------------
+ */
 
 void test_sqlite_second_opener_is_told_who_holds_it(void)
 {
@@ -315,8 +319,8 @@ void test_sqlite_files_are_for_their_owner_only(void)
     umask(0);
     kit_open(&k, "sqlite:store");
     kit_put(&k, STR("ci"), false);
-    const char *names[] = {"store", "store/gaff.db", "store/gaff.db-wal", "store/lock",
-                           "store/journal", "store/journal/00000000.gj"};
+    const char *names[] = {"store",      "store/gaff.db", "store/gaff.db-wal",
+                           "store/lock", "store/journal", "store/journal/00000000.gj"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (stat(names[i], &st) != 0)
             FAIL("%s is not there", names[i]);
@@ -416,7 +420,8 @@ void test_sqlite_backup_put_in_place_of_a_crashed_store(void)
     kit_close(&k);
 }
 
-/* --- failing disks ------------------------------------------------------------------------------ */
+/* --- failing disks ------------------------------------------------------------------------------
+ */
 
 static _Atomic int sync_errno;
 
@@ -489,7 +494,8 @@ void test_sqlite_full_database_lags_and_catches_up(void)
     kit_close(&k);
 }
 
-/* --- beside the contract ------------------------------------------------------------------------ */
+/* --- beside the contract ------------------------------------------------------------------------
+ */
 
 static bool uses_scan(sqlite3 *db, const char *sql)
 {
