@@ -49,6 +49,29 @@ static struct config *load(const char *path, struct buf *out)
     return c;
 }
 
+struct expiry_msg {
+    struct loop_msg msg;
+    struct daemon *daemon;
+    int64_t at_ms;
+};
+
+static void expiry_told(struct loop_msg *msg)
+{
+    struct expiry_msg *m = CONTAINER_OF(msg, struct expiry_msg, msg);
+    config_watch_expect(m->daemon->watch, m->at_ms);
+    free(m);
+}
+
+/* The watch belongs to the main loop; a reload may come from the API's thread. */
+static void expect_expiry(struct daemon *d, int64_t at_ms)
+{
+    struct expiry_msg *m = xcalloc(1, sizeof(*m));
+    m->msg.fn = expiry_told;
+    m->daemon = d;
+    m->at_ms = at_ms;
+    loop_post(d->loop, &m->msg);
+}
+
 static enum err reload(struct buf *out, void *arg)
 {
     struct daemon *d = arg;
@@ -58,6 +81,7 @@ static enum err reload(struct buf *out, void *arg)
     if (c) {
         log_setup(c->log_format, c->log_level);
         engine_reload(d->engine, c, &why);
+        expect_expiry(d, c->expires_ms);
         if (why.text[0])
             buf_printf(out, "warning: %s\n", why.text);
         config_unref(c);
@@ -277,6 +301,7 @@ static int start(struct daemon *d)
     buf_release(&problems);
     if (!d->config)
         return EXIT_CONFIG;
+    config_watch_expect(d->watch, d->config->expires_ms);
     adopt_socket(d->config->listen, d->config->listen_count, "http");
     adopt_socket(d->config->admin_listen, d->config->admin_listen_count, "admin");
     if (!start_engine(d, &why) || !start_api(d, &why)) {

@@ -65,7 +65,7 @@ class Seen:
             ok = how in ("200", "slow")
             self.saw(name, int(n), ok, float(time), event_id, sha256)
             if signed != "1":
-                self.bad_signatures.append((name, n))
+                self.bad_signatures.append(f"event {n} at {name}: {signed}")
             if ok and name == "fifo":
                 self.order.append(int(n))
 

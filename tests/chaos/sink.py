@@ -1,6 +1,7 @@
 """sink.py -- the HTTP destinations: one process, two ports. Each request is logged before it is
 answered; the answer follows the plan. A line of the log:
-time, destination, n, attempt, event id, what was answered, 1 when the signature is right, sha256."""
+time, destination, n, attempt, event id, what was answered, 1 when the signature is right (else
+its fields), sha256."""
 import asyncio
 import base64
 import hashlib
@@ -23,10 +24,13 @@ ANSWERS = {
 }
 
 
-def signature_is_right(headers, body):
+def judge_signature(headers, body):
+    """"1" when it is right, else what it was made of."""
     text = f"{headers.get('webhook-id')}.{headers.get('webhook-timestamp')}.".encode() + body
     mac = base64.b64encode(hmac.new(plan.SIGNING_KEY, text, hashlib.sha256).digest()).decode()
-    return "v1," + mac in headers.get("webhook-signature", "").split()
+    if "v1," + mac in headers.get("webhook-signature", "").split():
+        return "1"
+    return " ".join(f"{k}={v}" for k, v in headers.items() if k.startswith("webhook-"))
 
 
 class Sink(asyncio.Protocol):
@@ -63,7 +67,7 @@ class Sink(asyncio.Protocol):
             how = "500"  # towards the end nobody waits for what only takes time
         self.shared.log.write(
             f"{time.monotonic():.6f}\t{self.name}\t{n}\t{headers.get('gaff-attempt')}\t"
-            f"{headers.get('gaff-event-id')}\t{how}\t{int(signature_is_right(headers, body))}\t"
+            f"{headers.get('gaff-event-id')}\t{how}\t{judge_signature(headers, body)}\t"
             f"{hashlib.sha256(body).hexdigest()}\n")
         self.answer(how)
 
