@@ -226,7 +226,12 @@ static bool start_api(struct daemon *d, struct reason *why)
     secret_wipe(token, sizeof(token));
     if (!d->api)
         return false;
-    return settings_publish_url(d->state_directory, api_url(d->api), why);
+    /* A full disk must not keep the daemon from delivering: clients can be told by hand. */
+    struct reason unwritten = {0};
+    if (!settings_publish_url(d->state_directory, api_url(d->api), &unwritten))
+        log_event(LOG_WARN, "the command line will not find the API by itself; give it --api",
+                  LOG_F("reason", str_from_cstr(unwritten.text)));
+    return true;
 }
 
 static bool start_engine(struct daemon *d, struct reason *why)

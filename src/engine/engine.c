@@ -19,6 +19,7 @@ struct engine {
     struct front *fronts[FRONT_LOOPS_MAX];
     size_t front_count;
     struct janitor *janitor;
+    struct runner_link *runners[DELIVERY_LOOPS_MAX]; /* not yet taken by a delivery loop */
     char addresses[16][256]; /* as bound, for the loops after the first */
     bool started, drained, stuck;
 };
@@ -68,7 +69,9 @@ static bool start_dispatchers(struct engine *e, const struct engine_options *o, 
 {
     size_t count = delivery_loops(e->config);
     for (size_t i = 0; i < count; i++) {
-        e->core.dispatchers[i] = dispatcher_new(&e->core, i, o->runners[i], why);
+        struct runner_link *runner = e->runners[i];
+        e->runners[i] = NULL;
+        e->core.dispatchers[i] = dispatcher_new(&e->core, i, runner, why);
         if (!e->core.dispatchers[i])
             return false;
         e->core.dispatcher_count++;
@@ -114,7 +117,7 @@ static bool bind_fronts(struct engine *e, const struct engine_options *o, struct
     }
     for (size_t i = 0; i < e->config->listen_count; i++)
         addresses[i] = e->config->listen[i].address;
-    struct front_options options = {o->fallback, o->fallback_arg, addresses};
+    struct front_options options = {o->fallback, o->fallback_arg, addresses, (int64_t)count};
     for (size_t i = 0; i < count; i++) {
         if (i == 1)
             learn_addresses(e, addresses);
@@ -161,6 +164,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     e->core.clock = o->clock ? o->clock : clock_real();
     e->core.live = live_new();
     e->core.handlers = o->handlers;
+    memcpy(e->runners, o->runners, sizeof(e->runners));
     atomic_init(&e->core.generation, 1);
     pthread_mutex_init(&e->config_lock, NULL);
     e->config = config_ref(o->config);
@@ -170,7 +174,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     bool ready = open_store(e, why) && bind_fronts(e, o, why);
     if (ready)
         learn_own(e);
-    if (!ready || !start_dispatchers(e, o, why)) {
+    if (!ready || !start_dispatchers(e, why)) {
         engine_free(e);
         return NULL;
     }
@@ -361,6 +365,8 @@ void engine_free(struct engine *e)
         log_line(LOG_WARN, "stopped with attempts still running; they are due at the next start");
         return;
     }
+    for (size_t i = 0; i < DELIVERY_LOOPS_MAX; i++)
+        runner_link_free(e->runners[i]);
     for (size_t i = 0; i < e->front_count; i++)
         front_free(e->fronts[i]);
     committer_free(e->core.committer);

@@ -54,8 +54,9 @@ static int64_t body_limit(const struct http_request *head, void *arg)
 }
 
 static struct http_server *listen_one(struct front *f, const struct config *c, size_t i,
-                                      const char *address, struct reason *why)
+                                      const struct front_options *front, struct reason *why)
 {
+    const char *address = front->addresses[i];
     struct http_server_options o = {
         .listen = address,
         .tls_cert_file = c->listen[i].tls_cert,
@@ -68,6 +69,8 @@ static struct http_server *listen_one(struct front *f, const struct config *c, s
         .body_limit = body_limit,
         .arg = f,
     };
+    /* The limit is the daemon's; each loop gets its share. */
+    o.limits.connections_max = (o.limits.connections_max + front->loops - 1) / front->loops;
     return http_server_new(f->loop, &o, why);
 }
 
@@ -88,7 +91,7 @@ struct front *front_new(struct engine_core *core, const struct config *c,
         }
         if (!o->addresses[i])
             continue;
-        struct http_server *server = listen_one(f, c, i, o->addresses[i], why);
+        struct http_server *server = listen_one(f, c, i, o, why);
         if (!server) {
             front_free(f);
             return NULL;

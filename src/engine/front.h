@@ -11,6 +11,7 @@ struct front_options {
     /* The address to bind for each listener; port 0 is resolved by the first loop and the others
      * are given its outcome; NULL: not served by this loop (unix sockets, passed descriptors). */
     const char *const *addresses;
+    int64_t loops; /* how many front loops there are */
 };
 
 /* Binds; NULL with a reason. */

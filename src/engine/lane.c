@@ -200,13 +200,13 @@ void lane_look(struct lane *l)
         l->look_again = true;
         return;
     }
-    int room = atomic_load(&l->gate->room);
+    int room = atomic_exchange(&l->gate->room, 0); /* front loops take from it meanwhile */
     if (room < LANE_WINDOW / 4) {
+        atomic_fetch_add(&l->gate->room, room);
         l->look_again = true; /* asked again when places were freed */
         return;
     }
     struct lane_claim *c = xcalloc(1, sizeof(*c));
-    atomic_fetch_sub(&l->gate->room, room);
     arena_init(&c->arena, 4u << 20);
     c->lane = l;
     c->want = (struct claim){.destination = str_from_cstr(l->gate->name),

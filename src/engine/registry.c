@@ -98,11 +98,10 @@ void registry_each_source(struct registry *r, void (*fn)(struct source_stats *s,
 
 bool gate_enter(struct gate *g)
 {
-    if (!atomic_load(&g->backlogged)) {
-        if (atomic_fetch_sub(&g->room, 1) > 0)
+    int room = atomic_load(&g->backlogged) ? 0 : atomic_load(&g->room);
+    while (room > 0)
+        if (atomic_compare_exchange_weak(&g->room, &room, room - 1))
             return true;
-        atomic_fetch_add(&g->room, 1);
-    }
     /* Order matters: the lane clears `backlogged` only while nothing overflows. */
     atomic_fetch_add(&g->overflowing, 1);
     atomic_store(&g->backlogged, true);

@@ -115,7 +115,9 @@ struct claim {
     str destination;
     int64_t now_ms;
     size_t max;
-    bool in_order; /* by id, and none beyond one that waits for a retry of the same order key */
+    /* By id, and of each order key none while an earlier one is pending or claimed. Deliveries
+     * with order_key 0 are held back by none: a lane that is in order as a whole needs a key. */
+    bool in_order;
 };
 
 struct store_counts {
@@ -138,14 +140,18 @@ struct store_ops {
 
     /* Makes the batch durable. Duplicates are found here, among all events of the same source and
      * dedupe_key within the event's window: same key and same body -> duplicate_of; same key and
-     * another body -> stored with EVENT_ID_REUSED. ERR_FULL (no space), ERR_IO (disk failing):
-     * nothing was acknowledged; the store recovers by itself when it can, and says so by the next
-     * commit. */
+     * another body -> stored with EVENT_ID_REUSED (also set in new_event.event.flags). ERR_FULL
+     * (no space), ERR_IO (disk failing): nothing was acknowledged; the store recovers by itself
+     * when it can, and says so by the next commit.
+     * Space is kept back for finishing what was accepted: when a batch with events is ERR_FULL,
+     * its settlements may still fit in a batch of their own. A settlement whose delivery is not
+     * CLAIMED any more is left out without an error. */
     enum err (*commit)(struct store *s, struct batch *b, struct reason *why);
 
     /* Leases up to c->max PENDING deliveries of a destination that are due, oldest due first, and
      * appends them to out (in the arena). *next_due_ms: when the next one of those left becomes
-     * due (INT64_MAX: none). */
+     * due (INT64_MAX: none); now or earlier when max was reached and more are due. In order, what
+     * is due but held back counts only when its turn comes: claim again after a settlement. */
     enum err (*claim)(struct store *s, const struct claim *c, struct arena *a,
                       struct delivery_list *out, int64_t *next_due_ms, struct reason *why);
     /* Gives claimed deliveries back unattempted (shutdown, destination gone). */
@@ -181,7 +187,9 @@ struct store_ops {
      * undelivered delivery. *deleted: how many; call again while it equals step. */
     enum err (*purge)(struct store *s, const struct retention *r, int64_t now_ms, uint64_t *deleted,
                       struct reason *why);
-    /* A consistent copy at path while running. */
+    /* A consistent copy at path while running (written beside it, renamed when whole; an older
+     * one is replaced). A copy of a sqlite store is one file: put as gaff.db into an empty
+     * directory, that directory is the restored store. ERR_INVALID for a memory store. */
     enum err (*backup)(struct store *s, const char *path,
                        void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg,
                        struct reason *why);
@@ -198,7 +206,8 @@ struct store_reader {
     struct store *store;
 };
 
-/* url: "memory:", "sqlite:PATH" (a directory PATH holds the database and its journal), later
+/* url: "memory:" ("memory:64": at most 64 MiB instead of 256), "sqlite:PATH" (a directory PATH
+ * holds the database and its journal), later
  * "postgres://...". NULL with a full sentence: locked by another process (ERR_CONFLICT),
  * newer schema, no permission, no space. */
 struct store *store_open(str url, const struct clock *clock, struct reason *why);

@@ -10,263 +10,6 @@
 #define BYTES_MAX_DEFAULT ((size_t)256 << 20)
 #define KEYS_KEPT (1u << 18)
 #define REJECTION_BODY_MAX (64u << 10)
-#define ROW_OVERHEAD 64u /* of the allocator and the indexes, about */
-
-static_assert(offsetof(struct event, id) == 0 && offsetof(struct delivery, id) == 0 &&
-                  offsetof(struct memory_event, e) == 0 && offsetof(struct memory_delivery, d) == 0,
-              "memory_find reads the id of either kind of row at its start");
-
-/* --- rows ------------------------------------------------------------------------------------- */
-
-static uint64_t row_id(const void *row)
-{
-    return *(const uint64_t *)row;
-}
-
-size_t memory_find(const struct memory_rows *rows, uint64_t id)
-{
-    size_t low = 0, high = rows->count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (row_id(rows->v[mid]) < id)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
-static void rows_add(struct memory_rows *rows, void *row)
-{
-    if (rows->count == rows->cap) {
-        rows->cap = rows->cap ? rows->cap * 2 : 64;
-        rows->v = xrealloc(rows->v, rows->cap * sizeof(void *));
-    }
-    size_t at = rows->count;
-    if (at > 0 && row_id(rows->v[at - 1]) > row_id(row)) {
-        at = memory_find(rows, row_id(row));
-        memmove(rows->v + at + 1, rows->v + at, (rows->count - at) * sizeof(void *));
-    }
-    rows->v[at] = row;
-    rows->count++;
-}
-
-static str put(char **p, str s)
-{
-    char *to = *p;
-    if (s.n)
-        memcpy(to, s.p, s.n);
-    *p += s.n;
-    return str_of(to, s.n);
-}
-
-static struct memory_event *copy_event(const struct event *from)
-{
-    const str all[] = {from->source,  from->provider,     from->type,   from->dedupe_key,
-                       from->verdict, from->verdict_text, from->method, from->target,
-                       from->peer,    from->head,         from->body,   from->trace};
-    size_t n = sizeof(struct memory_event);
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        n += all[i].n;
-    struct memory_event *m = xmalloc(n);
-    *m = (struct memory_event){.e = *from, .bytes = n + ROW_OVERHEAD};
-    char *p = (char *)(m + 1);
-    struct event *e = &m->e;
-    str *const out[] = {&e->source,  &e->provider,     &e->type,   &e->dedupe_key,
-                        &e->verdict, &e->verdict_text, &e->method, &e->target,
-                        &e->peer,    &e->head,         &e->body,   &e->trace};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        *out[i] = put(&p, all[i]);
-    return m;
-}
-
-static struct memory_destination *destination(struct memory_store *s, str name)
-{
-    struct memory_destination *d = map_get(&s->destinations, name);
-    if (d)
-        return d;
-    d = xcalloc(1, sizeof(*d) + name.n);
-    char *p = (char *)(d + 1);
-    d->name = put(&p, name);
-    list_init(&d->open);
-    map_put(&s->destinations, name, d);
-    s->destination_list =
-        xrealloc(s->destination_list, (s->destination_count + 1) * sizeof(*s->destination_list));
-    s->destination_list[s->destination_count++] = d;
-    return d;
-}
-
-/* By id. New ones come in order and go to the end; replayed ones come newest first and meet their
- * place near the front. */
-static void open_insert(struct memory_delivery *d)
-{
-    struct list *head = &d->destination->open;
-    struct list *at = head;
-    if (!list_is_empty(head) &&
-        CONTAINER_OF(head->prev, struct memory_delivery, open)->d.id > d->d.id)
-        for (at = head->next; CONTAINER_OF(at, struct memory_delivery, open)->d.id < d->d.id;)
-            at = at->next;
-    list_push(at, &d->open);
-}
-
-static void enter_state(struct memory_store *s, struct memory_delivery *d, bool was_open)
-{
-    s->by_state[d->d.state]++;
-    if (is_open(d->d.state) && !was_open)
-        open_insert(d);
-    else if (!is_open(d->d.state) && was_open)
-        list_remove(&d->open);
-    if (d->d.state == DELIVERY_PENDING)
-        heap_push(&d->destination->due, &d->due, d->d.next_ms);
-}
-
-void memory_set_state(struct memory_store *s, struct memory_delivery *d, enum delivery_state to)
-{
-    bool was_open = is_open(d->d.state);
-    assert(delivery_may_move(d->d.state, to));
-    s->by_state[d->d.state]--;
-    heap_remove(&d->destination->due, &d->due);
-    d->d.state = to;
-    enter_state(s, d, was_open);
-}
-
-void memory_set_reason(struct memory_store *s, struct memory_delivery *d, str reason)
-{
-    free((char *)d->d.reason.p);
-    s->bytes += reason.n - d->d.reason.n;
-    d->bytes += reason.n - d->d.reason.n;
-    char *p = reason.n ? xmalloc(reason.n) : NULL;
-    d->d.reason = str_of(p, reason.n);
-    if (p)
-        memcpy(p, reason.p, reason.n);
-}
-
-struct memory_delivery *memory_add_delivery_row(struct memory_store *s, struct memory_event *e,
-                                                const struct new_delivery *n, int64_t now_ms)
-{
-    if (idmap_get(&s->delivery_by_id, n->id))
-        return NULL;
-    struct memory_delivery *d = xcalloc(1, sizeof(*d) + n->route.n);
-    char *p = (char *)(d + 1);
-    d->destination = destination(s, n->destination);
-    d->d = (struct delivery){.id = n->id,
-                             .event_id = e->e.id,
-                             .destination = d->destination->name,
-                             .route = put(&p, n->route),
-                             .order_key = n->order_key,
-                             .state = n->claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING,
-                             .created_ms = now_ms,
-                             .next_ms = n->next_ms};
-    d->bytes = sizeof(*d) + n->route.n + ROW_OVERHEAD;
-    d->last_attempt = &d->attempts;
-    d->event = e;
-    struct memory_delivery **last = &e->deliveries;
-    while (*last)
-        last = &(*last)->next;
-    *last = d;
-    list_init(&d->open);
-    enter_state(s, d, false);
-    rows_add(&s->deliveries, d);
-    idmap_put(&s->delivery_by_id, n->id, d);
-    s->bytes += d->bytes;
-    if (n->id > s->max_id)
-        s->max_id = n->id;
-    return d;
-}
-
-static void add_attempt(struct memory_store *s, struct memory_delivery *d,
-                        const struct attempt *from)
-{
-    size_t n = sizeof(struct memory_attempt) + from->error_class.n + from->summary.n +
-               from->request.n + from->response.n + from->timing.n;
-    struct memory_attempt *m = xmalloc(n);
-    char *p = (char *)(m + 1);
-    *m = (struct memory_attempt){.a = *from};
-    m->a.delivery_id = d->d.id;
-    m->a.error_class = put(&p, from->error_class);
-    m->a.summary = put(&p, from->summary);
-    m->a.request = put(&p, from->request);
-    m->a.response = put(&p, from->response);
-    m->a.timing = put(&p, from->timing);
-    *d->last_attempt = m;
-    d->last_attempt = &m->next;
-    d->bytes += n;
-    s->bytes += n;
-}
-
-static void free_delivery(struct memory_store *s, struct memory_delivery *d)
-{
-    s->by_state[d->d.state]--;
-    idmap_remove(&s->delivery_by_id, d->d.id);
-    heap_remove(&d->destination->due, &d->due);
-    list_remove(&d->open);
-    while (d->attempts) {
-        struct memory_attempt *next = d->attempts->next;
-        free(d->attempts);
-        d->attempts = next;
-    }
-    free((char *)d->d.reason.p);
-    free(d);
-}
-
-static void free_event(struct memory_store *s, struct memory_event *e)
-{
-    idmap_remove(&s->event_by_id, e->e.id);
-    s->bytes -= e->bytes;
-    free(e);
-}
-
-/* --- deleting --------------------------------------------------------------------------------- */
-
-static bool is_finished(const struct memory_event *e)
-{
-    for (const struct memory_delivery *d = e->deliveries; d; d = d->next)
-        if (is_open(d->d.state))
-            return false;
-    return true;
-}
-
-static void free_gone(struct memory_store *s)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < s->deliveries.count; i++) {
-        struct memory_delivery *d = s->deliveries.v[i];
-        if (d->is_gone)
-            free_delivery(s, d);
-        else
-            s->deliveries.v[kept++] = d;
-    }
-    s->deliveries.count = kept;
-}
-
-/* Marks first and frees in one pass over each array at the end. */
-uint64_t memory_delete(struct memory_store *s, size_t most,
-                       bool (*more)(const struct memory_event *e, void *arg), void *arg)
-{
-    uint64_t deleted = 0;
-    size_t kept = 0, i = 0;
-    for (; i < s->events.count; i++) {
-        struct memory_event *e = s->events.v[i];
-        if (deleted == most || !more(e, arg))
-            break;
-        if (!is_finished(e)) {
-            s->events.v[kept++] = e;
-            continue;
-        }
-        for (struct memory_delivery *d = e->deliveries; d; d = d->next) {
-            d->is_gone = true;
-            s->bytes -= d->bytes;
-        }
-        free_event(s, e);
-        deleted++;
-    }
-    if (deleted == 0)
-        return 0;
-    memmove(s->events.v + kept, s->events.v + i, (s->events.count - i) * sizeof(void *));
-    s->events.count -= i - kept;
-    free_gone(s);
-    return deleted;
-}
 
 /* --- commit ----------------------------------------------------------------------------------- */
 
@@ -274,9 +17,9 @@ static size_t batch_bytes(const struct batch *b)
 {
     size_t n = 0;
     for (const struct new_event *e = b->events; e; e = e->next) {
-        n += sizeof(struct memory_event) + ROW_OVERHEAD + e->event.body.n + e->event.head.n +
+        n += sizeof(struct memory_event) + MEMORY_ROW_OVERHEAD + e->event.body.n + e->event.head.n +
              e->event.trace.n + e->event.target.n;
-        n += e->delivery_count * (sizeof(struct memory_delivery) + ROW_OVERHEAD);
+        n += e->delivery_count * (sizeof(struct memory_delivery) + MEMORY_ROW_OVERHEAD);
     }
     return n;
 }
@@ -325,8 +68,8 @@ static void commit_event(struct memory_store *s, struct new_event *n)
     }
     if (idmap_get(&s->event_by_id, n->event.id))
         return;
-    struct memory_event *e = copy_event(&n->event);
-    rows_add(&s->events, e);
+    struct memory_event *e = memory_copy_event(&n->event);
+    memory_rows_add(&s->events, e);
     idmap_put(&s->event_by_id, e->e.id, e);
     s->bytes += e->bytes;
     n->locator = e->e.id;
@@ -347,7 +90,7 @@ static void commit_settlement(struct memory_store *s, const struct settlement *t
     memory_set_reason(s, d, t->reason);
     memory_set_state(s, d, t->state);
     if (t->attempt.number)
-        add_attempt(s, d, &t->attempt);
+        memory_add_attempt(s, d, &t->attempt);
 }
 
 static void commit_rejection(struct memory_store *s, const struct rejection *from)
@@ -360,14 +103,14 @@ static void commit_rejection(struct memory_store *s, const struct rejection *fro
     struct rejection *m = xmalloc(n);
     char *p = (char *)(m + 1);
     *m = r;
-    m->source = put(&p, r.source);
-    m->verdict = put(&p, r.verdict);
-    m->verdict_text = put(&p, r.verdict_text);
-    m->method = put(&p, r.method);
-    m->target = put(&p, r.target);
-    m->peer = put(&p, r.peer);
-    m->head = put(&p, r.head);
-    m->body = put(&p, r.body);
+    m->source = memory_put(&p, r.source);
+    m->verdict = memory_put(&p, r.verdict);
+    m->verdict_text = memory_put(&p, r.verdict_text);
+    m->method = memory_put(&p, r.method);
+    m->target = memory_put(&p, r.target);
+    m->peer = memory_put(&p, r.peer);
+    m->head = memory_put(&p, r.head);
+    m->body = memory_put(&p, r.body);
     size_t at = (s->rejection_first + s->rejection_count) % MEMORY_REJECTIONS_KEPT;
     if (s->rejection_count == MEMORY_REJECTIONS_KEPT) {
         free(s->rejections[at]);
@@ -582,9 +325,9 @@ static void memory_close(struct store *base)
 {
     struct memory_store *s = memory_of(base);
     for (size_t i = 0; i < s->deliveries.count; i++)
-        free_delivery(s, s->deliveries.v[i]);
+        memory_free_delivery(s, s->deliveries.v[i]);
     for (size_t i = 0; i < s->events.count; i++)
-        free_event(s, s->events.v[i]);
+        memory_free_event(s, s->events.v[i]);
     for (size_t i = 0; i < s->destination_count; i++) {
         heap_release(&s->destination_list[i]->due);
         free(s->destination_list[i]);

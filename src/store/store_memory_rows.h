@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #define MEMORY_REJECTIONS_KEPT 1000u
+#define MEMORY_ROW_OVERHEAD 64u /* of the allocator and the indexes, about */
 
 struct memory_attempt {
     struct memory_attempt *next;
@@ -74,6 +75,14 @@ static inline bool is_open(enum delivery_state s)
     return s == DELIVERY_PENDING || s == DELIVERY_CLAIMED;
 }
 
+/* Copies s to *p, moves *p behind it, and returns the copy. */
+str memory_put(char **p, str s);
+void memory_rows_add(struct memory_rows *rows, void *row);
+struct memory_event *memory_copy_event(const struct event *from);
+void memory_add_attempt(struct memory_store *s, struct memory_delivery *d,
+                        const struct attempt *from);
+void memory_free_event(struct memory_store *s, struct memory_event *e);
+void memory_free_delivery(struct memory_store *s, struct memory_delivery *d);
 /* The one way to change a state: keeps the heap, the list and the counters in step. */
 void memory_set_state(struct memory_store *s, struct memory_delivery *d, enum delivery_state to);
 void memory_set_reason(struct memory_store *s, struct memory_delivery *d, str reason);

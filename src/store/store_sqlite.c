@@ -174,7 +174,7 @@ static void sqlite_close(struct store *base)
     struct reason why;
     apply_stop(s);
     writer_lock(s);
-    if (apply_until(s, journal_end(s->journal), false, &why) != ERR_OK)
+    if (apply_until(s, journal_end(s->journal), &why) != ERR_OK)
         log_event(LOG_WARN, "closed with the database behind; the next start catches up",
                   LOG_F("error", str_from_cstr(why.text)));
     writer_checkpoint(s, 0);
@@ -308,6 +308,7 @@ static enum err open_journal(struct sqlite_store *s, const struct journal_io *io
     if (e != ERR_OK)
         return e;
     uint64_t lsn;
+    s->open_lsn = journal_end(s->journal);
     journal_room(s->journal, 0, &lsn);
     return journal_append(s->journal, RECORD_OPEN, 0, true, why);
 }
@@ -326,6 +327,7 @@ static enum err open_all(struct sqlite_store *s, const struct journal_io *io, st
     if (e != ERR_OK)
         return e;
     atomic_store(&s->applied_lsn, s->writer.now.applied_lsn);
+    atomic_store(&s->synced_lsn, s->writer.now.applied_lsn);
     atomic_store(&s->max_id, s->writer.now.max_id);
     e = open_journal(s, io, why);
     if (e == ERR_OK)

@@ -48,6 +48,7 @@ struct writer { /* guarded by the writer lock */
     struct connection c;
     struct counters now, committed;
     bool in_transaction;
+    bool is_full;     /* the connection is set to sync at each commit */
     struct map names; /* name -> id as a pointer; may hold names of this transaction */
     struct buf bytes; /* journal records being applied */
     struct chunk *chunk;
@@ -89,6 +90,8 @@ struct sqlite_store {
     struct writer writer;
 
     _Atomic uint64_t applied_lsn; /* committed to the database */
+    _Atomic uint64_t synced_lsn;  /* and synced with it: the journal may forget what is before */
+    uint64_t open_lsn; /* of this run's RECORD_OPEN: what lies before is of former runs */
     _Atomic uint64_t max_id;
     pthread_t applier;
     bool applier_runs;
@@ -140,8 +143,13 @@ void writer_unlock(struct sqlite_store *s);
 bool writer_is_wanted(struct sqlite_store *s); /* by somebody else than who holds it */
 /* All with the lock held. begin: brings the database up to what is durable now (in steps, each
  * its own transaction) and leaves a transaction open. commit: writes meta and commits; on failure
- * everything of the transaction is undone. */
-enum err writer_begin(struct sqlite_store *s, struct reason *why) MUST_USE;
+ * everything of the transaction is undone.
+ *
+ * WRITER_LEASE is for transactions that only lend and take back: they are not synced. A power cut
+ * (never a mere crash) may then forget them together with the rows they were committed with; the
+ * journal keeps those until the next sync, and a lease that is forgotten was void anyway. */
+enum writer_mode { WRITER_DURABLE, WRITER_LEASE };
+enum err writer_begin(struct sqlite_store *s, enum writer_mode mode, struct reason *why) MUST_USE;
 enum err writer_commit(struct sqlite_store *s, struct reason *why) MUST_USE;
 void writer_rollback(struct sqlite_store *s);
 /* The number of a name, made when it is new; 0: failed (see the connection's error). */
@@ -161,7 +169,9 @@ enum err apply_start(struct sqlite_store *s, struct reason *why);
 void apply_stop(struct sqlite_store *s);
 void apply_wake(struct sqlite_store *s); /* after a commit: cheap when nobody sleeps */
 /* Applies up to the LSN in steps; with the lock held and no transaction open. */
-enum err apply_until(struct sqlite_store *s, uint64_t lsn, bool leave_open, struct reason *why);
+enum err apply_until(struct sqlite_store *s, uint64_t lsn, struct reason *why);
+/* As above, and leaves a transaction open. */
+enum err apply_and_begin(struct sqlite_store *s, enum writer_mode mode, struct reason *why);
 /* Brings the database up to now for a reader; takes the lock only when it is behind. */
 void apply_barrier(struct sqlite_store *s);
 void chunk_free(struct chunk *c);

@@ -17,10 +17,16 @@
 #define RETRY_MS_MIN 100
 #define RETRY_MS_MAX 2000
 
-static enum err begin(struct writer *w, struct reason *why)
+static enum err begin(struct writer *w, enum writer_mode mode, struct reason *why)
 {
+    bool full = mode == WRITER_DURABLE;
     if (w->in_transaction)
         return ERR_OK;
+    /* The level can't be changed inside a transaction. */
+    if (full != w->is_full &&
+        !db_exec(&w->c, full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"))
+        return db_fail(w->c.db, "write the database", why);
+    w->is_full = full;
     if (!db_run(db_statement(&w->c, "BEGIN IMMEDIATE")))
         return db_fail(w->c.db, "write the database", why);
     w->in_transaction = true;
@@ -42,26 +48,36 @@ static enum err apply_chunk(struct sqlite_store *s, struct reason *why)
     return e;
 }
 
-enum err apply_until(struct sqlite_store *s, uint64_t lsn, bool leave_open, struct reason *why)
+/* The transaction that the last of it is in is left open. */
+static enum err apply_open(struct sqlite_store *s, uint64_t lsn, enum writer_mode mode,
+                           struct reason *why)
 {
     struct writer *w = &s->writer;
-    enum err e = ERR_OK;
+    enum err e = begin(w, mode, why);
     while (e == ERR_OK && w->now.applied_lsn < lsn) {
-        e = begin(w, why);
+        if (w->now.applied_lsn - w->committed.applied_lsn >= TRANSACTION_BYTES)
+            e = writer_commit(s, why);
+        if (e == ERR_OK)
+            e = begin(w, mode, why);
         if (e == ERR_OK)
             e = apply_chunk(s, why);
-        if (e != ERR_OK)
-            break;
-        bool is_last = w->now.applied_lsn >= lsn;
-        if (is_last ? !leave_open
-                    : w->now.applied_lsn - w->committed.applied_lsn >= TRANSACTION_BYTES)
-            e = writer_commit(s, why);
     }
-    if (e == ERR_OK && leave_open)
-        e = begin(w, why);
     if (e != ERR_OK)
         writer_rollback(s);
     return e;
+}
+
+enum err apply_until(struct sqlite_store *s, uint64_t lsn, struct reason *why)
+{
+    if (s->writer.now.applied_lsn >= lsn)
+        return ERR_OK;
+    enum err e = apply_open(s, lsn, WRITER_DURABLE, why);
+    return e == ERR_OK ? writer_commit(s, why) : e;
+}
+
+enum err apply_and_begin(struct sqlite_store *s, enum writer_mode mode, struct reason *why)
+{
+    return apply_open(s, journal_end(s->journal), mode, why);
 }
 
 void apply_barrier(struct sqlite_store *s)
@@ -71,7 +87,7 @@ void apply_barrier(struct sqlite_store *s)
         return;
     writer_lock(s);
     /* On failure the caller sees what is there; store_counts.lag says that it is not all. */
-    if (apply_until(s, lsn, false, NULL) == ERR_OK)
+    if (apply_until(s, lsn, NULL) == ERR_OK)
         writer_checkpoint(s, WAL_PAGES_MAX);
     writer_unlock(s);
 }
@@ -80,11 +96,8 @@ void apply_barrier(struct sqlite_store *s)
 
 static void wait_ms(struct sqlite_store *s, int64_t ms)
 {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    at.tv_sec += (time_t)(ms / 1000) + at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
+    int64_t at_ns = clock_mono_ns(clock_real()) + ms * 1000000;
+    struct timespec at = {.tv_sec = at_ns / 1000000000, .tv_nsec = at_ns % 1000000000};
     pthread_cond_timedwait(&s->wake, &s->wake_lock, &at);
 }
 
@@ -127,12 +140,10 @@ static enum err apply_some(struct sqlite_store *s, struct reason *why)
 {
     writer_lock(s);
     uint64_t end = journal_end(s->journal), most = s->writer.now.applied_lsn + TRANSACTION_BYTES;
-    enum err e = apply_until(s, end < most ? end : most, false, why);
+    enum err e = apply_until(s, end < most ? end : most, why);
     if (e == ERR_OK)
         writer_checkpoint(s, WAL_PAGES_MAX);
     writer_unlock(s);
-    if (e == ERR_OK)
-        journal_release(s->journal, atomic_load(&s->applied_lsn));
     return e;
 }
 
@@ -144,6 +155,7 @@ static void *applier_main(void *arg)
     pthread_setname_np(pthread_self(), "gaff-store");
     keys_load_filters(s);
     do {
+        journal_release(s->journal, atomic_load(&s->synced_lsn));
         journal_prepare(s->journal);
         if (lag(s) == 0)
             continue;

@@ -25,6 +25,7 @@ struct chunk {
     struct buf keys;
     int64_t keys_until_ms;
     uint64_t end_lsn; /* of the records gathered so far */
+    bool is_former;   /* they are of a former run */
     size_t rejections;
 };
 
@@ -107,7 +108,7 @@ static void gather_settlement(struct chunk *c, const struct settlement *t)
         c->late[c->late_count++] = *t;
         return;
     }
-    if (b->state != DELIVERY_CLAIMED)
+    if (b->state != DELIVERY_CLAIMED && !(c->is_former && b->state == DELIVERY_PENDING))
         return; /* the lease was lost */
     b->state = t->state;
     b->attempts = t->attempts;
@@ -241,13 +242,12 @@ static bool write_attempt(struct writer *w, const struct attempt *a)
     return db_run(q);
 }
 
-/* Only a claimed row can be settled: a lease that was lost changes nothing. */
-static bool write_late(struct sqlite_store *s, const struct settlement *t)
+static bool update_settled(struct writer *w, const struct settlement *t, enum delivery_state from,
+                           bool *changed)
 {
-    struct writer *w = &s->writer;
     sqlite3_stmt *q = db_statement(
         &w->c, "UPDATE deliveries SET state=?2, attempts=?3, next_ms=?4, settled_ms=?5, reason=?6"
-               " WHERE id=?1 AND state=1");
+               " WHERE id=?1 AND state=?7");
     if (!q)
         return false;
     db_bind_u64(q, 1, t->delivery_id);
@@ -256,12 +256,27 @@ static bool write_late(struct sqlite_store *s, const struct settlement *t)
     sqlite3_bind_int64(q, 4, t->next_ms);
     sqlite3_bind_int64(q, 5, t->settled_ms);
     db_bind_str(q, 6, t->reason);
+    sqlite3_bind_int64(q, 7, from);
     if (!db_run(q))
         return false;
-    if (sqlite3_changes(w->c.db) == 0)
-        return true;
-    count_move(w, DELIVERY_CLAIMED, (int)t->state);
-    return t->attempt.number == 0 || write_attempt(w, &t->attempt);
+    *changed = sqlite3_changes(w->c.db) > 0;
+    if (*changed)
+        count_move(w, (int)from, (int)t->state);
+    return true;
+}
+
+/* Only a claimed row can be settled: a lease that was lost changes nothing. In the journal of a
+ * former run a lease may be unknown that a power cut took (see WRITER_LEASE): who settled had it.
+ */
+static bool write_late(struct sqlite_store *s, const struct chunk *c, const struct settlement *t)
+{
+    struct writer *w = &s->writer;
+    bool changed;
+    if (!update_settled(w, t, DELIVERY_CLAIMED, &changed))
+        return false;
+    if (!changed && c->is_former && !update_settled(w, t, DELIVERY_PENDING, &changed))
+        return false;
+    return !changed || t->attempt.number == 0 || write_attempt(w, &t->attempt);
 }
 
 static bool write_rejection(struct writer *w, const struct rejection *r)
@@ -305,7 +320,7 @@ static bool write_out(struct sqlite_store *s, struct chunk *c)
     if (c->born_count && !write_born(s, c))
         return false;
     for (size_t i = 0; i < c->late_count; i++)
-        if (!write_late(s, &c->late[i]))
+        if (!write_late(s, c, &c->late[i]))
             return false;
     for (size_t i = 0; i < c->attempt_count; i++)
         if (!write_attempt(w, &c->attempts[i]))
@@ -389,13 +404,15 @@ enum err chunk_apply(struct sqlite_store *s, struct chunk *c, str records, struc
     enum err e = ERR_OK;
     empty(c);
     while (e == ERR_OK && journal_next(&records, &j)) {
-        if (j.kind == RECORD_BATCH)
+        if (j.kind == RECORD_BATCH) {
+            c->is_former = j.lsn < s->open_lsn;
             e = apply_batch(s, c, &j, why);
-        else if (j.kind != RECORD_OPEN)
+        } else if (j.kind != RECORD_OPEN) {
             e = fail(why, ERR_INVALID, "the journal record at %llu is of an unknown kind",
                      (unsigned long long)j.lsn);
-        else if (!write_out(s, c) || !void_leases(w))
+        } else if (!write_out(s, c) || !void_leases(w)) {
             e = db_fail(w->c.db, "write the database", why);
+        }
         c->end_lsn = w->now.applied_lsn = j.end_lsn;
     }
     if (e == ERR_OK && !write_out(s, c))

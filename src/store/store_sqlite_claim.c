@@ -207,7 +207,7 @@ static enum err claim_failed(struct sqlite_store *s, const struct arena *a, stru
     return e;
 }
 
-/* A transaction that changed nothing needs no sync. */
+/* A transaction that changed nothing needs not be written. */
 static enum err commit_or_drop(struct sqlite_store *s, struct reason *why)
 {
     if (memcmp(&s->writer.now, &s->writer.committed, sizeof(s->writer.now)) != 0)
@@ -228,7 +228,7 @@ enum err sqlite_claim(struct store *base, const struct claim *c, struct arena *a
     if (!t.ids || !t.keys)
         return fail(why, ERR_LIMIT, "the claimed deliveries do not fit the arena");
     writer_lock(s);
-    enum err e = writer_begin(s, why);
+    enum err e = writer_begin(s, WRITER_LEASE, why);
     if (e == ERR_OK) {
         t.destination = rows_name_id(&s->writer.c, c->destination);
         bool good =
@@ -248,7 +248,7 @@ enum err sqlite_unclaim(struct store *base, const uint64_t *ids, size_t count, s
     struct sqlite_store *s = sqlite_of(base);
     struct writer *w = &s->writer;
     writer_lock(s);
-    enum err e = writer_begin(s, why);
+    enum err e = writer_begin(s, WRITER_LEASE, why);
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
         sqlite3_stmt *q =
             db_statement(&w->c, "UPDATE deliveries SET state=0 WHERE id=?1 AND state=1");

@@ -315,6 +315,7 @@ enum err db_open_writer(struct sqlite_store *s, struct reason *why)
         e = open_file(s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &c->db, why);
     if (e == ERR_OK && !db_exec(c, writer_settings))
         e = db_fail(c->db, "open the database", why);
+    s->writer.is_full = true;
     if (e == ERR_OK)
         e = migrate(c, why);
     if (e == ERR_OK && application != APPLICATION_LIVE)

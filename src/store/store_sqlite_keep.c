@@ -160,7 +160,7 @@ enum err sqlite_purge(struct store *base, const struct retention *r, int64_t now
     *deleted = 0;
     writer_lock(s);
     uint64_t from = w->purge_from;
-    enum err e = writer_begin(s, why);
+    enum err e = writer_begin(s, WRITER_DURABLE, why);
     if (e == ERR_OK && !purge_some(w, &p)) {
         e = db_fail(w->c.db, "delete old events", why);
         writer_rollback(s);
@@ -187,7 +187,7 @@ static enum err copy_pages(struct sqlite_store *s, sqlite3 *to,
                            struct reason *why)
 {
     writer_lock(s);
-    enum err e = apply_until(s, journal_end(s->journal), false, why);
+    enum err e = apply_until(s, journal_end(s->journal), why);
     sqlite3_backup *b =
         e == ERR_OK ? sqlite3_backup_init(to, "main", s->writer.c.db, "main") : NULL;
     writer_unlock(s);

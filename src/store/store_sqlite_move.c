@@ -70,7 +70,7 @@ enum err sqlite_move(struct store *base, enum store_move move, const struct deli
     do {
         size_t n = 0;
         writer_lock(s);
-        e = writer_begin(s, why);
+        e = writer_begin(s, WRITER_DURABLE, why);
         if (e == ERR_OK) {
             e = move_step(s, move, f, now_ms, &before, &n, why);
             if (e == ERR_OK)
@@ -128,7 +128,7 @@ enum err sqlite_add_delivery(struct store *base, uint64_t event_id, const struct
 {
     struct sqlite_store *s = sqlite_of(base);
     writer_lock(s);
-    enum err e = writer_begin(s, why);
+    enum err e = writer_begin(s, WRITER_DURABLE, why);
     if (e == ERR_OK && !event_exists(&s->writer, event_id))
         e = fail(why, ERR_NOT_FOUND, "there is no such event; retention may have deleted it");
     else if (e == ERR_OK && !insert_delivery(s, event_id, d, now_ms))

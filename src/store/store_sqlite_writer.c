@@ -32,9 +32,9 @@ bool writer_is_wanted(struct sqlite_store *s)
     return wanted;
 }
 
-enum err writer_begin(struct sqlite_store *s, struct reason *why)
+enum err writer_begin(struct sqlite_store *s, enum writer_mode mode, struct reason *why)
 {
-    return apply_until(s, journal_end(s->journal), true, why);
+    return apply_and_begin(s, mode, why);
 }
 
 static bool write_meta(struct writer *w)
@@ -80,6 +80,8 @@ enum err writer_commit(struct sqlite_store *s, struct reason *why)
     w->in_transaction = false;
     w->committed = w->now;
     atomic_store(&s->applied_lsn, w->now.applied_lsn);
+    if (w->is_full)
+        atomic_store(&s->synced_lsn, w->now.applied_lsn);
     keys_committed(s, true);
     return ERR_OK;
 }
@@ -120,8 +122,11 @@ void writer_checkpoint(struct sqlite_store *s, int pages)
     uint64_t held;
     if (w->wal_pages <= pages)
         return;
+    int all = 0, copied = 0;
     w->wal_pages = 0;
-    int rc = sqlite3_wal_checkpoint_v2(w->c.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int rc = sqlite3_wal_checkpoint_v2(w->c.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &all, &copied);
+    if (rc == SQLITE_OK && all == copied) /* then it was synced too */
+        atomic_store(&s->synced_lsn, w->committed.applied_lsn);
     if (rc != SQLITE_OK && log_rate("checkpoint", &held))
         log_event(LOG_WARN, "the database could not be checkpointed; trying again",
                   LOG_F("error", str_from_cstr(sqlite3_errmsg(w->c.db))), LOG_I("held", held));

@@ -30,7 +30,7 @@ def event_type(seed, n):
 
 def body(seed, n, key):
     size = chance(seed, n, "size")
-    pad = int(200 + 1200 * size) if size < 0.99 else int(60000 * (size - 0.99) * 100)
+    pad = int(1400 * size) if size < 0.99 else int(60000 * (size - 0.99) * 100)
     rng = random.Random(f"{seed} {n}")
     return json.dumps({"n": n, "key": f"k{key}", "pad": rng.randbytes(pad // 2).hex()}).encode()
 
