@@ -65,7 +65,7 @@ static size_t delivery_loops(const struct config *c)
     return count > DELIVERY_LOOPS_MAX ? DELIVERY_LOOPS_MAX : count;
 }
 
-static bool start_dispatchers(struct engine *e, const struct engine_options *o, struct reason *why)
+static bool start_dispatchers(struct engine *e, struct reason *why)
 {
     size_t count = delivery_loops(e->config);
     for (size_t i = 0; i < count; i++) {

@@ -204,6 +204,8 @@ void lane_look(struct lane *l)
     if (room < LANE_WINDOW / 4) {
         atomic_fetch_add(&l->gate->room, room);
         l->look_again = true; /* asked again when places were freed */
+        if (l->held == 0)     /* front loops have them, and may give them back without a word */
+            arm_due(l, clock_wall_ms(l->ctx->core->clock) + LOAD_RETRY_MS);
         return;
     }
     struct lane_claim *c = xcalloc(1, sizeof(*c));
