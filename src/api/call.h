@@ -51,6 +51,8 @@ void api_bad(struct api_call *c, const char *code, const char *fmt, ...) PRINTF_
 
 /* A path parameter that is an id: answers 404 and returns false when malformed. */
 bool api_id(struct api_call *c, const char *param, const char *prefix, uint64_t *id);
+/* False, and answered 400, when a POST has a body that is no JSON object; none at all is fine. */
+bool api_body(struct api_call *c);
 /* Filters from query parameters, or from a JSON body's members of the same names: source, type,
  * destination, text, state, since, until (RFC 3339, or an age like 2h), cursor, limit. Unknown
  * values answer 400 and return false. */

@@ -118,7 +118,7 @@ void api_event_replay(struct api_call *c)
 {
     uint64_t id, moved = 0;
     struct reason why = {0};
-    if (!api_id(c, "id", "evt", &id))
+    if (!api_id(c, "id", "evt", &id) || !api_body(c))
         return;
     str to = json_str(json_get(http_request_json(&c->x->req), STR("destination")));
     if (to.n) {

@@ -57,7 +57,7 @@ static bool read_page(struct api_call *c, uint64_t *before, size_t *limit)
     return true;
 }
 
-static bool read_body(struct api_call *c)
+bool api_body(struct api_call *c)
 {
     if (!str_eq(c->x->req.method, STR("POST")) || c->x->req.body.n == 0)
         return true;
@@ -71,7 +71,7 @@ static bool read_body(struct api_call *c)
 bool api_event_filter(struct api_call *c, struct event_filter *f)
 {
     *f = (struct event_filter){0};
-    if (!read_body(c))
+    if (!api_body(c))
         return false;
     f->source = param(c, "source");
     f->type = param(c, "type");
@@ -84,7 +84,7 @@ bool api_event_filter(struct api_call *c, struct event_filter *f)
 bool api_delivery_filter(struct api_call *c, struct delivery_filter *f)
 {
     *f = (struct delivery_filter){0};
-    if (!read_body(c))
+    if (!api_body(c))
         return false;
     str event = param(c, "event_id");
     if (event.n && !id_parse("evt", event, &f->event_id)) {

@@ -358,13 +358,13 @@ void lane_pump(struct lane *l)
     if (!l->destination || l->ctx->draining || l->pumping)
         return;
     l->pumping = true;
-    give_back_overtaken(l);
     while (l->running_count < l->destination->concurrency) {
         struct flight *f = next_ready(l);
         if (!f || !take_token(l))
             break;
         start(l, f);
     }
+    give_back_overtaken(l);
     l->pumping = false;
     atomic_store_explicit(&l->gate->ready, (int)l->ready_count, memory_order_relaxed);
     if (l->look_again && !l->claim)
@@ -453,6 +453,7 @@ void lane_configure(struct lane *l, struct config *c, const struct destination_c
     l->destination = d;
     if (!d) {
         atomic_store(&l->gate->backlogged, true);
+        give_back_overtaken(l);
         give_back_ready(l, 0);
         return;
     }

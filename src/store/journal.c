@@ -396,16 +396,18 @@ bool journal_next(str *rest, struct journal_record *out)
     return true;
 }
 
-/* The live segment that holds lsn, kept from being reused until unpin. */
-static struct segment *pin(struct journal *j, uint64_t lsn)
+/* The live segment that holds lsn, kept from being reused until unpin, and where it ends now. */
+static struct segment *pin(struct journal *j, uint64_t lsn, uint64_t *end_lsn)
 {
     struct segment *found = NULL;
     pthread_mutex_lock(&j->lock);
     for (size_t i = j->live_count; i-- > 0 && !found;)
         if (j->live[i]->start_lsn <= lsn && lsn < j->live[i]->end_lsn)
             found = j->live[i];
-    if (found)
+    if (found) {
         found->pins++;
+        *end_lsn = found->end_lsn;
+    }
     pthread_mutex_unlock(&j->lock);
     return found;
 }
@@ -434,7 +436,8 @@ static bool read_all(int fd, char *p, size_t n, uint64_t at)
 
 size_t journal_peek(struct journal *j, uint64_t lsn, void *out, size_t n)
 {
-    struct segment *s = pin(j, lsn);
+    uint64_t end_lsn;
+    struct segment *s = pin(j, lsn, &end_lsn);
     if (!s)
         return 0;
     uint64_t at = SEGMENT_HEAD + lsn - s->start_lsn;
@@ -493,12 +496,12 @@ enum err journal_read(struct journal *j, uint64_t lsn, size_t want, struct buf *
     assert(lsn <= end);
     if (lsn == end)
         return ERR_OK;
-    struct segment *s = pin(j, lsn);
+    uint64_t limit;
+    struct segment *s = pin(j, lsn, &limit);
     if (!s)
         return fail(why, ERR_IO, "the journal in %s has no segment for position %llu", j->dir,
                     (unsigned long long)lsn);
-    uint64_t limit = s->end_lsn < end ? s->end_lsn : end;
-    enum err e = read_segment(j, s, lsn, limit - lsn, want, out, why);
+    enum err e = read_segment(j, s, lsn, (limit < end ? limit : end) - lsn, want, out, why);
     unpin(j, s);
     return e;
 }

@@ -30,7 +30,8 @@ def event_type(seed, n):
 
 def body(seed, n, key):
     size = chance(seed, n, "size")
-    pad = int(1400 * size) if size < 0.99 else int(60000 * (size - 0.99) * 100)
+    large = size >= 0.99 and event_type(seed, n) != RELEASE  # a shell writes those in pieces
+    pad = int(60000 * (size - 0.99) * 100) if large else int(1400 * size)
     rng = random.Random(f"{seed} {n}")
     return json.dumps({"n": n, "key": f"k{key}", "pad": rng.randbytes(pad // 2).hex()}).encode()
 

@@ -702,10 +702,11 @@ void stage_request(struct stage *r, const char *method, const char *target, cons
 {
     struct request q = {.stage = r, .out = out};
     str rest = str_from_cstr(target);
+    str path = str_cut(&rest, '?');
     arena_init(&q.arena, 8u << 20);
     q.req = (struct http_request){.method = str_from_cstr(method),
-                                  .target = rest,
-                                  .path = str_cut(&rest, '?'),
+                                  .target = str_from_cstr(target),
+                                  .path = path,
                                   .host = STR("localhost"),
                                   .body = body,
                                   .peer = STR("203.0.113.9"),
