@@ -126,8 +126,10 @@ enum err sqlite_load(struct store_reader *base, uint64_t id, uint64_t locator, s
         return ERR_OK;
     if (!arena_ok(a))
         return out_of_arena(why);
+    /* Read before the table is: what is applied while the table is read is missing there too. */
+    uint64_t applied = atomic_load(&s->applied_lsn);
     enum err e = load_from_table(r, id, a, out, why);
-    if (e == ERR_NOT_FOUND && atomic_load(&s->applied_lsn) < journal_end(s->journal)) {
+    if (e == ERR_NOT_FOUND && applied < journal_end(s->journal)) {
         apply_barrier(s);
         e = load_from_table(r, id, a, out, why);
     }

@@ -88,7 +88,7 @@ class Daemon:
 
     def configure(self, variant, broken=False):
         self.variant = variant
-        text = CONFIG.format(variant=variant, flaky_concurrency=(16, 5)[variant % 2],
+        text = CONFIG.format(variant=variant, flaky_concurrency=(32, 8)[variant % 2],
                              fifo_concurrency=(16, 3)[variant % 2], **self.settings)
         if broken:
             text += "destinatoins: {}\n"

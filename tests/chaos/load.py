@@ -133,6 +133,7 @@ class Connection(threading.Thread):
             if event_id:
                 self.acked.append((n, key, event_id))
                 self.repeat(n, body, event_id)
+            time.sleep(self.shared.think_s)
         self.drop()
 
     def repeat(self, n, body, event_id):
@@ -146,9 +147,9 @@ class Connection(threading.Thread):
 
 
 class Shared:
-    def __init__(self, seed, port, log, keys, pause, acked):
-        self.seed, self.port, self.log, self.pause, self.acked = seed, port, log, pause, acked
-        self.keys = keys
+    def __init__(self, seed, port, log, keys, think_s, pause, acked):
+        self.seed, self.port, self.log, self.keys, self.think_s = seed, port, log, keys, think_s
+        self.pause, self.acked = pause, acked
         self.numbers = itertools.count()
         self.stop = threading.Event()
         self.lock = threading.Lock()
@@ -161,9 +162,9 @@ class Shared:
         self.keys.put(n, key)
 
 
-def main(seed, port, path, connections, pause, acked):
-    """Ends with SIGTERM, or once `pause` is 2."""
-    shared = Shared(seed, port, Log(path), Log(path + ".keys"), pause, acked)
+def main(seed, port, path, connections, think_s, pause, acked):
+    """Ends with SIGTERM, or once `pause` is 2. think_s: between two events of a connection."""
+    shared = Shared(seed, port, Log(path), Log(path + ".keys"), think_s, pause, acked)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: shared.stop.set())
     threads = [Connection(shared, i) for i in range(connections)]

@@ -62,7 +62,8 @@ class Faulty(Daemon):
         """After a restart of a sound machine: all is stored, all ends, the database is whole."""
         for event_id, body in self.acked.items():
             reply = self.api("GET", "/events/" + event_id)
-            assert reply.status == 200, f"{event_id} was acknowledged and is not stored"
+            assert reply.status == 200, (
+                f"{event_id} was acknowledged and is not stored: {reply.status} {reply.body}")
             assert reply.json()["body"].encode() == body, event_id
         until(lambda: (s := self.api("GET", "/status").json()["deliveries"]) and
               s["pending"] + s["claimed"] == 0 and s["dead"] == 0, "all delivered")

@@ -643,9 +643,15 @@ static void expect_free(struct gate *g, void *arg)
     UNUSED(arg);
     if (strncmp(g->name, "-nobody-", 8) == 0)
         return;
-    STAGE_UNTIL(atomic_load(&g->room) == LANE_WINDOW);
-    STAGE_UNTIL(atomic_load(&g->overflowing) == 0);
-    STAGE_UNTIL(atomic_load(&g->running) == 0);
+    int64_t end_ns = clock_mono_ns(clock_real()) + STAGE_WAIT_US * INT64_C(1000);
+    while (atomic_load(&g->room) != LANE_WINDOW || atomic_load(&g->overflowing) != 0 ||
+           atomic_load(&g->running) != 0) {
+        if (clock_mono_ns(clock_real()) > end_ns)
+            FAIL("the gate of %s is not free: room %d, overflowing %d, ready %d, running %d",
+                 g->name, atomic_load(&g->room), atomic_load(&g->overflowing),
+                 atomic_load(&g->ready), atomic_load(&g->running));
+        stage_pause();
+    }
 }
 
 void stage_expect_gates_free(struct stage *r)

@@ -600,3 +600,20 @@ void test_sqlite_opens_fast_with_a_long_queue(void)
     EXPECT_EQ_UINT(kit_counts(&k).by_state[DELIVERY_PENDING], 50000);
     kit_close(&k);
 }
+
+/* An event that the applier takes over between a look into the table and the look at how far it
+ * has come was told missing. */
+void test_sqlite_load_finds_what_was_committed_just_now(void)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:data");
+    for (int i = 0; i < 4000; i++) {
+        struct event got;
+        struct new_event *n = kit_event(&k, STR("{}"));
+        uint64_t id = n->event.id;
+        kit_commit(&k);
+        EXPECT_OK(store_load(k.r, id, 0, &k.a, &got, &k.why), k.why);
+        arena_reset(&k.a);
+    }
+    kit_close(&k);
+}
