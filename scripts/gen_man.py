@@ -59,7 +59,8 @@ def options(text):
 def command_page(version, commands, exits, daemon_exits):
     out = [head(version, "gaff", 1, "webhook engine: receive, act on, retry and show webhooks"),
            ".Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar options\n.Sh DESCRIPTION\n",
-           ".Nm\nreceives webhooks, verifies who sent them, stores each on disk before it answers,\n"
+           ".Nm\nreceives webhooks, verifies who sent them, "
+            "stores each on disk before it answers,\n"
            "acts on it, retries what failed, and shows and replays all of it.\n"
            "The daemon is\n.Nm Cm serve ;\nmost other commands ask it.\n",
            ".Sh COMMANDS\n"]

@@ -20,7 +20,7 @@ struct engine {
     size_t front_count;
     struct janitor *janitor;
     struct runner_link *runners[DELIVERY_LOOPS_MAX]; /* not yet taken by a delivery loop */
-    char addresses[16][256]; /* as bound, for the loops after the first */
+    char addresses[16][256];                         /* as bound, for the loops after the first */
     bool started, drained, stuck;
 };
 

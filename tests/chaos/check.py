@@ -132,7 +132,8 @@ class Stored:
                 self.odd.append(f"delivery {i} of {n} to {name} counts {count} attempts and has "
                                 f"the numbers {[a[0] for a in log]}")
             self.deliveries[n][name] = (STATES[state], log)
-        self.odd += [f"attempts of delivery {i}, which is not stored" for i in list(attempts)[:SHOWN]]
+        self.odd += [f"attempts of delivery {i}, which is not stored"
+                     for i in list(attempts)[:SHOWN]]
         meta = db.execute("SELECT events, pending, claimed, delivered, dead, skipped, cancelled"
                           " FROM meta").fetchone()
         counted = [db.execute("SELECT count(*) FROM events").fetchone()[0]] + [
@@ -206,7 +207,8 @@ def duplicates(seen, faults):
             continue
         for a, b in zip(times, times[1:]):
             if not any(a - 0.5 <= until and since <= b for since, until in faults):
-                yield f"event {n} was taken twice by {name}, at {a:.3f} and {b:.3f}, without a fault"
+                yield (f"event {n} was taken twice by {name}, at {a:.3f} and {b:.3f}, "
+                       "without a fault")
     for name, count in extra.items():
         if count > len(faults) * LANE_WINDOW:
             yield f"{count} extra deliveries at {name} for {len(faults)} faults"

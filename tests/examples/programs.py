@@ -196,7 +196,8 @@ def test_in_process_without_sockets():
         path = os.path.join(TOP, "tests", "examples", "in_process.c")
         sanitize = {"asan": ["-fsanitize=address,undefined"], "tsan": ["-fsanitize=thread"]}
         variant = sanitize.get(os.path.basename(BUILD), [])
-        subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", *variant, "-I", TOP + "/include", path, "-o", work + "/user", BUILD + "/libgaff.a",
+        subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", *variant, "-I", TOP + "/include",
+                        path, "-o", work + "/user", BUILD + "/libgaff.a",
                         *LIBRARIES], check=True)
         p = subprocess.run([work + "/user"], cwd=work, capture_output=True, text=True, timeout=120,
                            check=False)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""disk_full.py -- no space: refused at once and in words, nothing that was accepted is lost or stuck,
-and it goes on by itself when there is space again."""
+"""disk_full.py -- no space: refused at once and in words, nothing that was accepted is lost or
+stuck, and it goes on by itself when there is space again."""
 import os
 import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -62,7 +62,8 @@ def test_a_full_disk_survives_a_kill_and_a_start():
         d.nothing_is_lost()
 
 
-SLOW = CONFIG.replace("log: {{ file: \"{folder}/out.jsonl\" }}, retry", "http: {{ url: \"{url}\" }}, retry")
+SLOW = CONFIG.replace("log: {{ file: \"{folder}/out.jsonl\" }}, retry",
+                      "http: {{ url: \"{url}\" }}, retry")
 
 
 def test_what_was_accepted_can_be_finished_on_a_full_disk():

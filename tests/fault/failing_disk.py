@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""failing_disk.py -- writes and syncs that fail: nothing is acknowledged meanwhile, nothing that was
-acknowledged is lost, and it goes on by itself when the disk is sound again."""
+"""failing_disk.py -- writes and syncs that fail: nothing is acknowledged meanwhile, nothing that
+was acknowledged is lost, and it goes on by itself when the disk is sound again."""
 import errno
 import os
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""power_loss.py -- the power goes at a random moment, under load: of what the daemon had written, only
-what it had synced is kept, of the rest nothing, or any part of it, sector by sector, as a disk
+"""power_loss.py -- the power goes at a random moment, under load: of what the daemon had written,
+only what it had synced is kept, of the rest nothing, or any part of it, sector by sector, as a disk
 leaves it. inject.c keeps the undo log this is made from. What was acknowledged is there each time.
 
 This shows what a kill cannot: a missing fsync. Its limits: changes of directories count as lost

@@ -48,7 +48,8 @@ def test_a_place_that_cannot_hold_a_store_is_refused_with_its_path():
         d.write("file", "no directory")
         d.config("store: 'sqlite:file/below'\nsources: { s: { provider: none } }\n")
         code, said = serve(d)
-        assert code in (69, 73, 77) and "file/below" in said and "cannot start" in said, (code, said)
+        assert code in (69, 73, 77), (code, said)
+        assert "file/below" in said and "cannot start" in said, said
 
 
 def test_a_journal_of_another_store_is_refused():

@@ -13,7 +13,8 @@
 #define TOKEN "0123456789abcdef0123456789abcdef"
 #define ANSWER_MAX (1u << 20)
 #define CONFIG                                                                                     \
-    STAGE_SOURCE "  open: { provider: none }\n  git: { provider: bearer, secret: \"" TOKEN "\" }\n" \
+    STAGE_SOURCE "  open: { provider: none }\n  git: { provider: bearer, secret: \"" TOKEN         \
+                 "\" }\n"                                                                          \
                  "admin: { listen: \"127.0.0.1:0\" }\n"                                            \
                  "destinations:\n"                                                                 \
                  "  good: { handler: { index: 0 }, retry: { attempts: 1 } }\n"                     \
@@ -280,12 +281,10 @@ void test_api_event_with_its_story(void)
 
 void test_api_ids_that_are_none(void)
 {
-    static const char *const paths[] = {"/api/v1/events/evt_0000000000000",
-                                        "/api/v1/events/x",
-                                        "/api/v1/events/dlv_0F3K8Z2M7QXTA",
-                                        "/api/v1/events/evt_0F3K8Z2M7QXTA/body",
-                                        "/api/v1/deliveries/dlv_0F3K8Z2M7QXTA",
-                                        "/api/v1/deliveries/evt_0F3K8Z2M7QXTA"};
+    static const char *const paths[] = {
+        "/api/v1/events/evt_0000000000000",     "/api/v1/events/x",
+        "/api/v1/events/dlv_0F3K8Z2M7QXTA",     "/api/v1/events/evt_0F3K8Z2M7QXTA/body",
+        "/api/v1/deliveries/dlv_0F3K8Z2M7QXTA", "/api/v1/deliveries/evt_0F3K8Z2M7QXTA"};
     struct desk d;
     desk_open(&d);
     stage_emit(&d.stage, "{}");
@@ -351,7 +350,8 @@ void test_api_filters_select(void)
     EXPECT_EQ_INT(listed(&d, "/api/v1/events?destination=bad", "events"), 1);
     EXPECT_EQ_INT(listed(&d, "/api/v1/deliveries", "deliveries"), 3);
     EXPECT_EQ_INT(listed(&d, "/api/v1/deliveries?state=delivered", "deliveries"), 2);
-    EXPECT_EQ_INT(listed(&d, "/api/v1/deliveries?destination=bad&state=delivered", "deliveries"), 0);
+    EXPECT_EQ_INT(listed(&d, "/api/v1/deliveries?destination=bad&state=delivered", "deliveries"),
+                  0);
     snprintf(target, sizeof(target), "/api/v1/deliveries?event_id=" STR_FMT,
              STR_ARG(id_format("evt", id, text)));
     EXPECT_EQ_INT(listed(&d, target, "deliveries"), 2);
@@ -555,8 +555,8 @@ void test_api_cancel_of_many_by_filter(void)
 
 void test_api_bodies_that_are_no_json(void)
 {
-    static const char *const targets[] = {"/api/v1/deliveries/replay",
-                                          "/api/v1/deliveries/cancel", "/api/v1/events/replay"};
+    static const char *const targets[] = {"/api/v1/deliveries/replay", "/api/v1/deliveries/cancel",
+                                          "/api/v1/events/replay"};
     struct desk d;
     desk_open(&d);
     stage_emit(&d.stage, "{\"bad\":true}");

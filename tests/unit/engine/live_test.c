@@ -1,5 +1,5 @@
-/* live_test.c -- what happens, told to those who watch: each line once to each, in order; who is too
- * slow loses lines and holds up nobody. */
+/* live_test.c -- what happens, told to those who watch: each line once to each, in order; who is
+ * too slow loses lines and holds up nobody. */
 #include "engine/live.h"
 
 #include "unit.h"

@@ -88,10 +88,10 @@ void test_plan_takes_the_routes_of_its_source_that_match(void)
 void test_plan_stops_where_a_route_says_so(void)
 {
     struct planned p;
-    plan_with(&p, HEAD
-              "routes:\n"
-              "  - { name: first, from: a, match: { event: push }, to: [one], then: stop }\n"
-              "  - { name: rest, from: a, to: [two] }\n");
+    plan_with(&p,
+              HEAD "routes:\n"
+                   "  - { name: first, from: a, match: { event: push }, to: [one], then: stop }\n"
+                   "  - { name: rest, from: a, to: [two] }\n");
     plan_event(&p, "a", "push", "{}");
     EXPECT_EQ_INT(p.plan.count, 1);
     EXPECT_STR(p.plan.trace, "route first: matched -> one; stop\n");
@@ -175,7 +175,8 @@ void test_plan_order_key_comes_from_the_event(void)
 {
     struct planned p;
     plan_with(&p, HEAD "routes:\n  - { from: a, to: [per-repo] }\n");
-    uint64_t seven = key_of(&p, "{\"repo\":{\"id\":7}}"), eight = key_of(&p, "{\"repo\":{\"id\":8}}");
+    uint64_t seven = key_of(&p, "{\"repo\":{\"id\":7}}"),
+             eight = key_of(&p, "{\"repo\":{\"id\":8}}");
     EXPECT(seven != 0 && eight != 0 && seven != eight);
     EXPECT_EQ_UINT(key_of(&p, "{\"x\":1,\"repo\":{\"id\":7}}"), seven);
     EXPECT_EQ_UINT(key_of(&p, "{\"repo\":{\"id\":\"7\"}}"), seven);

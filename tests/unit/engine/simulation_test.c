@@ -1,9 +1,11 @@
-/* simulation_test.c -- random life of a whole engine, by seed: events, outcomes, jumps of the clock,
- * configurations that come and go, a store that fails, replays. The spy checks each move on the
- * way; here is what must hold when nothing is left to do: every event's delivery to every
- * destination it was planned for is delivered or dead, attempted at least once, and nothing is held.
+/* simulation_test.c -- random life of a whole engine, by seed: events, outcomes, jumps of the
+ * clock, configurations that come and go, a store that fails, replays. The spy checks each move on
+ * the way; here is what must hold when nothing is left to do: every event's delivery to every
+ * destination it was planned for is delivered or dead, attempted at least once, and nothing is
+ * held.
  *
- * The threads of the engine run freely, so a seed fixes what is asked of it, not the interleaving. */
+ * The threads of the engine run freely, so a seed fixes what is asked of it, not the interleaving.
+ */
 #include "stage.h"
 
 #include "base/rand.h"
@@ -17,8 +19,8 @@ static const char *const names[DESTINATIONS] = {"plain", "queue", "keyed", "back
 static const char *const settings[DESTINATIONS] = {
     "handler: { index: 0 }, concurrency: 3, retry: { schedule: [1s, 30s, 10m], jitter: 0.5 }",
     "handler: { index: 1 }, order: fifo, retry: { schedule: [1s, 1m], jitter: 0.1 }",
-    "handler: { index: 2 }, concurrency: 4, order: fifo, order_by: \"{{ .k }}\", "
-    "retry: { schedule: [5s, 5s, 5s] }",
+    ("handler: { index: 2 }, concurrency: 4, order: fifo, order_by: \"{{ .k }}\", "
+     "retry: { schedule: [5s, 5s, 5s] }"),
     "handler: { index: 3 }, concurrency: 2, rate: 50/s, retry: { attempts: 2, first: 1m }",
 };
 
@@ -93,8 +95,8 @@ static void replay(struct simulation *m)
     struct delivery_filter f = {.state = DELIVERY_DEAD};
     struct reason why = {0};
     uint64_t moved;
-    EXPECT_OK(store_move(m->stage.core->store, STORE_REPLAY, &f,
-                         stage_clock_now(&m->stage.clock), &moved, &why),
+    EXPECT_OK(store_move(m->stage.core->store, STORE_REPLAY, &f, stage_clock_now(&m->stage.clock),
+                         &moved, &why),
               why);
     engine_nudge(m->stage.engine);
 }
@@ -107,7 +109,8 @@ static void step(struct simulation *m)
     else if (dice < 68)
         reload(m, (unsigned)rng_below(&m->rng, 1u << DESTINATIONS));
     else if (dice < 82)
-        stage_advance(&m->stage, (int64_t)rng_below(&m->rng, UINT64_C(1) << rng_below(&m->rng, 22)) + 1);
+        stage_advance(&m->stage,
+                      (int64_t)rng_below(&m->rng, UINT64_C(1) << rng_below(&m->rng, 22)) + 1);
     else if (dice < 86)
         spy_fail_commits_after((int)rng_below(&m->rng, 3), 1 + (int)rng_below(&m->rng, 2), ERR_IO);
     else if (dice < 88)

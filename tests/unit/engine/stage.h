@@ -22,13 +22,13 @@
 #define STAGE_ATTEMPTS_MAX 16
 
 /* Polls, for what other threads do meanwhile. */
-#define STAGE_UNTIL(cond)                                                                            \
+#define STAGE_UNTIL(cond)                                                                          \
     do {                                                                                           \
-        int64_t stage_end_ns_ = clock_mono_ns(clock_real()) + STAGE_WAIT_US * INT64_C(1000);           \
+        int64_t stage_end_ns_ = clock_mono_ns(clock_real()) + STAGE_WAIT_US * INT64_C(1000);       \
         while (!(cond)) {                                                                          \
-            if (clock_mono_ns(clock_real()) > stage_end_ns_)                                         \
+            if (clock_mono_ns(clock_real()) > stage_end_ns_)                                       \
                 FAIL("waited too long for %s", #cond);                                             \
-            stage_pause();                                                                           \
+            stage_pause();                                                                         \
         }                                                                                          \
     } while (0)
 void stage_pause(void);
@@ -56,8 +56,8 @@ int spy_commits_entered(void); /* also those held back */
 int spy_batch_events(int commit);
 pthread_t spy_commit_thread(void); /* of the last one */
 void spy_hold_commits(bool hold);
-void spy_commits_take(int64_t ms);    /* on the fake clock */
-void spy_refuse_events(bool refuse);  /* ERR_FULL for batches that hold events */
+void spy_commits_take(int64_t ms);   /* on the fake clock */
+void spy_refuse_events(bool refuse); /* ERR_FULL for batches that hold events */
 /* After `after` more commits the next `count` fail. */
 void spy_fail_commits_after(int after, int count, enum err err);
 void spy_fail_claims(int count);
@@ -123,7 +123,8 @@ struct stage {
 /* Once, before the first start; then handlers may be told what to do. Handlers 2 and 3 run in the
  * background. */
 void stage_init(struct stage *r);
-/* text: sources, destinations, routes; no public listeners. `store: memory:` unless it names one. */
+/* text: sources, destinations, routes; no public listeners. `store: memory:` unless it names one.
+ */
 void stage_start(struct stage *r, const char *text);
 void stage_reload(struct stage *r, const char *text);
 /* Drains and frees the engine; stage_start may follow. */
@@ -139,7 +140,7 @@ struct stage_call stage_call(struct stage *r, int index);
 struct store_counts stage_counts(struct stage *r);
 /* The one delivery of an event to a destination. */
 struct delivery stage_delivery(struct stage *r, uint64_t event_id, const char *destination,
-                             struct arena *a);
+                               struct arena *a);
 struct gate *stage_gate(struct stage *r, const char *destination);
 /* Every place of every gate is free and nothing is announced that did not come. */
 void stage_expect_gates_free(struct stage *r);
@@ -152,7 +153,7 @@ struct stage_reply {
     int status;
     char head[4096], body[65536];
 };
-void stage_request(struct stage *r, const char *method, const char *target, const char *const *fields,
-                 str body, struct stage_reply *out);
+void stage_request(struct stage *r, const char *method, const char *target,
+                   const char *const *fields, str body, struct stage_reply *out);
 
 #endif
