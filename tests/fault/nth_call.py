@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """nth_call.py -- a short life of the daemon in which the nth write, sync or allocation fails,
-for one n after another, counted from the first start on an empty directory, and again from the moment it
+for one n after another, counted from the first start on an empty directory, and again from the
+moment it
 was ready: it may refuse to start or refuse an event, but it does not crash, and what it
 acknowledged is there after a kill."""
 import errno
