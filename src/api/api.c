@@ -91,7 +91,8 @@ void api_bad(struct api_call *c, const char *code, const char *fmt, ...)
 
 bool api_id(struct api_call *c, const char *param, const char *prefix, uint64_t *id)
 {
-    if (id_parse(prefix, router_param(&c->match, str_from_cstr(param)), id))
+    /* 0 is no id: in a filter it would mean any. */
+    if (id_parse(prefix, router_param(&c->match, str_from_cstr(param)), id) && *id != 0)
         return true;
     http_reply_error(c->x, 404, "not_found", STR("There is nothing with this id."));
     return false;

@@ -40,7 +40,7 @@ struct api_route {
     api_handler *fn;
     bool open; /* without a token: health only */
 };
-/* The whole API, in one table (api.c); the OpenAPI document and docs follow it. */
+/* The whole API, in one table (api.c); docs/reference/api.md is made from it. */
 extern const struct api_route api_routes[];
 
 /* Sends c->body as JSON. */

@@ -87,7 +87,7 @@ bool api_delivery_filter(struct api_call *c, struct delivery_filter *f)
     if (!api_body(c))
         return false;
     str event = param(c, "event_id");
-    if (event.n && !id_parse("evt", event, &f->event_id)) {
+    if (event.n && (!id_parse("evt", event, &f->event_id) || f->event_id == 0)) {
         api_bad(c, "bad_parameter", "event_id must look like evt_...");
         return false;
     }

@@ -158,8 +158,9 @@ int cli_call(struct cli *c, const char *method, const char *path, const char *bo
     buf_init(&got.bytes, 256u << 20);
     int code = fetch(c, &p, &call, path, gather_bytes, &got, &a);
     if (code == CLI_OK) {
-        *answer = json_parse(buf_str(&got.bytes), &why);
         code = exit_code_of(a.status);
+        /* Bytes are handed over as they come for a good answer only. */
+        *answer = json_parse(code == CLI_OK ? buf_str(&got.bytes) : a.body, &why);
         if (code != CLI_OK) {
             print_error_of(*answer, a.status);
             json_doc_free(*answer);
@@ -180,7 +181,11 @@ int cli_stream(struct cli *c, const char *path, void (*on_bytes)(str bytes, void
     int code = fetch(c, &p, &call, path, on_bytes, arg, &a);
     if (code != CLI_OK || a.status < 300)
         return code;
-    return cli_error(exit_code_of(a.status), "the daemon answered %d", a.status);
+    struct reason why = {0};
+    struct json_doc *doc = json_parse(a.body, &why);
+    print_error_of(doc, a.status);
+    json_doc_free(doc);
+    return exit_code_of(a.status);
 }
 
 void cli_query(struct buf *path, const char *name, const char *value)

@@ -34,7 +34,7 @@ struct daemon {
     pthread_t signals;
     struct loop_msg hup, stop;
     _Atomic int stops; /* how many times it was asked to end */
-    bool fast;
+    bool fast, published;
 };
 
 /* --- configuration --------------------------------------------------------------------------- */
@@ -228,7 +228,8 @@ static bool start_api(struct daemon *d, struct reason *why)
         return false;
     /* A full disk must not keep the daemon from delivering: clients can be told by hand. */
     struct reason unwritten = {0};
-    if (!settings_publish_url(d->state_directory, api_url(d->api), &unwritten))
+    d->published = settings_publish_url(d->state_directory, api_url(d->api), &unwritten);
+    if (!d->published)
         log_event(LOG_WARN, "the command line will not find the API by itself; give it --api",
                   LOG_F("reason", str_from_cstr(unwritten.text)));
     return true;
@@ -334,7 +335,8 @@ int daemon_run(const char *config_path)
     config_watch_free(d.watch);
     api_free(d.api);
     engine_free(d.engine);
-    settings_withdraw_url(d.state_directory);
+    if (d.published) /* else it is another instance's */
+        settings_withdraw_url(d.state_directory);
     free(d.state_directory);
     config_unref(d.config);
     loop_timer_stop(&d.status);

@@ -13,8 +13,16 @@ struct offer { /* a delivery that was committed */
     struct gate *gate;
     uint64_t delivery_id, event_id, locator, order_key;
     int64_t created_ms;
-    bool overflow; /* committed as PENDING: the lane must fetch it from the store in its turn */
+    char route[64]; /* a copy: the configuration it is from may go meanwhile */
+    bool overflow;  /* committed as PENDING: the lane must fetch it from the store in its turn */
 };
+
+static inline void offer_set_route(struct offer *o, str route)
+{
+    size_t n = route.n < sizeof(o->route) - 1 ? route.n : sizeof(o->route) - 1;
+    memcpy(o->route, route.p, n);
+    o->route[n] = 0;
+}
 
 struct offer_batch;
 struct dispatch_offers {

@@ -76,9 +76,14 @@ static void offer_or_give_back(struct new_event *e, struct engine_core *core, st
     dispatch_offers_init(&offers, core);
     for (size_t i = 0; i < e->delivery_count; i++) {
         const struct new_delivery *d = &e->deliveries[i];
-        struct offer o = {gates[i],   d->id,        e->event.id,
-                          e->locator, d->order_key, e->event.received_ms,
-                          !d->claimed};
+        struct offer o = {.gate = gates[i],
+                          .delivery_id = d->id,
+                          .event_id = e->event.id,
+                          .locator = e->locator,
+                          .order_key = d->order_key,
+                          .created_ms = e->event.received_ms,
+                          .overflow = !d->claimed};
+        offer_set_route(&o, d->route);
         if (stored)
             dispatch_offer(&offers, &o);
         else if (d->claimed)

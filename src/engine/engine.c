@@ -223,7 +223,8 @@ enum err engine_reload(struct engine *e, struct config *c, struct reason *why)
     for (size_t i = 0; !moved && i < c->listen_count; i++)
         moved = !str_eq(str_from_cstr(old->listen[i].address), str_from_cstr(c->listen[i].address));
     if (moved)
-        fail(why, ERR_OK, "listeners and the store change at the next start only");
+        snprintf(why->text, sizeof(why->text),
+                 "listeners and the store change at the next start only");
     e->config = config_ref(c);
     pthread_mutex_unlock(&e->config_lock);
     config_unref(old);

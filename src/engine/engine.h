@@ -64,7 +64,7 @@ void engine_start(struct engine *e);
 struct engine_core *engine_core(struct engine *e);
 
 /* Puts a checked configuration in force; listeners, store and loop counts stay as they are (a
- * change of those is told in *why as a warning text, ERR_OK is returned all the same). */
+ * change of those is told in why->text as a warning, ERR_OK is returned all the same). */
 enum err engine_reload(struct engine *e, struct config *c, struct reason *why);
 /* The configuration in force; unref it. */
 struct config *engine_config(struct engine *e);

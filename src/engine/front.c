@@ -143,6 +143,8 @@ static void reload_tls_now(struct loop_msg *msg)
     atomic_store(&f->tls_asked, false);
     for (size_t i = 0; i < f->server_count; i++) {
         struct reason why = {0};
+        if (!str_starts(str_from_cstr(http_server_url(f->servers[i])), STR("https://")))
+            continue;
         if (http_server_reload_tls(f->servers[i], &why) != ERR_OK)
             log_event(LOG_ERROR, "certificate not reloaded; the old one stays",
                       LOG_F("listener", str_from_cstr(http_server_url(f->servers[i]))),

@@ -268,6 +268,7 @@ static void offer_deliveries(struct dispatch_offers *offers, struct pending *p)
                           .order_key = d->order_key,
                           .created_ms = p->event.event.received_ms,
                           .overflow = !d->claimed};
+        offer_set_route(&o, d->route);
         dispatch_offer(offers, &o);
     }
 }

@@ -409,6 +409,7 @@ void lane_offer(struct lane *l, const struct offer *o)
                          .event_id = o->event_id,
                          .locator = o->locator,
                          .order_key = o->order_key,
+                         .route = str_from_cstr(o->route),
                          .created_ms = o->created_ms,
                          .state = DELIVERY_CLAIMED};
     /* Committed as the lane's own before the lane fell behind: older ones wait in the store. */

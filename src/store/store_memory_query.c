@@ -108,7 +108,7 @@ static bool selects_event(const struct event_filter *f, const struct memory_even
 
 bool memory_selects(const struct delivery_filter *f, const struct memory_delivery *d)
 {
-    return (!f->event_id || d->d.event_id == f->event_id) &&
+    return (!f->id || d->d.id == f->id) && (!f->event_id || d->d.event_id == f->event_id) &&
            (f->state < 0 || (int)d->d.state == f->state) &&
            (!f->destination.n || str_eq(f->destination, d->d.destination)) &&
            (!f->source.n || str_eq(f->source, d->event->e.source)) &&

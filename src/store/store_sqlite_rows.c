@@ -87,6 +87,10 @@ enum err rows_scan_open(struct rows_scan *s, struct connection *c, const struct 
         return ERR_OK;
     uint64_t most = before ? before : INT64_MAX, least = 0;
     rows_id_range(f->since_ms, f->until_ms, &least, &most);
+    if (f->id) {
+        least = f->id > least ? f->id : least;
+        most = f->id + 1 < most ? f->id + 1 : most;
+    }
     s->q = db_statement(c, scan_sql(f));
     if (!s->q)
         return db_fail(c->db, "read the database", why);

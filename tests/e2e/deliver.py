@@ -113,6 +113,20 @@ def test_replay_to_another_destination():
         d.cli("replay", event_id, "--to", "nowhere", code=3)
 
 
+def test_one_delivery_is_replayed_alone():
+    text = config("  a: { exec: { command: [./a.sh] } }\n  b: { log: { file: b.jsonl } }",
+                  "  - { name: both, from: github, to: [a, b] }")
+    with Daemon(text, {"a.sh": '#!/bin/sh\necho "$GAFF_ROUTE" >> routes\n'}) as d:
+        event = d.settled(push(d))
+        one = next(x for x in event["deliveries"] if x["destination"] == "a")
+        assert "1 replayed" in d.cli("replay", one["id"]).stdout.decode()
+        until(lambda: open(d.path("routes"), encoding="utf-8").read() == "both\nboth\n", "twice")
+        with open(d.path("b.jsonl"), encoding="utf-8") as f:
+            assert len(f.readlines()) == 1
+        d.cli("replay", "evt_0000000000000", code=3)
+        assert b"no delivery" in d.cli("cancel", one["id"].replace("dlv_0", "dlv_1"), code=3).stderr
+
+
 def test_gone_is_not_retried_and_retry_after_is_honoured():
     target = Target(lambda r, n: (410, {}, b""))
     later = Target(lambda r, n: (429, {"Retry-After": "1"}, b"") if n == 1 else (200, {}, b""))

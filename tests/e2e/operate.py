@@ -51,10 +51,19 @@ def test_reload_takes_a_new_file_and_refuses_a_wrong_one():
         d.config("sources: [broken\n")
         until(lambda: "configuration refused" in d.log(), "refused")
         assert d.post("/in/other", BODY).status == 200
-        assert d.cli("reload", code=5).stderr
+        assert b"gaff.yaml:" in d.cli("reload", code=5).stderr
         d.config(OPEN)
         d.signal(signal.SIGHUP)
         until(lambda: d.post("/in/other", BODY).status == 404, "HUP reloads")
+
+
+def test_a_reload_that_would_move_a_listener_warns_and_lives():
+    with Daemon(OPEN) as d:
+        d.config("listen: 127.0.0.1:1\nadmin: { listen: 127.0.0.1:0 }\n" + OPEN +
+                 "  other: { provider: none }\n")
+        until(lambda: d.post("/in/other", BODY).status == 200, "the rest of it is in force")
+        assert "at the next start only" in d.log()
+        assert "certificate" not in d.log()
 
 
 def test_a_symlink_swap_is_noticed():
@@ -78,6 +87,7 @@ def test_a_second_instance_is_refused_and_stop_is_clean():
         other = subprocess.run([GAFF, "serve", "--config", "gaff.yaml"], cwd=d.dir, env=d.env,
                                capture_output=True, timeout=60, check=False)
         assert other.returncode == 75, other.stderr
+        assert b"open" in d.cli("sources", "ls").stdout  # still found by the command line
         assert d.post("/in/open", BODY).status == 200
         assert d.stop() == 0
         d.start()

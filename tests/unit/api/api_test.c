@@ -444,24 +444,36 @@ static void delivery_path(struct desk *d, const char *state, const char *rest, c
     snprintf(out, size, "/api/v1/deliveries/" STR_FMT "%s", STR_ARG(id), rest);
 }
 
-void test_api_replay_of_one_delivery(void)
+/* Of an event with two, the other stays as it is. */
+static void replay_one(const char *config)
 {
     struct desk d;
-    char path[128];
-    desk_open(&d);
+    char path[128], path_of_dead[128];
+    desk_open_with(&d, "", config);
     d.stage.handlers[1].answers[0] = ATTEMPT_PERMANENT;
     d.stage.handlers[1].answers[1] = ATTEMPT_SUCCESS;
     d.stage.handlers[1].answer_count = 2;
     stage_emit(&d.stage, "{\"bad\":true}");
-    STAGE_UNTIL(spy_count(DELIVERY_DEAD) == 1);
+    STAGE_UNTIL(spy_count(DELIVERY_DEAD) == 1 && spy_count(DELIVERY_DELIVERED) == 1);
+    delivery_path(&d, "dead", "", path_of_dead, sizeof(path_of_dead));
     delivery_path(&d, "dead", "/replay", path, sizeof(path));
     EXPECT_EQ_INT(number(post(&d, path, ""), "replayed"), 1);
     EXPECT_EQ_INT(d.status, 202);
     STAGE_UNTIL(spy_count(DELIVERY_DELIVERED) == 2);
-    delivery_path(&d, "delivered", "", path, sizeof(path));
-    EXPECT_EQ_INT(number(get(&d, path), "attempts"), 2);
+    EXPECT_EQ_INT(number(get(&d, path_of_dead), "attempts"), 2);
     EXPECT_EQ_INT(json_len(json_path(json_root(d.doc), STR("log"))), 2);
+    EXPECT_EQ_INT(d.stage.call_count, 3);
     desk_close(&d);
+}
+
+void test_api_replay_of_one_delivery(void)
+{
+    replay_one(CONFIG);
+}
+
+void test_api_replay_of_one_delivery_on_disk(void)
+{
+    replay_one("store: \"sqlite:data\"\n" CONFIG);
 }
 
 void test_api_cancel_ends_what_waits_and_nothing_else(void)

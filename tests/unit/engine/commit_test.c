@@ -106,6 +106,7 @@ static void wait_done(struct piece *p, size_t n)
 
 struct worker {
     struct desk *desk;
+    struct loop *loop;
     pthread_t thread;
     struct piece pieces[TICKETS_EACH];
 };
@@ -113,7 +114,7 @@ struct worker {
 static void *submit_many(void *arg)
 {
     struct worker *w = arg;
-    struct loop *loop = loop_new(&w->desk->clock.base);
+    struct loop *loop = w->loop;
     loop_run_once(loop, false); /* makes it this thread's */
     for (size_t i = 0; i < TICKETS_EACH; i++) {
         struct piece *p = &w->pieces[i];
@@ -127,8 +128,6 @@ static void *submit_many(void *arg)
     for (size_t i = 0; i < TICKETS_EACH; i++)
         while (!atomic_load(&w->pieces[i].done))
             loop_run_once(loop, true);
-    loop_run_once(loop, false);
-    loop_free(loop);
     return NULL;
 }
 
@@ -139,8 +138,10 @@ void test_commit_many_threads_each_ticket_back_once(void)
     desk_open(&d);
     for (size_t i = 0; i < THREADS; i++) {
         workers[i].desk = &d;
-        EXPECT(pthread_create(&workers[i].thread, NULL, submit_many, &workers[i]) == 0);
+        workers[i].loop = loop_new(&d.clock.base);
     }
+    for (size_t i = 0; i < THREADS; i++)
+        EXPECT(pthread_create(&workers[i].thread, NULL, submit_many, &workers[i]) == 0);
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(workers[i].thread, NULL);
     for (size_t i = 0; i < THREADS; i++)
@@ -151,6 +152,8 @@ void test_commit_many_threads_each_ticket_back_once(void)
             EXPECT(p->ticket.events == &p->event && !p->event.next);
             EXPECT(p->event.locator != 0);
         }
+    for (size_t i = 0; i < THREADS; i++)
+        loop_free(workers[i].loop);
     EXPECT_EQ_UINT(counts(&d).events, THREADS * TICKETS_EACH);
     EXPECT_EQ_INT(METRIC_GET(&d.metrics, commit_items), THREADS * TICKETS_EACH);
     EXPECT_EQ_INT(METRIC_GET(&d.metrics, commits), spy_commits());
