@@ -140,11 +140,11 @@ static void begin(struct connection *c)
 /* The whole answer's size, or 0 while its head is not whole. */
 static size_t answer_size(const struct connection *c)
 {
-    char *end = memmem(c->answer, c->got, "\r\n\r\n", 4);
+    const char *end = memmem(c->answer, c->got, "\r\n\r\n", 4);
     if (!end)
         return 0;
     size_t head = (size_t)(end - c->answer) + 4, body = 0;
-    for (char *p = c->answer; p < end; p++)
+    for (const char *p = c->answer; p < end; p++)
         if (strncasecmp(p, "\r\ncontent-length:", 17) == 0)
             body = (size_t)atol(p + 17);
     return head + body;

@@ -413,7 +413,8 @@ void lane_offer(struct lane *l, const struct offer *o)
                          .created_ms = o->created_ms,
                          .state = DELIVERY_CLAIMED};
     /* Committed as the lane's own before the lane fell behind: older ones wait in the store. */
-    if (l->destination && l->destination->in_order && atomic_load(&l->gate->backlogged))
+    if (l->destination && l->destination->in_order && !l->ctx->draining &&
+        atomic_load(&l->gate->backlogged))
         list_push(&l->overtaken, &take_in(l, &d)->link);
     else
         make_ready(l, &d);

@@ -528,3 +528,15 @@ void test_lane_start_picks_up_what_is_due(void)
     EXPECT_EQ_INT(stage_call(&s, 1).attempt, 2);
     end(&s);
 }
+
+/* The first look into the store may still be under way. */
+void test_lane_stop_right_after_the_start(void)
+{
+    struct stage s;
+    stage_init(&s);
+    for (int round = 0; round < 200; round++) {
+        stage_start(&s, ONE("concurrency: 1"));
+        stage_stop(&s);
+    }
+    stage_release(&s);
+}
