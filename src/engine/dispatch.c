@@ -45,7 +45,8 @@ struct dispatcher {
     size_t rounds_out;
     struct commit_ticket retry; /* outcomes the store refused, tried again by a timer */
     struct loop_timer retry_timer;
-    _Atomic bool idle;
+    _Atomic bool idle;  /* at the end of the last turn */
+    _Atomic int orders; /* sent and not yet followed: a turn before them says nothing */
 };
 
 /* --- offers ---------------------------------------------------------------------------------- */
@@ -164,6 +165,8 @@ static void order_arrived(struct loop_msg *msg)
 {
     struct order_msg *m = CONTAINER_OF(msg, struct order_msg, msg);
     struct dispatcher *d = m->to;
+    atomic_store(&d->idle, false);
+    atomic_fetch_sub(&d->orders, 1);
     switch (m->order) {
     case ORDER_RELOAD:
         follow_config(d);
@@ -189,6 +192,7 @@ static void send_order(struct dispatcher *d, enum order order)
     m->msg.fn = order_arrived;
     m->to = d;
     m->order = order;
+    atomic_fetch_add(&d->orders, 1);
     loop_post(d->loop, &m->msg);
 }
 
@@ -311,7 +315,6 @@ void dispatcher_nudge(struct dispatcher *d)
 
 void dispatcher_drain(struct dispatcher *d)
 {
-    atomic_store(&d->idle, false);
     send_order(d, ORDER_DRAIN);
 }
 
@@ -322,7 +325,7 @@ void dispatcher_cancel(struct dispatcher *d)
 
 bool dispatcher_is_idle(const struct dispatcher *d)
 {
-    return atomic_load(&d->idle);
+    return atomic_load(&d->orders) == 0 && atomic_load(&d->idle);
 }
 
 void dispatcher_stop(struct dispatcher *d)

@@ -27,7 +27,7 @@ class Sent:
         for line in open(os.path.join(folder, "sent"), encoding="utf-8"):
             w = line.rstrip("\n").split("\t")
             if w[0] == "A":
-                self.acks[int(w[3])] = (float(w[1]), float(w[2]), w[4])
+                self.acks[int(w[3])] = (float(w[1]), float(w[2]), w[4], w[5] == "1")
             elif w[0] == "D":
                 self.repeats.append((float(w[1]), float(w[2]), int(w[3]), w[4], w[5]))
             elif w[0] == "R":
@@ -265,8 +265,8 @@ def run(seed, folder, copy, faults, failing, notes):
                (f"event {r[2]}: {r[4]} and then {r[3]}" for r in sent.repeats if r[3] != r[4]))
     check.none("order is kept for each key", inversions(sent, seen))
     check.none("nothing is acknowledged while the journal cannot be written",
-               (f"event {n}" for n, (began, ended, _) in sent.acks.items()
-                for since, until in failing if began > since and ended < until))
+               (f"event {n}" for n, (began, ended, _, is_new) in sent.acks.items()
+                for since, until in failing if is_new and began > since and ended < until))
     check.none("what is refused is refused with 503 and Retry-After",
                (f"event {r[2]}: {r[3]}, Retry-After {r[4]}" for r in sent.refused
                 if r[3] != 503 or not r[4].isdigit()))
@@ -283,7 +283,7 @@ def run(seed, folder, copy, faults, failing, notes):
                 or "level=fatal" in line))
     extra = {d: sum(len(t) - 1 for (name, _), t in seen.successes.items() if name == d)
              for d in ("flaky", "fifo", "exec", "worker", "log")}
-    waits = sorted(b - a for a, b, _ in sent.acks.values())
+    waits = sorted(b - a for a, b, _, _ in sent.acks.values())
     refusals = sorted(r[1] - r[0] for r in sent.refused)
     notes += [("events acknowledged", len(sent.acks)),
               ("events stored", sum(map(len, stored.events.values()))),

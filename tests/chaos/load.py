@@ -3,7 +3,7 @@ append-only log that is synced while it grows. Like a real sender it sends again
 delivery id, what was refused or left without an answer; now and then it gives up, and now and then
 it sends again what was acknowledged long ago. The lines of the log:
 
-  A sent acked n event_id         acknowledged
+  A sent acked n event_id new     acknowledged; new: 0 when it had been stored by an earlier try
   D sent acked n event_id first   acknowledged once more; first: the id of the first time
   R sent acked n status seconds   refused, with its Retry-After ("-": none)
   I sent noted n why              no answer: may be stored or not
@@ -61,7 +61,7 @@ class Connection(threading.Thread):
         self.sock = self.file = None
 
     def exchange(self, n, body):
-        """Sends once. (status, event id, Retry-After); raises OSError when there is no answer."""
+        """Sends once. (status, event id, is new, Retry-After); OSError when there is no answer."""
         if not self.sock:
             self.sock = socket.create_connection(("127.0.0.1", self.shared.port), TIMEOUT_S)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -87,8 +87,9 @@ class Connection(threading.Thread):
             raise OSError("closed in the body")
         if fields.get("connection", "").lower() == "close":
             self.drop()
-        event_id = json.loads(text).get("id", "-") if status == 200 else "-"
-        return status, event_id, fields.get("retry-after", "-")
+        said = json.loads(text) if status == 200 else {}
+        return (status, said.get("id", "-"), int(not said.get("duplicate")),
+                fields.get("retry-after", "-"))
 
     def send(self, n, body, first=None):
         """Until it is acknowledged or given up; the event id or None."""
@@ -96,7 +97,7 @@ class Connection(threading.Thread):
         while True:
             sent = time.monotonic()
             try:
-                status, event_id, after = self.exchange(n, body)
+                status, event_id, is_new, after = self.exchange(n, body)
             except (OSError, ValueError, IndexError) as why:
                 self.drop()
                 log.put("I", f"{sent:.6f}", f"{time.monotonic():.6f}", n,
@@ -112,7 +113,7 @@ class Connection(threading.Thread):
                 if first:
                     log.put("D", f"{sent:.6f}", f"{now:.6f}", n, event_id, first)
                 else:
-                    log.put("A", f"{sent:.6f}", f"{now:.6f}", n, event_id)
+                    log.put("A", f"{sent:.6f}", f"{now:.6f}", n, event_id, is_new)
                     self.shared.count()
                 return event_id
             log.put("R", f"{sent:.6f}", f"{now:.6f}", n, status, after)

@@ -71,4 +71,4 @@ def worker(seed, n, attempt):
     x = chance(seed, n, "worker")
     if attempt > 1 or x < 0.97:
         return "ok"
-    return "retry" if x < 0.999 else "exit"
+    return "retry" if x < 0.9998 else "exit"
