@@ -40,9 +40,11 @@ static void flush(struct feed *f)
 static void add(void *arg, str part)
 {
     struct feed *f = arg;
-    if (part.n > sizeof(f->small) - f->n)
+    bool is_long = part.n > sizeof(f->small) / 2;
+    /* What was gathered comes before a part that is not gathered with it. */
+    if (is_long || part.n > sizeof(f->small) - f->n)
         flush(f);
-    if (part.n > sizeof(f->small) / 2) {
+    if (is_long) {
         mac_add(f->m, part);
         return;
     }

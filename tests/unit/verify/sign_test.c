@@ -1,4 +1,5 @@
 /* What is signed, byte for byte, and why something cannot be. */
+#include "base/codec.h"
 #include "rig.h"
 
 static void expect_fields(const char *id, const char *secret, const char *expected)
@@ -106,4 +107,40 @@ void test_sign_stops_at_the_arena_s_end(void)
            ERR_LIMIT);
     arena_release(&small);
     rig_release(&r);
+}
+
+/* Bodies of 129 to some 230 bytes once went into the MAC before what stands in front of them. */
+void test_sign_of_every_length_is_the_mac_of_the_whole_text(void)
+{
+    struct problems problems = {0};
+    struct provider_table *t = provider_table_new(&problems);
+    const char *nearest = NULL;
+    const struct provider *p = provider_find(t, STR("standard-webhooks"), &nearest);
+    char body[600], text[700];
+    memset(body, 'x', sizeof(body));
+    for (size_t n = 0; n <= sizeof(body); n++) {
+        struct arena a;
+        struct reason why = {0};
+        struct http_field fields[SIGN_FIELDS_MAX];
+        size_t count = 0;
+        uint8_t mac[32];
+        char want[64] = "v1,";
+        arena_init(&a, 1u << 20);
+        struct signature_input in = {.method = STR("POST"),
+                                     .url = STR("/"),
+                                     .id = STR("msg_1"),
+                                     .now_ms = 1614265330000,
+                                     .body = str_of(body, n)};
+        EXPECT_OK(sign_request(p, STR("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="), &in,
+                               &a, fields, &count, &why),
+                  why);
+        int size = snprintf(text, sizeof(text), "msg_1.1614265330.%.*s", (int)n, body);
+        sign_hmac_sha256(STR("0123456789abcdef0123456789abcdef"), str_of(text, (size_t)size), mac);
+        want[3 + base64_encode(mac, sizeof(mac), want + 3)] = 0;
+        struct http_fields all = {fields, count};
+        EXPECT(str_eq(http_field_get(&all, STR("webhook-signature")), str_from_cstr(want)));
+        arena_release(&a);
+    }
+    provider_table_free(t);
+    problems_release(&problems);
 }
