@@ -47,7 +47,6 @@ int main(void)
     gaff_webhook_options github = {.provider = "github",
                                    .secret = "${env:GITHUB_SECRET}",
                                    .events = "push",
-                                   .timeout = "30m",
                                    .background = true};
     gaff_webhook(app, "POST /webhook", &github, on_push, (void *)(command ? command : "make"));
     if (getenv("CHAT_URL"))

@@ -135,7 +135,6 @@ typedef struct gaff_webhook_options {
     const char *name;       /* of the source and its destination; NULL: made from the path */
     const char *events;     /* only this event type ("push", globs allowed); NULL: all */
     int attempts;           /* 0: 10, over three days */
-    const char *timeout;    /* of one call: "30s"; NULL: 30 s */
     bool background;        /* fn may block: it runs on a thread of its own */
     int concurrency;        /* with background: calls at once; 0: 1 */
     /* The handler is called before the answer and its reply is the answer. Nothing is stored and

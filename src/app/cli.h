@@ -16,7 +16,6 @@ enum cli_exit {
     CLI_AUTH = 4,
     CLI_REFUSED = 5,
     CLI_UNREACHABLE = 6,
-    CLI_PARTIAL = 7,
 };
 
 enum cli_output { CLI_TABLE, CLI_JSON, CLI_JSONL, CLI_ID };

@@ -182,11 +182,6 @@ static void write_rest(gaff_app *app, const struct webhook *w, const gaff_webhoo
     int concurrency = o && o->background && o->concurrency > 0 ? o->concurrency : 1;
     buf_printf(d, "  %s:\n    handler: { index: %zu, concurrency: %d }\n", w->name,
                app->handlers.count, concurrency);
-    if (o && o->timeout) {
-        buf_str_append(d, STR("    timeout: "));
-        quote(d, o->timeout);
-        buf_char(d, '\n');
-    }
     if (o && o->attempts > 0)
         buf_printf(d, "    retry: { attempts: %d }\n", o->attempts);
     buf_printf(r, "  - name: %s\n    from: %s\n    to: [%s]\n", w->name, w->name, w->name);

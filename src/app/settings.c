@@ -5,11 +5,14 @@
 #include "base/codec.h"
 #include "base/fs.h"
 #include "base/rand.h"
+#include "verify/sign.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define TOKEN_BYTES 24
+#define FIRST_BODY "{\"ref\":\"refs/heads/main\",\"repository\":{\"full_name\":\"acme/site\"}}"
 
 size_t settings_delivery_loops(const char *config_path)
 {
@@ -107,21 +110,62 @@ void settings_withdraw_url(const char *directory)
         unlink(path);
 }
 
+/* The fields a sender of this source would add to FIRST_BODY. False when they cannot be made, or
+ * would show the secret itself (a token, a password). */
+static bool sign_first_event(const struct source_config *s, struct arena *a,
+                             struct http_field fields[SIGN_FIELDS_MAX], size_t *count)
+{
+    struct reason why = {0};
+    struct problems problems = {0};
+    struct signature_input in = {.method = STR("POST"),
+                                 .url = s->path,
+                                 .id = STR("first-event"),
+                                 .event_type = STR("push"),
+                                 .now_ms = clock_wall_ms(clock_real()),
+                                 .body = STR(FIRST_BODY),
+                                 .config_keys = s->verifier.config_keys,
+                                 .config_values = s->verifier.config_values,
+                                 .config_count = s->verifier.config_count};
+    str secret = s->verifier.secret_count ? s->verifier.secrets[0] : STR("");
+    struct verifier *v = verifier_new(&s->verifier, s->place, &problems);
+    bool good = v && sign_request(s->provider, secret, &in, a, fields, count, &why) == ERR_OK;
+    for (size_t i = 0; good && i < *count; i++)
+        good = !verifier_hides(v, fields[i].name);
+    verifier_free(v);
+    problems_release(&problems);
+    return good;
+}
+
+static void print_curl(const char *url, const struct source_config *s)
+{
+    struct http_field fields[SIGN_FIELDS_MAX];
+    struct arena a;
+    size_t count = 0;
+    arena_init(&a, 1u << 20);
+    if (sign_first_event(s, &a, fields, &count)) {
+        fprintf(stderr, "  curl %s" STR_FMT " -H 'Content-Type: application/json'", url,
+                STR_ARG(s->path));
+        for (size_t i = 0; i < count; i++)
+            fprintf(stderr, " \\\n    -H '" STR_FMT ": " STR_FMT "'", STR_ARG(fields[i].name),
+                    STR_ARG(fields[i].value));
+        fprintf(stderr, " \\\n    -d '" FIRST_BODY "'\n");
+    } else {
+        fprintf(stderr,
+                "  %s send %s" STR_FMT " --provider " STR_FMT
+                " --secret YOUR_SECRET --event push \\\n    --data '" FIRST_BODY "'\n",
+                program_invocation_name, url, STR_ARG(s->path), STR_ARG(provider_id(s->provider)));
+    }
+    arena_release(&a);
+}
+
 void settings_print_first_steps(const struct config *c, const char *url)
 {
+    const char *program = program_invocation_name;
     if (!isatty(STDERR_FILENO) || !url || c->source_count == 0)
         return;
-    const struct source_config *s = c->sources[0];
-    fprintf(stderr, "\nSend a first event:\n\n");
-    if (provider_needs_secret(s->provider))
-        fprintf(stderr,
-                "  gaff send %s" STR_FMT " --provider " STR_FMT
-                " --secret YOUR_SECRET --event push --data '{\"ref\":\"refs/heads/main\"}'\n",
-                url, STR_ARG(s->path), STR_ARG(provider_id(s->provider)));
-    else
-        fprintf(stderr,
-                "  curl -d '{\"hello\":\"world\"}' -H 'Content-Type: application/json' %s" STR_FMT
-                "\n",
-                url, STR_ARG(s->path));
-    fprintf(stderr, "\nand look at it:  gaff events ls    gaff tail\n\n");
+    fprintf(stderr, "\nSend a first event to source \"" STR_FMT "\":\n\n",
+            STR_ARG(c->sources[0]->name));
+    print_curl(url, c->sources[0]);
+    fprintf(stderr, "\nand look at it:\n\n  %s events ls --config %s\n  %s tail --config %s\n\n",
+            program, c->path, program, c->path);
 }

@@ -16,7 +16,8 @@ bool settings_admin_token(const struct config *c, const char *directory,
 /* Leaves the admin address where the command line looks for it. */
 bool settings_publish_url(const char *directory, const char *url, struct reason *why);
 void settings_withdraw_url(const char *directory);
-/* On a terminal: where events can be sent and how to try it, ready to be copied. */
+/* On a terminal: a line that sends a first event, signed as the sender would, and how to look at
+ * it; ready to be copied. No secret is shown. */
 void settings_print_first_steps(const struct config *c, const char *url);
 
 #endif

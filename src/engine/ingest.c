@@ -8,8 +8,7 @@
 #include "engine/ingest.h"
 
 #include "base/log.h"
-#include "engine/dispatch.h"
-#include "engine/plan.h"
+#include "engine/planned.h"
 #include "http/router.h"
 #include "verify/sign.h"
 
@@ -247,32 +246,6 @@ static void tell_event(struct ingest *in, const struct event *e, const char *kin
 
 /* --- after the commit ------------------------------------------------------------------------ */
 
-static void give_places_back(struct pending *p)
-{
-    for (size_t i = 0; i < p->event.delivery_count; i++) {
-        if (p->event.deliveries[i].claimed)
-            gate_leave(p->gates[i]);
-        else
-            atomic_fetch_sub(&p->gates[i]->overflowing, 1);
-    }
-}
-
-static void offer_deliveries(struct dispatch_offers *offers, struct pending *p)
-{
-    for (size_t i = 0; i < p->event.delivery_count; i++) {
-        const struct new_delivery *d = &p->event.deliveries[i];
-        struct offer o = {.gate = p->gates[i],
-                          .delivery_id = d->id,
-                          .event_id = p->event.event.id,
-                          .locator = p->event.locator,
-                          .order_key = d->order_key,
-                          .created_ms = p->event.event.received_ms,
-                          .overflow = !d->claimed};
-        offer_set_route(&o, d->route);
-        dispatch_offer(offers, &o);
-    }
-}
-
 /* What the commit made of it, for lanes, counters and watchers. */
 static void follow_commit(struct ingest *in, struct pending *p, const struct commit_ticket *t,
                           struct dispatch_offers *offers, int64_t now_ns)
@@ -283,11 +256,11 @@ static void follow_commit(struct ingest *in, struct pending *p, const struct com
         return;
     if (t->err != ERR_OK) {
         METRIC_ADD(m, events_refused, 1);
-        give_places_back(p);
+        planned_leave(&p->event, p->gates);
     } else if (p->event.duplicate_of) {
         METRIC_ADD(m, events_duplicate, 1);
         atomic_fetch_add_explicit(&stats->duplicates, 1, memory_order_relaxed);
-        give_places_back(p);
+        planned_leave(&p->event, p->gates);
         tell_event(in, &p->event.event, "duplicate", 0);
     } else {
         METRIC_ADD(m, events_accepted, 1);
@@ -296,7 +269,7 @@ static void follow_commit(struct ingest *in, struct pending *p, const struct com
         atomic_store_explicit(&stats->last_event_ms, p->event.event.received_ms,
                               memory_order_relaxed);
         histogram_add(&stats->ack_us, (now_ns - p->x->req.received_mono_ns) / 1000);
-        offer_deliveries(offers, p);
+        planned_offer(offers, &p->event, p->gates);
         tell_event(in, &p->event.event, "event", p->event.delivery_count);
     }
 }
@@ -454,28 +427,6 @@ static void reject(struct ingest *in, struct http_exchange *x, struct view *view
     join_round(in, p);
 }
 
-static bool plan_deliveries(struct ingest *in, struct pending *p, const struct plan *plan)
-{
-    struct arena *a = p->x->arena;
-    struct new_delivery *d = ARENA_ARRAY(a, struct new_delivery, plan->count + 1);
-    p->gates = ARENA_ARRAY(a, struct gate *, plan->count + 1);
-    if (!d || !p->gates)
-        return false;
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct plan_item *item = &plan->items[i];
-        p->gates[i] = p->view->gates[item->to->index];
-        d[i] = (struct new_delivery){.id = id_next(&in->core->ids),
-                                     .destination = item->to->name,
-                                     .route = item->route->name,
-                                     .order_key = item->order_key,
-                                     .claimed = gate_enter(p->gates[i]),
-                                     .next_ms = p->event.event.received_ms};
-    }
-    p->event.deliveries = d;
-    p->event.delivery_count = plan->count;
-    return true;
-}
-
 static void accept(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
                    const struct verdict *v)
 {
@@ -493,7 +444,7 @@ static void accept(struct ingest *in, struct http_exchange *x, struct view *view
         answer_stored(p, false);
         return;
     }
-    if (!plan_deliveries(in, p, &plan)) {
+    if (!planned_enter(in->core, &plan, view->gates, x->arena, &p->event, &p->gates)) {
         http_reply_error(x, 413, "too_large", STR("The event has more deliveries than memory."));
         return;
     }

@@ -172,8 +172,9 @@ void apply_wake(struct sqlite_store *s); /* after a commit: cheap when nobody sl
 enum err apply_until(struct sqlite_store *s, uint64_t lsn, struct reason *why);
 /* As above, and leaves a transaction open. */
 enum err apply_and_begin(struct sqlite_store *s, enum writer_mode mode, struct reason *why);
-/* Brings the database up to now for a reader; takes the lock only when it is behind. */
-void apply_barrier(struct sqlite_store *s);
+/* Brings the database up to now for a reader; takes the lock only when it is behind. A list that
+ * goes on after a failure shows what is there; store_counts.lag says that it is not all. */
+enum err apply_barrier(struct sqlite_store *s, struct reason *why);
 void chunk_free(struct chunk *c);
 
 /* --- store_sqlite_dedupe.c -----------------------------------------------------------------------

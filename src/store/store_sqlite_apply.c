@@ -80,16 +80,17 @@ enum err apply_and_begin(struct sqlite_store *s, enum writer_mode mode, struct r
     return apply_open(s, journal_end(s->journal), mode, why);
 }
 
-void apply_barrier(struct sqlite_store *s)
+enum err apply_barrier(struct sqlite_store *s, struct reason *why)
 {
     uint64_t lsn = journal_end(s->journal);
     if (atomic_load(&s->applied_lsn) >= lsn)
-        return;
+        return ERR_OK;
     writer_lock(s);
-    /* On failure the caller sees what is there; store_counts.lag says that it is not all. */
-    if (apply_until(s, lsn, NULL) == ERR_OK)
+    enum err e = apply_until(s, lsn, why);
+    if (e == ERR_OK)
         writer_checkpoint(s, WAL_PAGES_MAX);
     writer_unlock(s);
+    return e;
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */

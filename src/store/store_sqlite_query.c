@@ -130,7 +130,11 @@ enum err sqlite_load(struct store_reader *base, uint64_t id, uint64_t locator, s
     uint64_t applied = atomic_load(&s->applied_lsn);
     enum err e = load_from_table(r, id, a, out, why);
     if (e == ERR_NOT_FOUND && applied < journal_end(s->journal)) {
-        apply_barrier(s);
+        struct reason behind = {0};
+        /* Acknowledged perhaps, and only in the journal: that is no "not found". */
+        if (apply_barrier(s, &behind) != ERR_OK)
+            return fail(why, ERR_FULL, "the database can't be brought up to date now: %s",
+                        behind.text);
         e = load_from_table(r, id, a, out, why);
     }
     return e;
@@ -252,7 +256,7 @@ enum err sqlite_events(struct store_reader *base, const struct event_filter *f, 
     struct event_scan s = {.c = &r->c, .f = f};
     assert(f->limit <= 1000);
     *out = (struct event_list){0};
-    apply_barrier(sqlite_of(base->store));
+    (void)apply_barrier(sqlite_of(base->store), NULL);
     if (f->source.n)
         s.source = rows_name_id(&r->c, f->source);
     if (f->destination.n)
@@ -274,7 +278,7 @@ enum err sqlite_deliveries(struct store_reader *base, const struct delivery_filt
     struct rows_scan scan;
     assert(f->limit <= 1000);
     *out = (struct delivery_list){0};
-    apply_barrier(sqlite_of(base->store));
+    (void)apply_barrier(sqlite_of(base->store), NULL);
     out->v = ARENA_ARRAY(a, struct delivery, f->limit + 1);
     if (!out->v)
         return out_of_arena(why);
@@ -295,7 +299,7 @@ enum err sqlite_attempts(struct store_reader *base, uint64_t delivery_id, struct
 {
     struct sqlite_reader *r = reader_of(base);
     *out = (struct attempt_list){0};
-    apply_barrier(sqlite_of(base->store));
+    (void)apply_barrier(sqlite_of(base->store), NULL);
     sqlite3_stmt *q = db_statement(
         &r->c, "SELECT number, result, started_ms, duration_us, status, error_class, summary,"
                " request, response, timing FROM attempts WHERE delivery_id=?1 ORDER BY number");
@@ -340,7 +344,7 @@ enum err sqlite_rejections(struct store_reader *base, uint64_t before, size_t li
     struct sqlite_reader *r = reader_of(base);
     assert(limit <= 1000);
     *out = (struct rejection_list){0};
-    apply_barrier(sqlite_of(base->store));
+    (void)apply_barrier(sqlite_of(base->store), NULL);
     sqlite3_stmt *q = db_statement(
         &r->c, "SELECT id, received_ms, source, verdict, verdict_text, method, target, peer,"
                " head, body FROM rejections WHERE id<?1 ORDER BY id DESC");
@@ -421,7 +425,7 @@ enum err sqlite_counts(struct store_reader *base, struct store_counts *out, stru
     struct sqlite_reader *r = reader_of(base);
     struct sqlite_store *s = sqlite_of(base->store);
     *out = (struct store_counts){0};
-    apply_barrier(s);
+    (void)apply_barrier(s, NULL);
     if (!read_counters(&r->c, out) || !read_oldest(&r->c, out))
         return db_fail(r->c.db, "count", why);
     uint64_t noted = atomic_load(&s->max_id), applied = atomic_load(&s->applied_lsn);
@@ -440,7 +444,7 @@ enum err sqlite_pending_destinations(struct store_reader *base, struct arena *a,
     int64_t last = 0;
     *out = NULL;
     *count = 0;
-    apply_barrier(sqlite_of(base->store));
+    (void)apply_barrier(sqlite_of(base->store), NULL);
     for (;;) {
         /* From one destination to the next, however many deliveries lie between. */
         sqlite3_stmt *q =

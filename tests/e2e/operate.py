@@ -187,6 +187,30 @@ routes:
         p.wait()
 
 
+def test_the_first_lines_on_a_terminal_send_an_event_when_copied():
+    import pty
+    for provider, secret in (("github", SECRET), ("stripe", "whsec_of_a_test"), ("none", "")):
+        given = f'secret: "{secret}"' if secret else ""
+        with Daemon(f"sources:\n  first: {{ provider: {provider}, {given} }}\n", start=False) as d:
+            ours, theirs = pty.openpty()
+            d.process = subprocess.Popen([GAFF, "serve", "--config", "gaff.yaml"], cwd=d.dir,
+                                         env=d.env, stdin=theirs, stdout=theirs, stderr=theirs)
+            os.close(theirs)
+            said = b""
+            while b"tail --config" not in said:
+                said += os.read(ours, 65536)
+            text = said.decode().replace("\r\n", "\n")
+            assert not secret or secret not in text
+            curl = text[text.index("curl http"):].split("\n\n")[0]
+            assert curl.count("curl") == 1
+            out = subprocess.run(["sh", "-c", curl + " -s"], capture_output=True, check=True).stdout
+            assert out.startswith(b'{"id":"evt_'), out
+            look = re.search(r"^  (\S+ events ls --config \S+)", text, re.M).group(1)
+            shown = subprocess.run(["sh", "-c", look], cwd=d.dir, capture_output=True, check=True)
+            assert b"first" in shown.stdout
+            os.close(ours)
+
+
 def test_escapes_of_a_payload_do_not_reach_the_terminal():
     with Daemon(OPEN) as d:
         body = b'\x1b[31mred\x1b]0;title\x07 \xe2\x80\xae'
