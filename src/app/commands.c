@@ -6,9 +6,9 @@
     "--source NAME       only this source\n"                                                       \
     "--type TYPE         only this event type\n"                                                   \
     "--destination NAME  only with deliveries to this destination\n"                               \
-    "--state STATE       pending, claimed, delivered, dead, skipped, cancelled\n"                  \
     "--since WHEN        RFC 3339 time, or an age: 30m, 2h, 7d\n"                                  \
     "--until WHEN        likewise\n"
+#define STATE "--state STATE       pending, claimed, delivered, dead, skipped, cancelled\n"
 #define PAGE                                                                                       \
     "--limit N           rows, 50 unless told\n"                                                   \
     "--cursor ID         continue after an earlier page\n"
@@ -25,7 +25,7 @@ const struct cli_command cli_commands[] = {
     {"doctor", "", "look for what is wrong: configuration, ports, clock, disk, permissions",
      "--config FILE       configuration to look at\n", "gaff doctor", 0, 0, cli_doctor},
     {"events ls", "", "list events, newest first",
-     FILTERS PAGE "--text TEXT         only with this text in head or body\n",
+     FILTERS STATE PAGE "--text TEXT         only with this text in head or body\n",
      "gaff events ls --source github --since 2h", 0, 0, cli_events_ls},
     {"events show", "ID", "one event: verdict, request, deliveries, attempts",
      "--body              only the body, byte for byte\n", "gaff events show evt_0F3K8Z2M7QXTA", 1,
@@ -33,9 +33,9 @@ const struct cli_command cli_commands[] = {
     {"explain", "ID", "why each rule matched or not, and what came of it", "",
      "gaff explain evt_0F3K8Z2M7QXTA", 1, 1, cli_explain},
     {"replay", "[ID]", "deliver again: one event, one delivery, or all that a filter selects",
-     FILTERS "--to NAME           make new deliveries to this destination instead\n"
-             "--dry-run           only say how many\n"
-             "--yes               do not ask\n",
+     FILTERS STATE "--to NAME           make new deliveries to this destination instead\n"
+                   "--dry-run           only say how many\n"
+                   "--yes               do not ask\n",
      "gaff replay evt_0F3K8Z2M7QXTA\n  gaff replay --state dead --destination ci --since 2h", 0, 1,
      cli_replay},
     {"dead ls", "", "list dead letters", FILTERS PAGE, "gaff dead ls --destination ci", 0, 0,
@@ -44,8 +44,8 @@ const struct cli_command cli_commands[] = {
      FILTERS "--dry-run           only say how many\n--yes               do not ask\n",
      "gaff dead replay --destination ci --since 1d", 0, 0, cli_dead_replay},
     {"deliveries ls", "", "list deliveries, newest first",
-     FILTERS PAGE "--event ID          only of this event\n", "gaff deliveries ls --state pending",
-     0, 0, cli_deliveries_ls},
+     FILTERS STATE PAGE "--event ID          only of this event\n",
+     "gaff deliveries ls --state pending", 0, 0, cli_deliveries_ls},
     {"cancel", "[ID]", "cancel a pending delivery, or all that a filter selects",
      FILTERS "--dry-run           only say how many\n--yes               do not ask\n",
      "gaff cancel --destination old-ci", 0, 1, cli_cancel},

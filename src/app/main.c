@@ -12,8 +12,9 @@
     "-o FORMAT           table, json, jsonl or id\n"                                               \
     "--api URL           the daemon's admin address (GAFF_API)\n"                                  \
     "--token TOKEN       its token (GAFF_TOKEN)\n"                                                 \
-    "--data DIR          its data directory, where both are found by themselves\n"                 \
-    "--config FILE       its configuration, which names the data directory\n"
+    "--data DIR          its data directory, where both are found by themselves\n"
+/* For those that have no line of their own about it. */
+#define CONFIG "--config FILE       its configuration, which names the data directory\n"
 
 int cli_error(int code, const char *fmt, ...)
 {
@@ -86,7 +87,8 @@ static void print_usage(const struct cli_command *command)
     printf("usage: gaff %s %s\n\n%s\n", command->words, command->args, command->summary);
     if (command->options[0])
         printf("\n%s", command->options);
-    printf("\n%s\nexample:\n  %s\n", COMMON, command->example);
+    bool own_config = option_kind(command->options, STR("config")) != 0;
+    printf("\n%s%s\nexample:\n  %s\n", COMMON, own_config ? "" : CONFIG, command->example);
 }
 
 int cli_help(struct cli *c)
@@ -126,7 +128,7 @@ static int read_option(struct cli *c, int argc, char **argv, int *i)
     str name = str_slice(given, 0, eq);
     int kind = option_kind(c->command->options, name);
     if (kind == 0)
-        kind = option_kind(COMMON, name);
+        kind = option_kind(COMMON CONFIG, name);
     if (kind == 0)
         return cli_error(CLI_USAGE, "`gaff %s` has no option --" STR_FMT "; see `gaff %s --help`",
                          c->command->words, STR_ARG(name), c->command->words);

@@ -144,8 +144,18 @@ def test_metrics_count():
         assert "gaff_events_accepted_total 3" in text
         assert 'gaff_events_received_total{source="open"} 3' in text
         assert 'gaff_ack_duration_seconds_bucket{source="open",le="+Inf"} 3' in text
+        # Each family once, whole, behind its HELP and TYPE: what the text format asks for.
+        family, seen = None, set()
         for line in text.splitlines():
-            assert line.startswith("#") or re.fullmatch(r"[a-z_]+(\{[^{}]*\})? \S+", line), line
+            if line.startswith("# HELP "):
+                family = line.split(" ")[2]
+                assert family not in seen, line
+                seen.add(family)
+            elif line.startswith("# TYPE "):
+                assert line.split(" ")[2] == family, line
+            else:
+                name = re.fullmatch(r"([a-z_]+)(\{[^{}]*\})? \S+", line).group(1)
+                assert re.sub(r"_(bucket|sum|count)$", "", name) == family or name == family, line
 
 
 def test_pages_follow_each_other():
