@@ -4,23 +4,13 @@
 
 #include "base/codec.h"
 #include "base/id.h"
+#include "action/event_refs.h"
 #include "action/event_text.h"
 
 #include <inttypes.h>
 
 #define VALUE_BYTES_MAX 131071u /* the kernel's limit for one string, less its NUL */
 #define SHOWN_BYTES_MAX 4096u
-
-struct facts {
-    const struct task *task;
-    struct json_doc *doc;
-    bool tried;
-};
-
-static uint32_t attempt_number(const struct task *t)
-{
-    return t->delivery->attempts + 1;
-}
 
 static str format_id(struct arena *a, const char *prefix, uint64_t id)
 {
@@ -30,31 +20,7 @@ static str format_id(struct arena *a, const char *prefix, uint64_t id)
 
 static str resolve(const struct template_part *ref, struct arena *a, void *arg)
 {
-    struct facts *f = (struct facts *)arg;
-    const struct event *e = f->task->event;
-    if (str_eq(ref->text, STR("."))) {
-        if (!f->tried)
-            f->doc = json_parse(e->body, NULL);
-        f->tried = true;
-        const struct json *root = json_root(f->doc);
-        const struct json *v = ref->arg.p ? json_path(root, ref->arg) : root;
-        return v ? json_text(a, v) : STR_NONE;
-    }
-    if (str_eq(ref->text, STR("header")))
-        return event_field(e, ref->arg);
-    if (str_eq(ref->text, STR("query")))
-        return event_query(e, a, ref->arg);
-    if (str_eq(ref->text, STR("event_type")))
-        return e->type.p ? e->type : STR("");
-    if (str_eq(ref->text, STR("event_id")))
-        return format_id(a, "evt", e->id);
-    if (str_eq(ref->text, STR("delivery_id")))
-        return format_id(a, "dlv", f->task->delivery->id);
-    if (str_eq(ref->text, STR("attempt")))
-        return arena_printf(a, "%" PRIu32, attempt_number(f->task));
-    if (str_eq(ref->text, STR("source")))
-        return e->source;
-    return STR_NONE;
+    return event_ref_resolve(ref, (struct event_refs *)arg, a);
 }
 
 /* ERR_DENIED for the bytes that an argument or variable may not hold. */
@@ -70,7 +36,7 @@ static enum err check_bytes(str value, const char *what, struct reason *why)
 }
 
 /* The expansion in the arena, NUL-terminated, after `prefix`. */
-static enum err expand(const struct template *t, const char *prefix, struct facts *f,
+static enum err expand(const struct template *t, const char *prefix, struct event_refs *f,
                        struct arena *a, const char *what, str *out, struct reason *why)
 {
     struct buf b;
@@ -100,7 +66,7 @@ static bool may_become_option(const struct command *c, size_t index)
     return index < c->guard && t->count > 0 && t->parts[0].kind == TEMPLATE_REF;
 }
 
-static enum err build_argv(const struct command *c, struct facts *f, struct arena *a,
+static enum err build_argv(const struct command *c, struct event_refs *f, struct arena *a,
                            const char **argv, struct reason *why)
 {
     argv[0] = c->program;
@@ -146,7 +112,7 @@ static size_t event_variables(const struct task *t, struct arena *a, const char 
     } all[EVENT_VARIABLES] = {
         {"GAFF_EVENT_ID", format_id(a, "evt", e->id)},
         {"GAFF_DELIVERY_ID", format_id(a, "dlv", d->id)},
-        {"GAFF_ATTEMPT", arena_printf(a, "%" PRIu32, attempt_number(t))},
+        {"GAFF_ATTEMPT", arena_printf(a, "%" PRIu32, t->delivery->attempts + 1)},
         {"GAFF_SOURCE", e->source},
         {"GAFF_EVENT_TYPE", e->type},
         {"GAFF_CONTENT_TYPE", event_field(e, STR("Content-Type"))},
@@ -176,7 +142,7 @@ static bool is_overridden(const struct command *c, const char *pair)
     return false;
 }
 
-static enum err build_env(const struct command *c, struct facts *f, struct arena *a,
+static enum err build_env(const struct command *c, struct event_refs *f, struct arena *a,
                           const char **env, struct reason *why)
 {
     size_t n = 0;
@@ -213,11 +179,11 @@ enum err command_build(const struct command *c, const struct task *t, struct are
     const char **e = ARENA_ARRAY(a, const char *, fixed + EVENT_VARIABLES + c->env_count + 1);
     if (!v || !e)
         return fail(why, ERR_LIMIT, "no room for the arguments of the command");
-    struct facts f = {.task = t};
+    struct event_refs f = {.task = t};
     enum err err = build_argv(c, &f, a, v, why);
     if (err == ERR_OK)
         err = build_env(c, &f, a, e, why);
-    json_doc_free(f.doc);
+    event_refs_release(&f);
     *argv = v;
     *env = e;
     return err;

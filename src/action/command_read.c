@@ -2,6 +2,8 @@
  * at load, with its place. Called by action_exec.c and action_worker.c. */
 #include "action/command.h"
 
+#include "action/event_refs.h"
+
 #include <errno.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -82,21 +84,10 @@ static const char *find_program(struct arena *a, const struct yaml *node, struct
 
 /* --- templates ------------------------------------------------------------------------------ */
 
-static const char *const references[] = {".",        "header",      "query",   "event_type",
-                                         "event_id", "delivery_id", "attempt", "source"};
-
 static bool is_known(str name, bool is_filter, void *arg)
 {
     UNUSED(arg);
-    for (size_t i = 0; !is_filter && i < ARRAY_LEN(references); i++)
-        if (str_eq(name, str_from_cstr(references[i])))
-            return true;
-    return false;
-}
-
-static bool takes_argument(str name)
-{
-    return str_eq(name, STR("header")) || str_eq(name, STR("query"));
+    return !is_filter && event_ref_is_known(name) && !str_eq(name, STR("body"));
 }
 
 static void check_parts(const struct template *t, const struct yaml *node, struct problems *p)
@@ -108,9 +99,10 @@ static void check_parts(const struct template *t, const struct yaml *node, struc
         if (part->kind == TEMPLATE_TEXT) {
             if (str_find(part->text, '\n') < part->text.n)
                 problem_at(p, node, "a value with references may not hold a line break");
-        } else if (takes_argument(part->text) && !part->arg.p) {
-            problem_at(p, node, "{{ " STR_FMT " }} needs a name: {{ " STR_FMT ":NAME }}",
-                       STR_ARG(part->text), STR_ARG(part->text));
+        } else {
+            struct reason why;
+            if (event_ref_check(part, &why) != ERR_OK)
+                problem_at(p, node, "%s", why.text);
         }
     }
 }
@@ -136,10 +128,7 @@ static void read_template(struct template *t, struct arena *a, const struct yaml
         return;
     }
     if (template_compile(t, a, text, is_known, NULL, &why) != ERR_OK) {
-        problem_at(p, node,
-                   "%s; known here: .json.path, header:NAME, query:NAME, event_type, event_id, "
-                   "delivery_id, attempt, source (the body is on stdin)",
-                   why.text);
+        problem_at(p, node, "%s; known here: " EVENT_REFS_TEXT " (the body is on stdin)", why.text);
         *t = (struct template){0};
         return;
     }

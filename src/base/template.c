@@ -49,7 +49,7 @@ static enum err parse_filters(struct template_part *out, str rest, str inner, st
                         STR_ARG(rest), STR_ARG(inner));
         rest = str_trim(str_slice(rest, 1, rest.n));
         str name = cut_word(&rest);
-        if (!is_name(name))
+        if (!is_name(str_slice(name, 0, str_find(name, ':'))))
             return fail(why, ERR_INVALID, "a filter's name is missing after | in {{ " STR_FMT " }}",
                         STR_ARG(inner));
         if (out->filter_count == ARRAY_LEN(out->filters))
@@ -180,18 +180,21 @@ static str filter_case(str in, struct arena *a, char first, char last)
     return str_of(out, in.n);
 }
 
-static str filter_lower(str in, struct arena *a)
+static str filter_lower(str in, str arg, struct arena *a)
 {
+    UNUSED(arg);
     return filter_case(in, a, 'A', 'Z');
 }
 
-static str filter_upper(str in, struct arena *a)
+static str filter_upper(str in, str arg, struct arena *a)
 {
+    UNUSED(arg);
     return filter_case(in, a, 'a', 'z');
 }
 
-static str filter_hex(str in, struct arena *a)
+static str filter_hex(str in, str arg, struct arena *a)
 {
+    UNUSED(arg);
     char *out = arena_alloc(a, 2 * in.n + 1);
     if (!out)
         return STR_NONE;
@@ -199,14 +202,16 @@ static str filter_hex(str in, struct arena *a)
     return str_of(out, 2 * in.n);
 }
 
-static str filter_base64(str in, struct arena *a)
+static str filter_base64(str in, str arg, struct arena *a)
 {
+    UNUSED(arg);
     char *out = arena_alloc(a, BASE64_LEN(in.n) + 1);
     return out ? str_of(out, base64_encode(in.p, in.n, out)) : STR_NONE;
 }
 
-static str filter_base64url(str in, struct arena *a)
+static str filter_base64url(str in, str arg, struct arena *a)
 {
+    UNUSED(arg);
     char *out = arena_alloc(a, BASE64_LEN(in.n) + 1);
     return out ? str_of(out, base64url_encode(in.p, in.n, out)) : STR_NONE;
 }
@@ -218,8 +223,9 @@ static str from_buf(struct buf *b, struct arena *a)
     return out;
 }
 
-static str filter_json(str in, struct arena *a)
+static str filter_json(str in, str arg, struct arena *a)
 {
+    UNUSED(arg);
     struct buf b;
     buf_init(&b, 6 * in.n + 8);
     struct json_writer w;
@@ -228,8 +234,9 @@ static str filter_json(str in, struct arena *a)
     return from_buf(&b, a);
 }
 
-static str filter_url(str in, struct arena *a)
+static str filter_url(str in, str arg, struct arena *a)
 {
+    UNUSED(arg);
     struct buf b;
     buf_init(&b, 3 * in.n + 8);
     percent_encode(&b, in);
@@ -237,8 +244,9 @@ static str filter_url(str in, struct arena *a)
 }
 
 /* In single quotes nothing is special to a POSIX shell but the quote itself. */
-static str filter_shell(str in, struct arena *a)
+static str filter_shell(str in, str arg, struct arena *a)
 {
+    UNUSED(arg);
     char *out = arena_alloc(a, 4 * in.n + 2);
     if (!out || str_find(in, '\0') < in.n)
         return STR_NONE;
@@ -256,28 +264,97 @@ static str filter_shell(str in, struct arena *a)
     return str_of(out, n);
 }
 
+/* A value that is JSON goes in as it is, so that numbers and objects keep their type; anything
+ * else becomes a string. What the parser has accepted can't break out of its place. */
+static str filter_json_value(str in, str arg, struct arena *a)
+{
+    struct json_doc *doc = json_parse(in, NULL);
+    if (!doc)
+        return filter_json(in, arg, a);
+    struct buf b;
+    buf_init(&b, 6 * in.n + 64);
+    struct json_writer w;
+    json_writer_init(&w, &b);
+    json_value(&w, json_root(doc));
+    json_doc_free(doc);
+    return from_buf(&b, a);
+}
+
+/* For text between tags: Slack, Telegram and Matrix read these three alike. */
+static str filter_html(str in, str arg, struct arena *a)
+{
+    UNUSED(arg);
+    struct buf b;
+    buf_init(&b, 5 * in.n + 8);
+    for (size_t i = 0; i < in.n; i++) {
+        char c = in.p[i];
+        if (c == '&' || c == '<' || c == '>')
+            buf_str_append(&b, c == '&' ? STR("&amp;") : c == '<' ? STR("&lt;") : STR("&gt;"));
+        else
+            buf_char(&b, c);
+    }
+    return from_buf(&b, a);
+}
+
+/* Line breaks and other control bytes become blanks: for titles, subjects and header fields. */
+static str filter_line(str in, str arg, struct arena *a)
+{
+    UNUSED(arg);
+    char *out = arena_alloc(a, in.n + 1);
+    if (!out)
+        return STR_NONE;
+    for (size_t i = 0; i < in.n; i++)
+        out[i] = (unsigned char)in.p[i] < 0x20 || in.p[i] == 0x7f ? ' ' : in.p[i];
+    return str_trim(str_of(out, in.n));
+}
+
+/* At most so many characters; the last is an ellipsis when something was cut. */
+static str filter_trunc(str in, str arg, struct arena *a)
+{
+    uint64_t most = 0, count = 0;
+    size_t at = 0, before_last = 0;
+    (void)str_to_u64(arg, &most);
+    while (at < in.n) {
+        uint32_t code_point;
+        size_t n = utf8_decode(str_slice(in, at, in.n), &code_point);
+        if (count == most)
+            return arena_printf(a, STR_FMT "\xe2\x80\xa6", STR_ARG(str_slice(in, 0, before_last)));
+        before_last = at;
+        count++;
+        at += n ? n : 1;
+    }
+    return in;
+}
+
 static const struct {
     const char *name;
-    str (*apply)(str in, struct arena *a);
+    str (*apply)(str in, str arg, struct arena *a);
+    bool counts; /* takes a number after a colon */
 } filters[] = {
-    {"lower", filter_lower},   {"upper", filter_upper},         {"hex", filter_hex},
-    {"base64", filter_base64}, {"base64url", filter_base64url}, {"json", filter_json},
-    {"url", filter_url},       {"shell", filter_shell},
+    {"lower", filter_lower, false}, {"upper", filter_upper, false},
+    {"hex", filter_hex, false},     {"base64", filter_base64, false},
+    {"url", filter_url, false},     {"base64url", filter_base64url, false},
+    {"json", filter_json, false},   {"json_value", filter_json_value, false},
+    {"shell", filter_shell, false}, {"html", filter_html, false},
+    {"line", filter_line, false},   {"trunc", filter_trunc, true},
 };
 
-bool template_filter_is_builtin(str name)
+bool template_filter_is_builtin(str filter)
 {
+    str arg = filter, name = str_cut(&arg, ':');
+    uint64_t count = 0;
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         if (str_eq(name, str_from_cstr(filters[i].name)))
-            return true;
+            return filters[i].counts ? arg.p && str_to_u64(arg, &count) && count > 0 : !arg.p;
     return false;
 }
 
-str template_filter_builtin(str name, str in, struct arena *a)
+str template_filter_builtin(str filter, str in, struct arena *a)
 {
+    str arg = filter, name = str_cut(&arg, ':');
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         if (str_eq(name, str_from_cstr(filters[i].name)))
-            return filters[i].apply(in, a);
+            return filters[i].apply(in, arg, a);
     return STR_NONE;
 }
 

@@ -35,8 +35,9 @@ struct template
  * done (use the arena for what is computed). */
 typedef str template_resolve(const struct template_part *ref, struct arena *a, void *arg);
 /* Applies a filter that is not built in; STR_NONE on failure. May be NULL. Built in, always there
- * and never asked for: lower, upper, hex, base64, base64url, json (quoted and escaped), url
- * (percent-encoded), shell (single-quoted). */
+ * and never asked for: lower, upper, hex, base64, base64url, json (quoted and escaped), json_value
+ * (as it is when it is JSON, else quoted), url (percent-encoded), shell (single-quoted), html (&, <
+ * and > escaped), line (line breaks become blanks), trunc:N (at most N characters). */
 typedef str template_filter(str name, str in, struct arena *a, void *arg);
 
 /* True when `name` is known; used at load. Not asked for built-in filters. */
@@ -60,8 +61,8 @@ enum err template_expand(const struct template *t, struct buf *out, struct arena
 enum err template_parse_ref(struct template_part *out, str inner, struct reason *why) MUST_USE;
 /* The built-in filters alone. STR_NONE when the value cannot be filtered (a NUL byte for shell)
  * or the arena is full. */
-bool template_filter_is_builtin(str name);
-str template_filter_builtin(str name, str in, struct arena *a);
+bool template_filter_is_builtin(str filter);
+str template_filter_builtin(str filter, str in, struct arena *a);
 
 /* True when no part is a reference. */
 bool template_is_constant(const struct template *t);

@@ -105,6 +105,21 @@ void test_template_applies_filters_in_order(void)
     expect_expands("{{ body | shell }}", "'<b>'\\''x'\\''</b>'");
 }
 
+void test_template_filters_for_messages(void)
+{
+    expect_expands("{{ body | html }}", "&lt;b&gt;'x'&lt;/b&gt;");
+    expect_expands("{{ .a\x01z | line }}", "a z");
+    expect_expands("{{ .12345 | trunc:5 }}", "12345");
+    expect_expands("{{ .12345 | trunc:3 }}", "12\xe2\x80\xa6");
+    expect_expands("{{ .\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f | trunc:2 }}", "\xc3\xa4\xe2\x80\xa6");
+    expect_expands("{{ .{\"a\":[1,2]} | json_value }}", "{\"a\":[1,2]}");
+    expect_expands("{{ .17 | json_value }}", "17");
+    expect_expands("{{ .17\",\"b\":\"2 | json_value }}", "\"17\\\",\\\"b\\\":\\\"2\"");
+    expect_refuses("{{ body | trunc }}", ERR_INVALID, "unknown filter \"trunc\"");
+    expect_refuses("{{ body | trunc:x }}", ERR_INVALID, "unknown filter \"trunc:x\"");
+    expect_refuses("{{ body | json:1 }}", ERR_INVALID, "unknown filter \"json:1\"");
+}
+
 void test_template_refuses_what_it_cannot_read(void)
 {
     expect_refuses("{{ body", ERR_INVALID, "without }}");
