@@ -1,7 +1,7 @@
 /* signature_fuzz.c -- any header values, query and body through every provider's verification and
  * handshakes.
  *
- * Input: one byte that picks the provider, then parts that end with a NUL byte: the body, the
+ * Input: two bytes that pick the provider, then parts that end with a NUL byte: the body, the
  * query, and the values of the header fields that the provider's file names, in turn. */
 #include "base/log.h"
 #include "verify/scheme.h"
@@ -10,8 +10,9 @@
 #define NOW_MS 1795443390000
 #define FIELDS_MAX 24
 
-static struct provider_table *table;
-static struct verifier *verifiers[1024];
+static const struct provider *providers[1024];
+static struct verifier *verifiers[ARRAY_LEN(providers)];
+static size_t count;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,11 +46,17 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     UNUSED(argc);
     UNUSED(argv);
-    struct problems problems = {0};
-    table = provider_table_new(&problems);
-    assert(problems.count == 0 && provider_count(table) <= ARRAY_LEN(verifiers));
-    for (size_t i = 0; i < provider_count(table); i++)
-        verifiers[i] = make(provider_at(table, i));
+    struct arena arena;
+    str *ids;
+    arena_init(&arena, 1u << 20);
+    struct provider_table *table = provider_table_new();
+    count = provider_ids(table, &arena, &ids);
+    assert(count > 0 && count <= ARRAY_LEN(providers));
+    for (size_t i = 0; i < count; i++) {
+        providers[i] = provider_find(table, ids[i], NULL);
+        verifiers[i] = make(providers[i]);
+    }
+    arena_release(&arena);
     return 0;
 }
 
@@ -85,15 +92,15 @@ static void fill(struct http_request *req, const struct recipe *recipe, str rest
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 2)
+    if (size < 3)
         return 0;
-    size_t index = data[0] % provider_count(table);
-    const struct recipe *recipe = provider_at(table, index)->recipe;
+    size_t index = ((data[0] & 0x7fu) << 8 | data[1]) % count;
+    const struct recipe *recipe = providers[index]->recipe;
     struct http_field fields[FIELDS_MAX];
     struct arena arena;
     struct verdict verdict;
     struct greeting greeting;
-    str rest = str_of((const char *)data + 1, size - 1);
+    str rest = str_of((const char *)data + 2, size - 2);
     str body = str_cut(&rest, '\0');
     str query = rest.p ? str_cut(&rest, '\0') : STR("");
     arena_init(&arena, 1u << 20);

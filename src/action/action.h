@@ -63,9 +63,9 @@ struct handler_table {
 struct action_context { /* what an action may use; outlives it */
     struct loop *loop;
     struct http_client *client;
-    struct runner *runner; /* NULL: no commands can be run; say so when configured */
-    const struct provider_table *providers; /* for re-signing */
-    const struct handler_table *handlers;   /* NULL: no program embeds this engine */
+    struct runner *runner;                /* NULL: no commands can be run; say so when configured */
+    struct provider_table *providers;     /* for re-signing */
+    const struct handler_table *handlers; /* NULL: no program embeds this engine */
     const char *directory; /* relative paths are relative to the configuration file's directory */
 };
 

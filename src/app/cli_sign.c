@@ -11,20 +11,7 @@
 #define SEND_TIMEOUT_MS 30000
 #define HEADERS_MAX 24
 
-static struct provider_table *load_providers(void)
-{
-    struct problems problems = {0};
-    struct provider_table *t = provider_table_new(&problems);
-    if (problems.errors) {
-        cli_error(0, "%s", problems.v[0].text);
-        provider_table_free(t);
-        t = NULL;
-    }
-    problems_release(&problems);
-    return t;
-}
-
-static const struct provider *find_provider(struct cli *c, const struct provider_table *t)
+static const struct provider *find_provider(struct cli *c, struct provider_table *t)
 {
     const char *id = cli_option(c, "provider"), *nearest = NULL;
     const struct provider *p = provider_find(t, str_from_cstr(id ? id : "none"), &nearest);
@@ -41,7 +28,7 @@ static str secret_option(struct cli *c)
     return str_from_cstr(secret ? secret : "");
 }
 
-static bool sign_body(struct cli *c, const struct provider_table *t, str url, str body,
+static bool sign_body(struct cli *c, struct provider_table *t, str url, str body,
                       struct http_field fields[SIGN_FIELDS_MAX], size_t *count)
 {
     const struct provider *p = find_provider(c, t);
@@ -72,9 +59,9 @@ int cli_sign(struct cli *c)
     struct http_field fields[SIGN_FIELDS_MAX];
     size_t count = 0;
     str body;
-    struct provider_table *t = load_providers();
+    struct provider_table *t = provider_table_new();
     int code = CLI_FAILED;
-    if (t && cli_read_input(c, cli_option(c, "file"), &body) &&
+    if (cli_read_input(c, cli_option(c, "file"), &body) &&
         sign_body(c, t, STR(""), body, fields, &count)) {
         for (size_t i = 0; i < count; i++)
             printf(STR_FMT ": " STR_FMT "\n", STR_ARG(fields[i].name), STR_ARG(fields[i].value));
@@ -131,9 +118,9 @@ int cli_send(struct cli *c)
     struct http_field fields[HEADERS_MAX + SIGN_FIELDS_MAX + 1];
     size_t count = 0, signed_count = 0;
     str body;
-    struct provider_table *t = load_providers();
+    struct provider_table *t = provider_table_new();
     int code = CLI_FAILED;
-    if (t && body_of(c, &body) &&
+    if (body_of(c, &body) &&
         sign_body(c, t, str_from_cstr(c->args[0]), body, fields, &signed_count)) {
         count = signed_count + header_options(c, fields + signed_count, HEADERS_MAX);
         struct http_fields all = {fields, count};
@@ -170,8 +157,8 @@ static int judge(struct cli *c, const struct provider *p, struct http_request *r
 int cli_verify(struct cli *c)
 {
     struct http_field fields[HEADERS_MAX];
-    struct provider_table *t = load_providers();
-    const struct provider *p = t ? find_provider(c, t) : NULL;
+    struct provider_table *t = provider_table_new();
+    const struct provider *p = find_provider(c, t);
     const char *at = cli_option(c, "at");
     int64_t now_ms = clock_wall_ms(clock_real());
     str body;

@@ -7,15 +7,6 @@
 #define HEADERS_ASKED_MAX 16
 #define SIGN_ARENA_MAX (64u << 20)
 
-static struct provider_table *embedded_providers(void)
-{
-    struct problems problems = {0};
-    struct provider_table *t = provider_table_new(&problems);
-    assert(problems.errors == 0);
-    problems_release(&problems);
-    return t;
-}
-
 static void copy_why(char why[256], const char *text)
 {
     if (why)
@@ -65,7 +56,7 @@ static gaff_err judge(const struct provider *p, const char *secret, struct http_
 gaff_err gaff_verify(const char *provider, const char *secret, gaff_str body, int64_t now,
                      gaff_header_fn *header, void *arg, char why[256])
 {
-    struct provider_table *t = embedded_providers();
+    struct provider_table *t = provider_table_new();
     const char *nearest = NULL;
     const struct provider *p = provider_find(t, str_from_cstr(provider), &nearest);
     struct http_field fields[HEADERS_ASKED_MAX];
@@ -107,7 +98,7 @@ static gaff_err write_headers(const struct http_field *fields, size_t count, cha
 gaff_err gaff_sign(const char *provider, const char *secret, const char *id, gaff_str body,
                    int64_t now, char *out, size_t out_size)
 {
-    struct provider_table *t = embedded_providers();
+    struct provider_table *t = provider_table_new();
     const char *nearest = NULL;
     const struct provider *p = provider_find(t, str_from_cstr(provider), &nearest);
     struct http_field fields[SIGN_FIELDS_MAX];

@@ -198,7 +198,7 @@ static void read_presets(struct config_reader *r)
 {
     struct config *c = r->config;
     const char *directory = arena_cstr(r->arena, c->presets);
-    c->providers = provider_table_new(r->problems);
+    c->providers = provider_table_new();
     if (fs_exists(directory))
         provider_table_add_dir(c->providers, directory, r->problems);
     else if (yaml_get(c->tree, STR("presets")))
@@ -265,7 +265,7 @@ struct config *config_new_default(void)
     struct config *c = new_config(&r, "gaff.yaml", &p);
     c->tree = CONFIG_NEW(&r, struct yaml);
     *c->tree = (struct yaml){.kind = YAML_MAP, .file = STR("gaff.yaml"), .line = 1, .column = 1};
-    c->providers = provider_table_new(&p);
+    c->providers = provider_table_new();
     finish_paths(&r);
     assert(p.errors == 0);
     problems_release(&p);

@@ -56,14 +56,14 @@ static const struct provider *read_inline(struct reading *s, const struct yaml *
 /* "github, gitlab, slack and 9 more": what a provider can be. */
 static const char *known_providers(struct reading *s)
 {
-    const struct provider_table *t = s->r->config->providers;
+    str *ids;
     struct buf text;
     buf_init(&text, 256);
-    size_t count = provider_count(t), i = 0;
+    size_t count = provider_ids(s->r->config->providers, s->r->arena, &ids), i = 0;
     for (; i < count && text.len < 160; i++)
-        buf_printf(&text, "%s" STR_FMT, i ? ", " : "", STR_ARG(provider_id(provider_at(t, i))));
+        buf_printf(&text, "%s" STR_FMT, i ? ", " : "", STR_ARG(ids[i]));
     if (i < count)
-        buf_printf(&text, " and %zu more", count - i);
+        buf_printf(&text, " and %zu more (gaff providers lists them)", count - i);
     const char *out = arena_cstr(s->r->arena, buf_str(&text));
     buf_release(&text);
     return out;

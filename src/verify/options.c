@@ -9,7 +9,7 @@
 
 struct filling {
     struct arena *arena;
-    const struct option *options;
+    const struct provider_option *options;
     size_t option_count;
     const struct option_values *given;
     const struct yaml *place;
@@ -168,9 +168,10 @@ static void check_given(struct filling *f)
     }
 }
 
-struct yaml *options_apply(struct arena *a, const struct yaml *file, const struct option *options,
-                           size_t option_count, const struct option_values *given,
-                           const struct yaml *place, struct problems *p)
+struct yaml *options_apply(struct arena *a, const struct yaml *file,
+                           const struct provider_option *options, size_t option_count,
+                           const struct option_values *given, const struct yaml *place,
+                           struct problems *p)
 {
     struct filling f = {.arena = a,
                         .options = options,

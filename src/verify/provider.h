@@ -10,8 +10,8 @@
 struct provider;
 struct provider_table;
 
-/* The embedded presets. Problems in them are a bug of the build and are reported too. */
-struct provider_table *provider_table_new(struct problems *p);
+/* Gaff's own files, of which one is read when it is asked for; safe for several threads. */
+struct provider_table *provider_table_new(void);
 /* Adds every *.yaml of a directory; one of the same id replaces the embedded one. */
 void provider_table_add_dir(struct provider_table *t, const char *dir, struct problems *p);
 /* Adds one parsed file (tests, inline schemes of a source: `verify:` in gaff.yaml). */
@@ -20,12 +20,32 @@ struct provider *provider_table_add(struct provider_table *t, const struct yaml 
 void provider_table_free(struct provider_table *t);
 
 /* NULL when unknown; *nearest then is the id to suggest, or NULL. */
-const struct provider *provider_find(const struct provider_table *t, str id, const char **nearest);
-size_t provider_count(const struct provider_table *t);
-const struct provider *provider_at(const struct provider_table *t, size_t index);
+const struct provider *provider_find(struct provider_table *t, str id, const char **nearest);
+/* All ids, sorted; how many. */
+size_t provider_ids(struct provider_table *t, struct arena *a, str **out);
 
 str provider_id(const struct provider *p);
 str provider_title(const struct provider *p);
+/* What people need to know and no request shows; empty where the file does not say. */
+struct provider_facts {
+    str docs, verified_by, evidence, retries;
+    int64_t deadline_ms; /* for our answer; 0: not known */
+    str *setup;          /* what to do there, step by step */
+    size_t setup_count;
+    bool greets; /* it asks before it sends events, and is answered */
+};
+const struct provider_facts *provider_facts(const struct provider *p);
+#define PROVIDER_WAYS_MAX 8
+/* "hmac-sha256 of the body in X-Hub-Signature-256" in the arena: one for each way that it may
+ * prove itself; how many. */
+size_t provider_ways(const struct provider *p, struct arena *a, str out[PROVIDER_WAYS_MAX]);
+/* What a source may set. */
+struct provider_option {
+    str name, about;
+    str initial;   /* its default; an example when it has none */
+    bool required; /* has no default */
+};
+const struct provider_option *provider_options(const struct provider *p, size_t *count);
 /* False for schemes without any secret (none, ip): a source then must not be given one. */
 bool provider_needs_secret(const struct provider *p);
 /* False when anybody who knows the URL may post (scheme none, or ip only without ranges). */

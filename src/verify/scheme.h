@@ -179,12 +179,6 @@ bool recipe_needs_secret(const struct recipe *r);
 
 /* --- options: {{ config:NAME }} in a provider file ------------------------------------------- */
 
-struct option {
-    str name;
-    str initial;   /* its default; an example when it has none */
-    bool required; /* has no default */
-};
-
 struct option_values {
     const str *keys, *values;
     size_t count;
@@ -194,22 +188,31 @@ struct option_values {
  * option counts as not written, and a mapping whose `from` goes that way is left out whole.
  * Without `given` every option has its initial value. Replaced scalars get the place of `place` if
  * it is not NULL. NULL with problems: an unknown or a missing option. */
-struct yaml *options_apply(struct arena *a, const struct yaml *file, const struct option *options,
-                           size_t option_count, const struct option_values *given,
-                           const struct yaml *place, struct problems *p);
+struct yaml *options_apply(struct arena *a, const struct yaml *file,
+                           const struct provider_option *options, size_t option_count,
+                           const struct option_values *given, const struct yaml *place,
+                           struct problems *p);
 struct yaml *yaml_copy(struct arena *a, const struct yaml *node);
 
 /* --- what provider.c keeps ---------------------------------------------------------------------
  */
 
 struct provider {
-    str id, title, docs, verified_by;
+    str id, title;
+    struct provider_facts facts;
     const struct yaml *file; /* in the table's arena */
-    struct option *options;
+    struct provider_option *options;
     size_t option_count;
     bool needs_options;    /* one is required: recipe is made of examples, not to be used */
     struct recipe *recipe; /* with the options' initial values */
     bool embedded;
 };
+
+/* Compiles a provider file, or the content of `verify:` alone, into the arena. NULL with problems.
+ */
+struct provider *provider_compile(struct arena *a, const struct yaml *file,
+                                  struct problems *problems);
+/* One of Gaff's own files, parsed into the arena; NULL when there is none of that id. */
+const struct yaml *provider_embedded_file(struct arena *a, str id);
 
 #endif

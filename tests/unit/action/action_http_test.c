@@ -62,7 +62,7 @@ static struct world *world_new(const char *text, unsigned port)
     w->loop = loop_new(clock_real());
     struct http_client_options o = {.max_in_flight = 4};
     w->client = http_client_new(w->loop, &o);
-    w->providers = provider_table_new(&p);
+    w->providers = provider_table_new();
     struct action_config *c = read_config(&w->config_arena, yaml, &p);
     if (!c)
         FAIL("%s", p.count ? p.v[0].text : "no problem is reported");
@@ -502,7 +502,7 @@ void test_action_http_refuses_a_signature_it_cannot_make(void)
     struct loop *l = loop_new(clock_real());
     struct http_client_options o = {0};
     struct action_context ctx = {
-        .loop = l, .client = http_client_new(l, &o), .providers = provider_table_new(&p)};
+        .loop = l, .client = http_client_new(l, &o), .providers = provider_table_new()};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct reason why = {.text = ""};
         struct action_config *c = read_config(&a, cases[i].yaml, &p);
@@ -513,7 +513,7 @@ void test_action_http_refuses_a_signature_it_cannot_make(void)
     }
     http_client_free(ctx.client);
     loop_free(l);
-    provider_table_free((struct provider_table *)(uintptr_t)ctx.providers);
+    provider_table_free(ctx.providers);
     problems_release(&p);
     arena_release(&a);
 }
