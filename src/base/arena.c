@@ -17,13 +17,27 @@ struct arena_block {
     _Alignas(ALIGN_BYTES) char bytes[];
 };
 
+struct arena_end {
+    struct arena_end *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
 void arena_init(struct arena *a, size_t max)
 {
     *a = (struct arena){.max = max};
 }
 
+static void call_ends(struct arena *a)
+{
+    for (struct arena_end *end = a->ends; end; end = end->next)
+        end->fn(end->arg);
+    a->ends = NULL;
+}
+
 void arena_reset(struct arena *a)
 {
+    call_ends(a);
     while (a->head && a->head->next) {
         struct arena_block *block = a->head;
         a->head = block->next;
@@ -40,6 +54,16 @@ void arena_release(struct arena *a)
     arena_reset(a);
     free(a->head);
     a->head = NULL;
+}
+
+bool arena_at_end(struct arena *a, void (*fn)(void *arg), void *arg)
+{
+    struct arena_end *end = ARENA_NEW(a, struct arena_end);
+    if (!end)
+        return false;
+    *end = (struct arena_end){a->ends, fn, arg};
+    a->ends = end;
+    return true;
 }
 
 static bool add_block(struct arena *a, size_t n)

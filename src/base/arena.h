@@ -10,17 +10,22 @@
 #include "base/str.h"
 
 struct arena_block;
+struct arena_end;
 
 struct arena {
     struct arena_block *head; /* the block being filled; older ones are linked behind */
     size_t used, max;         /* bytes handed out, and the most that may be */
     bool failed;
+    struct arena_end *ends; /* what to call, the latest first */
 };
 
 void arena_init(struct arena *a, size_t max);
 /* Keeps the first block for reuse. */
 void arena_reset(struct arena *a);
 void arena_release(struct arena *a);
+/* fn(arg) is called by the next reset or release, before the memory goes: for what a library made
+ * that lives as long as the arena. False (fn is not called) when the arena is full. */
+bool arena_at_end(struct arena *a, void (*fn)(void *arg), void *arg);
 static inline bool arena_ok(const struct arena *a)
 {
     return !a->failed;

@@ -244,7 +244,11 @@ void text_escape(struct buf *out, str s, size_t max)
 {
     size_t i = 0, plain = 0;
     while (i < s.n) {
-        uint32_t c = 0;
+        uint32_t c = (unsigned char)s.p[i];
+        if (c - 0x20 < 0x5f && i < max) { /* printable ASCII: nearly all there is */
+            i++;
+            continue;
+        }
         size_t n = utf8_decode(str_slice(s, i, s.n), &c);
         size_t width = n ? n : 1;
         if (width > max - i)

@@ -22,7 +22,7 @@
 #include "base/secret.h"
 #include "action/action.h"
 #include "http/server.h"
-#include "rule/match.h"
+#include "rule/match_index.h"
 #include "verify/verify.h"
 
 #include <stdatomic.h>
@@ -53,6 +53,8 @@ struct source_config {
     bool respond_set; /* false: the provider's wish, else the default */
     size_t *routes;   /* indices into config.routes, in file order */
     size_t route_count;
+    const struct match_index *index; /* over its routes' matches; NULL: ask each */
+    bool has_params;                 /* the path has {parameters} */
 };
 
 struct destination_config {

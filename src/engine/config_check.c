@@ -92,6 +92,18 @@ static void check_commands(struct config_reader *r, const struct route_config *r
     }
 }
 
+/* Events of a source with many routes look up most of them instead of asking each. */
+static void index_matches(struct config_reader *r, struct source_config *source)
+{
+    const struct match **matches = CONFIG_ARRAY(r, const struct match *, source->route_count);
+    for (size_t i = 0; i < source->route_count; i++) {
+        matches[i] = r->config->routes[source->routes[i]]->match;
+        if (!matches[i])
+            return; /* it was wrong, and is reported */
+    }
+    source->index = match_index_new(r->arena, matches, source->route_count);
+}
+
 /* Gives every source the indices of its routes, in file order. */
 static void index_routes(struct config_reader *r)
 {
@@ -104,6 +116,8 @@ static void index_routes(struct config_reader *r)
         struct source_config *source = map_get(&c->sources_by_name, c->routes[i]->source->name);
         source->routes[source->route_count++] = i;
     }
+    for (size_t i = 0; i < c->source_count; i++)
+        index_matches(r, c->sources[i]);
 }
 
 /* After a route that always matches and stops, no route of its source is ever looked at. */

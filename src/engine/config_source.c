@@ -226,6 +226,7 @@ static void read_path(struct reading *s)
     source->path = arena_printf(s->r->arena, "/in/" STR_FMT, STR_ARG(source->name));
     if (!node || !read_str(s->r->problems, node, &path))
         return;
+    source->has_params = str_find(path, '{') < path.n;
     bool ok = str_starts(path, STR("/")) && path.n <= 1024;
     for (size_t i = 0; ok && i < path.n; i++)
         ok = path.p[i] > ' ' && path.p[i] < 0x7f && !memchr("?#\"<>\\", path.p[i], 6);

@@ -6,7 +6,7 @@
 
 #define EMIT_ARENA_MAX (40u << 20)
 #define EMIT_BODY_MAX (25u << 20)
-#define TRACE_MAX 4096
+#define TRACE_MAX 8192
 
 static const struct source_config *app_source(const struct config *c)
 {
@@ -54,7 +54,8 @@ static bool enter(struct new_event *e, struct engine_core *core, struct config *
                                    .fields = {&type_field, 1},
                                    .body = e->event.body,
                                    .arena = a};
-    struct facts facts = {&request, e->event.type, e->event.source};
+    struct facts facts = {
+        .request = &request, .event_type = e->event.type, .source = e->event.source};
     struct plan made = {.trace = STR("the configuration has no source \"app\"\n")};
     struct buf scratch;
     buf_init(&scratch, TRACE_MAX);

@@ -13,7 +13,7 @@
 #include "verify/sign.h"
 
 #define RETRY_AFTER_S 5
-#define TRACE_MAX 4096
+#define TRACE_MAX 8192
 #define REJECTED_BODY_MAX 65536
 #define ANSWER_MAX 256
 #define REJECTED_A_SECOND_MAX 50
@@ -436,7 +436,12 @@ static void accept(struct ingest *in, struct http_exchange *x, struct view *view
         return;
     fill_event(in, &p->event.event, &x->req, view, source, v);
     p->event.dedupe_window_ms = p->event.event.dedupe_key.n ? s->dedupe_window_ms : 0;
-    struct facts facts = {&x->req, p->event.event.type, s->name};
+    struct router_match place;
+    struct facts facts = {.request = &x->req, .event_type = p->event.event.type, .source = s->name};
+    if (s->has_params) {
+        router_find(view->router, x->req.method, x->req.path, x->arena, &place);
+        facts.place = &place;
+    }
     struct plan plan;
     plan_make(view->config, s, &facts, &in->trace, &plan);
     p->event.event.trace = plan.trace.p ? plan.trace : STR("");

@@ -4,6 +4,9 @@
 
 #include "base/codec.h"
 
+/* The longest line of a route, its destinations and its reason, is sure to fit in this. */
+#define TRACE_END_ROOM 1024u
+
 static bool has_destination(const struct plan *plan, const struct destination_config *d)
 {
     for (size_t i = 0; i < plan->count; i++)
@@ -63,29 +66,71 @@ static void add_destinations(struct plan *plan, const struct route_config *route
     }
 }
 
+/* Those that the index ruled out, with the one reason they share. */
+static void trace_ruled_out(const struct config *c, const struct source_config *source,
+                            const struct facts *facts, const uint64_t *maybe, size_t count,
+                            struct buf *trace)
+{
+    size_t told = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (maybe[i / 64] >> (i % 64) & 1)
+            continue;
+        buf_str_append(trace, told++ ? STR(", ") : STR("routes "));
+        if (trace->max - trace->len < TRACE_END_ROOM) {
+            buf_str_append(trace, STR("..."));
+            break;
+        }
+        buf_str_append(trace, c->routes[source->routes[i]]->name);
+    }
+    if (!told)
+        return;
+    buf_str_append(trace, STR(": no: "));
+    match_index_explain(source->index, facts, trace);
+    buf_char(trace, '\n');
+}
+
+/* Adds what comes of the route; false when no later route is to be looked at. */
+static bool plan_route(const struct route_config *route, struct facts *facts, struct buf *trace,
+                       struct plan *out)
+{
+    bool room = trace->max - trace->len >= TRACE_END_ROOM;
+    size_t start = trace->len;
+    buf_str_append(trace, STR("route "));
+    buf_str_append(trace, route->name);
+    size_t before = trace->len;
+    buf_str_append(trace, STR(": no: "));
+    bool yes = match_eval(route->match, facts, room ? trace : NULL);
+    if (yes) {
+        trace->len = before;
+        buf_str_append(trace, STR(": matched"));
+        add_destinations(out, route, facts, trace);
+        if (route->stop)
+            buf_str_append(trace, STR("; stop"));
+    } else if (!room) {
+        trace->len = start; /* what matched must find its place; the others need not */
+        return true;
+    }
+    buf_char(trace, '\n');
+    return !yes || !route->stop;
+}
+
 void plan_make(const struct config *c, const struct source_config *source, struct facts *facts,
                struct buf *scratch, struct plan *out)
 {
     struct buf *trace = scratch;
+    uint64_t *maybe = NULL;
     buf_clear(trace);
     out->count = 0;
-    for (size_t i = 0; i < source->route_count; i++) {
-        const struct route_config *route = c->routes[source->routes[i]];
-        buf_str_append(trace, STR("route "));
-        buf_str_append(trace, route->name);
-        size_t before = trace->len;
-        buf_str_append(trace, STR(": no: "));
-        if (match_eval(route->match, facts, trace)) {
-            trace->len = before;
-            buf_str_append(trace, STR(": matched"));
-            add_destinations(out, route, facts, trace);
-            if (route->stop) {
-                buf_str_append(trace, STR("; stop\n"));
-                break;
-            }
-        }
-        buf_char(trace, '\n');
-    }
+    if (source->index)
+        maybe = ARENA_ARRAY(facts->request->arena, uint64_t, source->route_count / 64 + 1);
+    if (maybe)
+        match_index_ask(source->index, facts, maybe);
+    size_t i = 0;
+    for (bool go_on = true; go_on && i < source->route_count; i++)
+        if (!maybe || maybe[i / 64] >> (i % 64) & 1)
+            go_on = plan_route(c->routes[source->routes[i]], facts, trace, out);
+    if (maybe)
+        trace_ruled_out(c, source, facts, maybe, i, trace);
     if (source->route_count == 0)
         buf_str_append(trace, STR("no route starts from this source\n"));
     out->trace = arena_str(facts->request->arena, buf_str(trace));

@@ -49,35 +49,63 @@ static str scalar_text(struct match_scratch *s, const struct json *v)
     return STR_NONE;
 }
 
-bool match_value_passes(const struct match *m, const struct match_value *v)
+static bool number_passes(const struct match *m, str text)
 {
-    double number;
-    if (m->test == TEST_EXISTS)
-        return m->exists;
-    if (!v->text.p)
+    double n;
+    if (!match_number_parse(text, &n))
         return false;
+    return m->test == TEST_ABOVE      ? n > m->number
+           : m->test == TEST_BELOW    ? n < m->number
+           : m->test == TEST_AT_LEAST ? n >= m->number
+                                      : n <= m->number;
+}
+
+static bool is_wanted(const struct match *m, str text)
+{
+    struct address at;
+    if (m->place == PLACE_IP)
+        return address_parse(text, &at) && nets_contain(m->nets, m->wanted_count, &at);
+    for (size_t i = 0; i < m->wanted_count; i++)
+        if (m->place == PLACE_METHOD ? str_eq_nocase(text, m->wanted[i])
+                                     : str_eq(text, m->wanted[i]))
+            return true;
+    return false;
+}
+
+static bool passes(const struct match *m, str text)
+{
     switch (m->test) {
     case TEST_EQUALS:
     case TEST_IN:
-        for (size_t i = 0; i < m->wanted_count; i++)
-            if (m->place == PLACE_METHOD ? str_eq_nocase(v->text, m->wanted[i])
-                                         : str_eq(v->text, m->wanted[i]))
-                return true;
-        return false;
+        return is_wanted(m, text);
     case TEST_GLOB:
-        return str_glob(m->wanted[0], v->text);
+        return str_glob(m->wanted[0], text);
     case TEST_PREFIX:
-        return str_starts(v->text, m->wanted[0]);
+        return str_starts(text, m->wanted[0]);
     case TEST_SUFFIX:
-        return str_ends(v->text, m->wanted[0]);
+        return str_ends(text, m->wanted[0]);
     case TEST_ABOVE:
-        return match_number_parse(v->text, &number) && number > m->number;
     case TEST_BELOW:
-        return match_number_parse(v->text, &number) && number < m->number;
+    case TEST_AT_LEAST:
+    case TEST_AT_MOST:
+        return number_passes(m, text);
+    case TEST_REGEX:
     case TEST_EXISTS:
         break;
     }
     return false;
+}
+
+enum truth match_value_truth(const struct match *m, const struct match_value *v)
+{
+    if (m->test == TEST_EXISTS)
+        return m->exists ? TRUTH_YES : TRUTH_NO;
+    if (!v->text.p)
+        return TRUTH_NO;
+    if (m->test != TEST_REGEX)
+        return passes(m, v->text) ? TRUTH_YES : TRUTH_NO;
+    enum regex_verdict found = regex_search(m->regex, v->text);
+    return found == REGEX_YES ? TRUTH_YES : found == REGEX_NO ? TRUTH_NO : TRUTH_MISSING;
 }
 
 struct json_visit {
@@ -123,6 +151,15 @@ bool match_values(const struct match *m, const struct facts *f, struct match_scr
     case PLACE_FORM:
         v.text = http_request_form(f->request, m->name);
         break;
+    case PLACE_PARAM:
+        v.text = f->place ? router_param(f->place, m->name) : STR_NONE;
+        break;
+    case PLACE_PATH:
+        v.text = f->request->path;
+        break;
+    case PLACE_IP:
+        v.text = f->request->peer.n ? f->request->peer : STR_NONE;
+        break;
     }
     if (!v.text.p)
         return false;
@@ -132,26 +169,28 @@ bool match_values(const struct match *m, const struct facts *f, struct match_scr
 
 struct test_visit {
     const struct match *match;
-    bool passed;
+    enum truth best;
 };
 
 static bool visit_test(const struct match_value *v, void *arg)
 {
     struct test_visit *t = arg;
-    t->passed = match_value_passes(t->match, v);
+    enum truth truth = match_value_truth(t->match, v);
+    if (truth > t->best)
+        t->best = truth;
     /* `exists` needs one look only. */
-    return t->passed || t->match->test == TEST_EXISTS;
+    return truth == TRUTH_YES || t->match->test == TEST_EXISTS;
 }
 
 static enum truth field_truth(const struct match *m, const struct facts *f, struct match_scratch *s)
 {
-    struct test_visit t = {m, false};
+    struct test_visit t = {m, TRUTH_NO};
     if (!match_values(m, f, s, visit_test, &t)) {
         if (m->test == TEST_EXISTS)
             return m->exists ? TRUTH_NO : TRUTH_YES;
         return TRUTH_MISSING;
     }
-    return t.passed ? TRUTH_YES : TRUTH_NO;
+    return t.best;
 }
 
 enum truth match_truth(const struct match *m, const struct facts *f, struct match_scratch *s)

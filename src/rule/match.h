@@ -9,10 +9,12 @@
  *     method: POST
  *     not: { json: { "head_commit.message": { glob: "*[skip ci]*" } } }
  *
- * Fields: event, source, method, json, header, query, form (the body's form fields).
+ * Fields: event, source, method, path, ip (the client's address: networks as 10.0.0.0/8), json,
+ * header, query, form (the body's form fields), param (of the source's path, /in/{name}).
  * Everything named must hold; `any:` and `all:` take lists of maps, `not:` a map. A condition's
  * value is a scalar (equals, compared as text), a list (any of), or a map with one of: equals,
- * in, glob, prefix, suffix, exists (true/false), above, below (numbers). A missing field
+ * in, glob, prefix, suffix, regex (see regex.h), exists (true/false), above, below, at_least,
+ * at_most (numbers). A missing field
  * satisfies only `exists: false`; inside `not` a missing field does not make it true (three-valued
  * logic: a question about a missing field is neither yes nor no). A field of JSON null is there and
  * reads "null"; objects and lists are there but equal nothing. JSON paths are dotted with `*` for
@@ -23,6 +25,7 @@
 #include "base/buf.h"
 #include "base/problem.h"
 #include "http/message.h"
+#include "http/router.h"
 
 struct match; /* lives in the arena it was compiled into; immutable, any thread */
 
@@ -30,6 +33,7 @@ struct facts {                    /* what a condition may ask */
     struct http_request *request; /* lazily parsed JSON, query and form come from here */
     str event_type;
     str source;
+    const struct router_match *place; /* for path parameters; NULL: there are none */
 };
 
 /* Reports into p and returns NULL when malformed. A NULL node gives a match that is always true.

@@ -2,8 +2,9 @@
  * its place; the tree is then thrown away. Runs at load only. */
 #include "rule/match_tree.h"
 
-static const char *const match_keys[] = {"event", "source", "method", "json", "header", "query",
-                                         "form",  "any",    "all",    "not",  NULL};
+static const char *const match_keys[] = {"event", "source", "method", "json", "header",
+                                         "query", "form",   "param",  "path", "ip",
+                                         "any",   "all",    "not",    NULL};
 static const struct member {
     enum match_kind kind;
     enum match_place place;
@@ -12,12 +13,14 @@ static const struct member {
     {MATCH_FIELD, PLACE_EVENT, false},  {MATCH_FIELD, PLACE_SOURCE, false},
     {MATCH_FIELD, PLACE_METHOD, false}, {MATCH_FIELD, PLACE_JSON, true},
     {MATCH_FIELD, PLACE_HEADER, true},  {MATCH_FIELD, PLACE_QUERY, true},
-    {MATCH_FIELD, PLACE_FORM, true},    {MATCH_ANY, PLACE_EVENT, false},
-    {MATCH_ALL, PLACE_EVENT, false},    {MATCH_NOT, PLACE_EVENT, false},
+    {MATCH_FIELD, PLACE_FORM, true},    {MATCH_FIELD, PLACE_PARAM, true},
+    {MATCH_FIELD, PLACE_PATH, false},   {MATCH_FIELD, PLACE_IP, false},
+    {MATCH_ANY, PLACE_EVENT, false},    {MATCH_ALL, PLACE_EVENT, false},
+    {MATCH_NOT, PLACE_EVENT, false},
 };
 static_assert(ARRAY_LEN(members) + 1 == ARRAY_LEN(match_keys), "a member for every key");
-static const char *const test_keys[] = {"equals", "in",    "glob",  "prefix", "suffix",
-                                        "exists", "above", "below", NULL};
+static const char *const test_keys[] = {"equals", "in",    "glob",  "prefix",   "suffix",  "regex",
+                                        "exists", "above", "below", "at_least", "at_most", NULL};
 
 /* Where conditions are compiled into, and whether anything was wrong so far. */
 struct compiler {
@@ -79,15 +82,51 @@ static bool read_number(struct compiler *c, struct match *m, const struct yaml *
     return false;
 }
 
+static bool read_regex(struct compiler *c, struct match *m, const struct yaml *node)
+{
+    struct reason why = {.text = ""};
+    if (!read_wanted(c, m, node))
+        return false;
+    m->regex = regex_compile(c->arena, m->wanted[0], &why);
+    if (!m->regex)
+        problem_at(c->problems, node, "%s", why.text);
+    return m->regex != NULL;
+}
+
+/* What is wanted of the client's address are networks, and nothing but equals and in has a
+ * meaning for them. */
+static bool read_nets(struct compiler *c, struct match *m, const struct yaml *node)
+{
+    if (m->test == TEST_EXISTS)
+        return true;
+    if (m->test != TEST_EQUALS && m->test != TEST_IN) {
+        problem_at(c->problems, node,
+                   "an ip is compared with networks: write ip: 10.0.0.0/8 or a list of them");
+        return false;
+    }
+    struct net *nets = ARENA_ARRAY(c->arena, struct net, m->wanted_count);
+    for (size_t i = 0; nets && i < m->wanted_count; i++)
+        if (!net_parse(m->wanted[i], &nets[i])) {
+            problem_at(c->problems, node,
+                       "\"" STR_FMT "\" is no network; write it as 10.0.0.0/8, 192.168.1.7 or "
+                       "2001:db8::/32, with nothing set behind the prefix",
+                       STR_ARG(str_slice(m->wanted[i], 0, 60)));
+            return false;
+        }
+    m->nets = nets;
+    return nets != NULL;
+}
+
 /* { glob: "v*" } and its like: one test and what it wants. */
 static bool read_test_map(struct compiler *c, struct match *m, const struct yaml *node)
 {
     if (!read_keys(c->problems, node, test_keys))
         return false;
     if (node->count != 1) {
-        problem_at(c->problems, node,
-                   "expected exactly one of equals, in, glob, prefix, suffix, exists, above, "
-                   "below; join several under all:");
+        problem_at(
+            c->problems, node,
+            "expected exactly one of equals, in, glob, prefix, suffix, regex, exists, above, "
+            "below, at_least, at_most; join several under all:");
         return false;
     }
     const struct yaml *value = node->first;
@@ -102,7 +141,11 @@ static bool read_test_map(struct compiler *c, struct match *m, const struct yaml
         return read_bool(c->problems, value, &m->exists);
     case TEST_ABOVE:
     case TEST_BELOW:
+    case TEST_AT_LEAST:
+    case TEST_AT_MOST:
         return read_number(c, m, value);
+    case TEST_REGEX:
+        return read_regex(c, m, value);
     case TEST_EQUALS:
     case TEST_GLOB:
     case TEST_PREFIX:
@@ -127,17 +170,21 @@ static struct match *compile_field(struct compiler *c, enum match_place place, s
             return NULL;
         }
     }
+    bool ok = false;
     switch (node->kind) {
     case YAML_SCALAR:
         m->test = TEST_EQUALS;
-        return read_wanted(c, m, node) ? m : NULL;
+        ok = read_wanted(c, m, node);
+        break;
     case YAML_LIST:
         m->test = TEST_IN;
-        return read_wanted_list(c, m, node) ? m : NULL;
+        ok = read_wanted_list(c, m, node);
+        break;
     case YAML_MAP:
+        ok = read_test_map(c, m, node);
         break;
     }
-    return read_test_map(c, m, node) ? m : NULL;
+    return ok && (place != PLACE_IP || read_nets(c, m, node)) ? m : NULL;
 }
 
 /* json: { PATH: CONDITION, ... } and header, query, form alike. */

@@ -6,6 +6,8 @@
 #include "base/codec.h"
 
 #define VALUE_BYTES_MAX 80
+/* A value of that many bytes, each escaped as \\x.. at the worst, in quotes. */
+#define VALUE_ROOM (6 * VALUE_BYTES_MAX + 64)
 #define ALTERNATIVES_MAX 4
 #define VALUES_SHOWN_MAX 8
 
@@ -18,8 +20,8 @@ static void append_quoted(struct buf *out, str s)
 
 static void append_subject(struct buf *out, const struct match *m)
 {
-    static const char *const words[] = {"event",  "source", "method", "json",
-                                        "header", "query",  "form"};
+    static const char *const words[] = {"event", "source", "method", "json", "header",
+                                        "query", "form",   "param",  "path", "ip"};
     buf_str_append(out, str_from_cstr(words[m->place]));
     if (m->name.n) {
         buf_char(out, ' ');
@@ -38,23 +40,36 @@ static void append_list(struct buf *out, const struct match *m)
         buf_printf(out, " and %zu more", m->wanted_count - VALUES_SHOWN_MAX);
 }
 
+static void append_wanted(struct buf *out, const struct match *m)
+{
+    if (m->test >= TEST_ABOVE)
+        text_escape(out, m->wanted[0], VALUE_BYTES_MAX);
+    else
+        append_list(out, m);
+}
+
 /* `is "main"`, `matches glob "v*"`: what the condition asks for. */
 static void append_test(struct buf *out, const struct match *m)
 {
     static const char *const verbs[] = {
-        [TEST_EQUALS] = "is ",          [TEST_IN] = "is one of ",     [TEST_GLOB] = "matches glob ",
-        [TEST_PREFIX] = "begins with ", [TEST_SUFFIX] = "ends with ", [TEST_EXISTS] = "",
-        [TEST_ABOVE] = "is above ",     [TEST_BELOW] = "is below ",
+        [TEST_EQUALS] = "is ",
+        [TEST_IN] = "is one of ",
+        [TEST_GLOB] = "matches glob ",
+        [TEST_PREFIX] = "begins with ",
+        [TEST_SUFFIX] = "ends with ",
+        [TEST_REGEX] = "matches regex ",
+        [TEST_EXISTS] = "",
+        [TEST_ABOVE] = "is above ",
+        [TEST_BELOW] = "is below ",
+        [TEST_AT_LEAST] = "is at least ",
+        [TEST_AT_MOST] = "is at most ",
     };
     if (m->test == TEST_EXISTS) {
         buf_str_append(out, m->exists ? STR("exists") : STR("is missing"));
         return;
     }
     buf_str_append(out, str_from_cstr(verbs[m->test]));
-    if (m->test == TEST_ABOVE || m->test == TEST_BELOW)
-        text_escape(out, m->wanted[0], VALUE_BYTES_MAX);
-    else
-        append_list(out, m);
+    append_wanted(out, m);
 }
 
 struct found {
@@ -67,7 +82,7 @@ struct found {
 static bool visit_found(const struct match_value *v, void *arg)
 {
     struct found *f = arg;
-    if (f->passing && !match_value_passes(f->passing, v))
+    if (f->passing && match_value_truth(f->passing, v) != TRUTH_YES)
         return false;
     if (f->count++ == 0) {
         if (v->text.p)
@@ -104,12 +119,15 @@ static void explain_field(const struct match *m, const struct facts *f, struct m
         [TEST_GLOB] = ", which does not match glob ",
         [TEST_PREFIX] = ", which does not begin with ",
         [TEST_SUFFIX] = ", which does not end with ",
+        [TEST_REGEX] = ", which does not match regex ",
         [TEST_EXISTS] = "",
         [TEST_ABOVE] = ", not above ",
         [TEST_BELOW] = ", not below ",
+        [TEST_AT_LEAST] = ", not at least ",
+        [TEST_AT_MOST] = ", not at most ",
     };
-    struct buf value;
-    buf_init(&value, 1024);
+    char room[VALUE_ROOM];
+    struct buf value = buf_over(room, sizeof(room));
     size_t count = append_found(&value, m, NULL, f, s);
     if (!count) {
         explain_missing(m, f, why);
@@ -118,16 +136,29 @@ static void explain_field(const struct match *m, const struct facts *f, struct m
         buf_printf(why, " is there (" STR_FMT ") and must not be", STR_ARG(buf_str(&value)));
     } else {
         append_subject(why, m);
-        buf_printf(why, " is " STR_FMT, STR_ARG(buf_str(&value)));
+        buf_str_append(why, STR(" is "));
+        buf_str_append(why, buf_str(&value));
         if (count > 1)
             buf_printf(why, " (the first of %zu)", count);
-        buf_str_append(why, str_from_cstr(refusals[m->test]));
-        if (m->test == TEST_ABOVE || m->test == TEST_BELOW)
-            text_escape(why, m->wanted[0], VALUE_BYTES_MAX);
-        else
-            append_list(why, m);
+        bool undecided = m->test == TEST_REGEX && match_truth(m, f, s) == TRUTH_MISSING;
+        buf_str_append(why, undecided ? STR(", too much work for regex ")
+                                      : str_from_cstr(refusals[m->test]));
+        append_wanted(why, m);
     }
-    buf_release(&value);
+}
+
+void match_explain_value(const struct match *field, const struct facts *f, struct match_scratch *s,
+                         struct buf *out)
+{
+    char room[VALUE_ROOM];
+    struct buf value = buf_over(room, sizeof(room));
+    if (append_found(&value, field, NULL, f, s)) {
+        append_subject(out, field);
+        buf_str_append(out, STR(" is "));
+        buf_str_append(out, buf_str(&value));
+    } else {
+        explain_missing(field, f, out);
+    }
 }
 
 /* The first field below m whose absence left m undecided. */
@@ -155,7 +186,11 @@ static void explain_not(const struct match *m, const struct facts *f, struct mat
 {
     const struct match *inner = unwrap(m->first);
     if (match_truth(inner, f, s) == TRUTH_MISSING) {
-        explain_missing(find_missing(inner, f, s), f, why);
+        const struct match *missing = find_missing(inner, f, s);
+        if (missing->test == TEST_REGEX && append_found(why, missing, NULL, f, s))
+            buf_str_append(why, STR(" is too much work for its regex"));
+        else
+            explain_missing(missing, f, why);
         buf_str_append(why, STR(", which decides nothing inside not"));
         return;
     }

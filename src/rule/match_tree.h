@@ -3,8 +3,10 @@
 #ifndef GAFF_RULE_MATCH_TREE_H
 #define GAFF_RULE_MATCH_TREE_H
 
+#include "http/address.h"
 #include "rule/match.h"
 #include "rule/path.h"
+#include "rule/regex.h"
 
 #define MATCH_DEPTH_MAX 16
 
@@ -17,7 +19,10 @@ enum match_place {
     PLACE_JSON,
     PLACE_HEADER,
     PLACE_QUERY,
-    PLACE_FORM
+    PLACE_FORM,
+    PLACE_PARAM,
+    PLACE_PATH,
+    PLACE_IP
 };
 
 enum match_test {
@@ -26,9 +31,12 @@ enum match_test {
     TEST_GLOB,
     TEST_PREFIX,
     TEST_SUFFIX,
+    TEST_REGEX,
     TEST_EXISTS,
     TEST_ABOVE,
-    TEST_BELOW
+    TEST_BELOW,
+    TEST_AT_LEAST,
+    TEST_AT_MOST
 };
 
 struct match {
@@ -42,10 +50,13 @@ struct match {
     str *wanted;      /* one, or several for TEST_IN */
     size_t wanted_count;
     bool exists;   /* of TEST_EXISTS */
-    double number; /* of TEST_ABOVE and TEST_BELOW */
+    double number; /* of TEST_ABOVE and its like */
+    const struct regex *regex;
+    const struct net *nets; /* of PLACE_IP: one for each of wanted */
 };
 
-/* The answer to a question about a missing field is neither yes nor no. */
+/* The answer to a question about a missing field is neither yes nor no, and so is that of a pattern
+ * that ran into its limits. */
 enum truth { TRUTH_NO, TRUTH_MISSING, TRUTH_YES };
 
 /* Memory for the text of numbers, kept over one evaluation. */
@@ -65,10 +76,14 @@ struct match_value {
 typedef bool match_visit(const struct match_value *v, void *arg);
 bool match_values(const struct match *m, const struct facts *f, struct match_scratch *s,
                   match_visit *visit, void *arg);
-bool match_value_passes(const struct match *m, const struct match_value *v);
+enum truth match_value_truth(const struct match *m, const struct match_value *v);
 
 void match_explain(const struct match *m, const struct facts *f, struct match_scratch *s,
                    struct buf *why);
+
+/* `json ref is "main"`, or `json ref is missing`. */
+void match_explain_value(const struct match *field, const struct facts *f, struct match_scratch *s,
+                         struct buf *out);
 
 /* A decimal number (sign, fraction and exponent allowed), all of s. */
 bool match_number_parse(str s, double *out);

@@ -101,3 +101,26 @@ void test_arena_new_and_array_are_zeroed_after_reset(void)
     EXPECT_EQ_UINT(*ARENA_NEW(&a, uint64_t), 0);
     arena_release(&a);
 }
+
+static void note_end(void *arg)
+{
+    char **at = arg;
+    *(*at)++ = 'x';
+}
+
+void test_arena_at_end_is_called_once(void)
+{
+    struct arena a = {.max = 4096};
+    char calls[8] = "", *at = calls;
+    EXPECT(arena_at_end(&a, note_end, &at));
+    EXPECT(arena_at_end(&a, note_end, &at));
+    arena_reset(&a);
+    EXPECT_CSTR(calls, "xx");
+    EXPECT(arena_at_end(&a, note_end, &at));
+    arena_release(&a);
+    EXPECT_CSTR(calls, "xxx");
+    struct arena full = {.max = 8};
+    EXPECT(!arena_at_end(&full, note_end, &at));
+    arena_release(&full);
+    EXPECT_CSTR(calls, "xxx");
+}

@@ -41,7 +41,7 @@ static void plan_event(struct planned *p, const char *source, const char *type, 
                                .body = str_from_cstr(body),
                                .arena = &p->arena};
     const struct source_config *s = map_get(&p->config->sources_by_name, str_from_cstr(source));
-    struct facts facts = {&req, str_from_cstr(type), s->name};
+    struct facts facts = {.request = &req, .event_type = str_from_cstr(type), .source = s->name};
     plan_make(p->config, s, &facts, &p->scratch, &p->plan);
     http_request_release(&req);
 }
@@ -208,5 +208,27 @@ void test_plan_order_key_from_header_query_type_and_source(void)
     EXPECT_EQ_UINT(key, str_hash(STR("t1/prod/push"), 1) | 1);
     plan_event(&p, "a", "ping", "{}");
     EXPECT(p.plan.items[0].order_key != key);
+    plan_end(&p);
+}
+
+void test_plan_of_many_routes_lists_those_ruled_out_together(void)
+{
+    struct planned p;
+    char text[8192];
+    int n = snprintf(text, sizeof(text), "%s", HEAD "routes:\n");
+    for (int i = 0; i < 40; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+                      "  - { name: r%d, from: a, match: { json: { ref: b%d } }, to: [one] }\n", i,
+                      i);
+    (void)snprintf(text + n, sizeof(text) - (size_t)n, "  - { name: all, from: a, to: [two] }\n");
+    plan_with(&p, text);
+    plan_event(&p, "a", "push", "{\"ref\":\"b3\"}");
+    EXPECT_EQ_INT(p.plan.count, 2);
+    EXPECT(str_starts(p.plan.trace, STR("route r3: matched -> one\nroute all: matched -> two\n"
+                                        "routes r0, r1, r2, r4, ")));
+    EXPECT(str_ends(p.plan.trace, STR(", r39: no: json ref is \"b3\", which they do not want\n")));
+    plan_event(&p, "a", "push", "{}");
+    EXPECT_EQ_INT(p.plan.count, 1);
+    EXPECT(str_ends(p.plan.trace, STR(", r39: no: json ref is missing, which they do not want\n")));
     plan_end(&p);
 }

@@ -1,6 +1,6 @@
 /* match_test.c -- truth tables of conditions, missing fields, hostile bodies, the words of an
  * explanation, and the mistakes a configuration can make. */
-#include "rule/match.h"
+#include "rule/match_index.h"
 
 #include "unit.h"
 
@@ -40,8 +40,12 @@ static bool ask(const char *text, struct buf *why)
                              .query = STR("dry=1&name=a%20b"),
                              .fields = {fields, ARRAY_LEN(fields)},
                              .body = str_from_cstr(form_body ? form_body : json_body),
+                             .peer = STR("203.0.113.9"),
                              .arena = &arena};
-    struct facts f = {&r, STR("push"), STR("github")};
+    static const struct router_match place = {
+        .params = {{{"repo", 4}, {"site", 4}}, {{"branch", 6}, {"a b", 3}}}, .param_count = 2};
+    struct facts f = {
+        .request = &r, .event_type = STR("push"), .source = STR("github"), .place = &place};
     bool yes = match_eval(m, &f, why);
     http_request_release(&r);
     return yes;
@@ -77,7 +81,7 @@ void test_match_without_conditions_is_always_true(void)
 {
     const struct match *m = match_compile(&arena, NULL, &problems);
     struct http_request r = {.method = STR("POST"), .arena = &arena};
-    struct facts f = {&r, STR_NONE, STR("x")};
+    struct facts f = {.request = &r, .source = STR("x")};
     EXPECT(match_eval(m, &f, NULL));
     EXPECT(match_is_always(m));
     EXPECT(!match_is_always(compile("event: push")));
@@ -373,8 +377,8 @@ void test_match_compile_reports_each_mistake(void)
         {"json: { a: { globb: x } }",
          "gaff.yaml:1:14: unknown key \"globb\" in \"a\"; did you mean \"glob\"?"},
         {"json: { a: { glob: x, above: 1 } }",
-         "gaff.yaml:1:12: expected exactly one of equals, in, glob, prefix, suffix, exists, above, "
-         "below; join several under all:"},
+         "gaff.yaml:1:12: expected exactly one of equals, in, glob, prefix, suffix, regex, exists, "
+         "above, below, at_least, at_most; join several under all:"},
         {"json: { a: { above: x } }", "gaff.yaml:1:21: expected a number, found \"x\""},
         {"json: { a: { above: 0x10 } }", "gaff.yaml:1:21: expected a number, found \"0x10\""},
         {"json: { a: { exists: yes } }",
@@ -385,6 +389,14 @@ void test_match_compile_reports_each_mistake(void)
          "gaff.yaml:1:6: \"any\": expected a list of mappings, as [ { event: push }, ... ]"},
         {"all: []",
          "gaff.yaml:1:6: \"all\": expected a list of mappings, as [ { event: push }, ... ]"},
+        {"json: { a: { regex: \"(a\" } }",
+         "gaff.yaml:1:21: the regex is wrong at its byte 2: missing closing parenthesis"},
+        {"path: { regex: \"\\\\C\" }", "gaff.yaml:1:16: the regex is wrong at its byte 2: using "
+                                       "\\C is disabled by the application"},
+        {"ip: 10.0.0.1/8", "gaff.yaml:1:5: \"10.0.0.1/8\" is no network; write it as 10.0.0.0/8, "
+                           "192.168.1.7 or 2001:db8::/32, with nothing set behind the prefix"},
+        {"ip: { glob: \"10.*\" }",
+         "gaff.yaml:1:5: an ip is compared with networks: write ip: 10.0.0.0/8 or a list of them"},
         {"not: [x]", "gaff.yaml:1:6: expected a mapping of conditions, as { event: push }; leave "
                      "match out to match everything"},
     };
@@ -394,6 +406,103 @@ void test_match_compile_reports_each_mistake(void)
         EXPECT_CSTR(problems.v[0].text, cases[i].problem);
         problems_release(&problems);
     }
+}
+
+void test_match_regex_asks_with_bounds(void)
+{
+    expect_yes("json: { ref: { regex: \"^refs/heads/(dev|main)$\" } }");
+    expect_no("json: { ref: { regex: \"^heads\" } }");
+    expect_yes("json: { \"commits.*.author.name\": { regex: \"^b\" } }");
+    expect_yes("json: { \"commits.1.author.name\": { regex: \"^b\" } }");
+    expect_no("json: { \"commits.0.author.name\": { regex: \"^b\" } }");
+    expect_no("json: { absent: { regex: \".*\" } }");
+    expect_no("not: { json: { absent: { regex: \"x\" } } }");
+    expect_why("json: { ref: { regex: \"^v\" } }",
+               "json ref is \"refs/heads/dev\", which does not match regex \"^v\"");
+    /* `$` is the end itself: what a line break follows does not pass for the name alone. */
+    json_body = "{\"ref\":\"main\\n\"}";
+    expect_no("json: { ref: { regex: \"^main$\" } }");
+    /* Bytes that are no UTF-8 are skipped over, never an error. */
+    form_body = "x=%ff%feab";
+    expect_yes("form: { x: { regex: \"ab$\" } }");
+    form_body = NULL;
+    json_body = PUSH;
+}
+
+void test_match_a_regex_that_takes_too_long_decides_nothing(void)
+{
+    char hostile[128] = "{\"x\":\"";
+    memset(hostile + 6, 'a', 60);
+    memcpy(hostile + 66, "!\"}", 4);
+    json_body = hostile;
+    expect_no("json: { x: { regex: \"^(a+)+$\" } }");
+    expect_no("not: { json: { x: { regex: \"^(a+)+$\" } } }");
+    struct buf why;
+    buf_init(&why, 4096);
+    EXPECT(!ask("json: { x: { regex: \"^(a+)+$\" } }", &why));
+    EXPECT_HAS(buf_cstr(&why), "too much work for regex \"^(a+)+$\"");
+    buf_clear(&why);
+    EXPECT(!ask("not: { json: { x: { regex: \"^(a+)+$\" } } }", &why));
+    EXPECT_HAS(buf_cstr(&why), "is too much work for its regex, which decides nothing inside not");
+    buf_release(&why);
+    json_body = PUSH;
+}
+
+void test_match_asks_address_path_and_parameters(void)
+{
+    expect_yes("ip: 203.0.113.0/24");
+    expect_yes("ip: [10.0.0.0/8, 203.0.113.9]");
+    expect_no("ip: 10.0.0.0/8");
+    expect_yes("not: { ip: \"2001:db8::/32\" }");
+    expect_why("ip: [10.0.0.0/8]", "ip is \"203.0.113.9\", not one of \"10.0.0.0/8\"");
+    expect_yes("path: /in/github");
+    expect_yes("path: { prefix: /in/ }");
+    expect_yes("param: { repo: site, branch: \"a b\" }");
+    expect_no("param: { repo: other }");
+    expect_why("param: { tag: x }", "param tag is missing");
+    expect_yes("json: { size: { at_least: 3 }, ratio: { at_most: 1.5 } }");
+    expect_no("json: { size: { at_least: 3.1 } }");
+    expect_why("json: { size: { at_most: 2 } }", "json size is \"3\", not at most 2");
+}
+
+/* Whatever is asked, the index says the same as asking each. */
+void test_match_index_rules_out_nothing_that_holds(void)
+{
+    const struct match *matches[40];
+    char text[128];
+    for (int i = 0; i < 40; i++) {
+        const char *form = i % 5 == 0   ? "json: { ref: [r%d, r0] }"
+                           : i % 5 == 1 ? "any: [{ json: { ref: r%d } }, { event: none }]"
+                           : i % 5 == 2 ? "{ event: push, json: { ref: r%d } }"
+                           : i % 5 == 3 ? "all: [{ json: { ref: r%d } }, { method: post }]"
+                                        : "json: { ref: { glob: \"r%d*\" } }";
+        (void)snprintf(text, sizeof(text), form, i);
+        matches[i] = compile(text);
+        EXPECT(matches[i] != NULL);
+    }
+    const struct match_index *index = match_index_new(&arena, matches, 40);
+    EXPECT(index != NULL);
+    EXPECT(match_index_new(&arena, matches, MATCH_INDEX_LEAST - 1) == NULL);
+    static const char *const refs[] = {"r0", "r1", "r2", "r5", "r13", "r39", "r4x", "", "other"};
+    size_t ruled_out = 0;
+    for (size_t r = 0; r <= ARRAY_LEN(refs); r++) {
+        char body[64] = "{\"ref\":{}}";
+        if (r < ARRAY_LEN(refs))
+            (void)snprintf(body, sizeof(body), "{\"ref\":\"%s\"}", refs[r]);
+        struct http_request req = {
+            .method = STR("POST"), .body = str_from_cstr(body), .arena = &arena};
+        struct facts f = {.request = &req, .event_type = STR("push"), .source = STR("x")};
+        uint64_t maybe = 0;
+        match_index_ask(index, &f, &maybe);
+        for (size_t i = 0; i < 40; i++) {
+            bool holds = match_eval(matches[i], &f, NULL);
+            ruled_out += !(maybe >> i & 1);
+            if (holds && !(maybe >> i & 1))
+                FAIL("ref %s: match %zu holds and was ruled out", body, i);
+        }
+        http_request_release(&req);
+    }
+    EXPECT(ruled_out > 200);
 }
 
 void test_match_compile_bounds_nesting(void)
