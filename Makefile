@@ -79,6 +79,7 @@ LAYER_SRCS   := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c))
 LIB_SRCS     := $(filter-out $(PROGRAM_SRCS),$(LAYER_SRCS))
 EMBED_DIRS   := $(wildcard presets/providers presets/targets src/store/schema)
 EMBEDDED     := $(wildcard $(EMBED_DIRS:%=%/*.yaml) $(EMBED_DIRS:%=%/*.sql))
+WEB_SRCS     := $(wildcard web/*.json web/*.mjs web/*.html web/src/*.* web/src/*/*.*)
 UNIT_SRCS    := $(wildcard tests/unit/*.c) \
                 $(foreach layer,$(LAYERS),$(wildcard tests/unit/$(layer)/*.c))
 EXAMPLE_SRCS := $(wildcard examples/*.c)
@@ -86,7 +87,7 @@ FUZZ_SRCS    := $(wildcard fuzz/*_fuzz.c)
 
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 LIB_OBJS     := $(call obj,$(LIB_SRCS)) $(OUT)/gen/presets_gen.o
-PROGRAM_OBJS := $(call obj,$(PROGRAM_SRCS))
+PROGRAM_OBJS := $(call obj,$(PROGRAM_SRCS)) $(OUT)/gen/web_gen.o
 UNIT_OBJS    := $(call obj,$(UNIT_SRCS))
 EXAMPLES     := $(patsubst examples/%.c,$(OUT)/examples/%,$(EXAMPLE_SRCS))
 FUZZERS      := $(patsubst fuzz/%.c,$(OUT)/%,$(FUZZ_SRCS))
@@ -164,7 +165,15 @@ $(OUT)/gen/embed: scripts/embed.c
 # Depends on the folders as well, for files that come and go.
 $(OUT)/gen/presets_gen.c: $(OUT)/gen/embed $(EMBEDDED) $(EMBED_DIRS)
 	$(call say,EMBED,$(words $(EMBEDDED)) files)
-	$(Q)$(OUT)/gen/embed $(EMBEDDED) > $@
+	$(Q)$(OUT)/gen/embed embedded $(EMBEDDED) > $@
+
+# The dashboard, one bundle for all variants; empty where there is no Node.js to make it.
+$(BUILD)/bundle/done: scripts/build-web $(WEB_SRCS)
+	@scripts/build-web $(BUILD)/bundle
+	@touch $@
+
+$(OUT)/gen/web_gen.c: $(OUT)/gen/embed $(BUILD)/bundle/done
+	$(Q)$(OUT)/gen/embed web $$(find $(BUILD)/bundle/web -name "*.gz" -o -name "*.br") > $@
 
 # An example sees what a user sees: the public header, the archive, and no GNU dialect.
 $(OUT)/examples/%: examples/%.c $(OUT)/libgaff.a include/gaff.h

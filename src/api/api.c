@@ -8,29 +8,31 @@
 #define ANSWER_MAX (64u << 20)
 
 const struct api_route api_routes[] = {
-    {"GET /livez", api_livez, true},
-    {"GET /readyz", api_readyz, true},
-    {"GET /metrics", api_metrics, false},
-    {"GET /api/v1/status", api_status, false},
-    {"GET /api/v1/events", api_events_list, false},
-    {"POST /api/v1/events/replay", api_events_replay, false},
-    {"GET /api/v1/events/{id}", api_event_get, false},
-    {"GET /api/v1/events/{id}/body", api_event_body, false},
-    {"POST /api/v1/events/{id}/replay", api_event_replay, false},
-    {"GET /api/v1/deliveries", api_deliveries_list, false},
-    {"POST /api/v1/deliveries/replay", api_deliveries_replay, false},
-    {"POST /api/v1/deliveries/cancel", api_deliveries_cancel, false},
-    {"GET /api/v1/deliveries/{id}", api_delivery_get, false},
-    {"POST /api/v1/deliveries/{id}/replay", api_delivery_replay, false},
-    {"POST /api/v1/deliveries/{id}/cancel", api_delivery_cancel, false},
-    {"GET /api/v1/rejections", api_rejections_list, false},
-    {"GET /api/v1/sources", api_sources, false},
-    {"GET /api/v1/destinations", api_destinations, false},
-    {"GET /api/v1/routes", api_routes_list, false},
-    {"GET /api/v1/tail", api_tail, false},
-    {"POST /api/v1/reload", api_reload, false},
-    {"POST /api/v1/backup", api_backup, false},
-    {NULL, NULL, false},
+    {"GET /", api_page, ROLE_ANYONE},
+    {"GET /assets/{file}", api_asset, ROLE_ANYONE},
+    {"GET /livez", api_livez, ROLE_ANYONE},
+    {"GET /readyz", api_readyz, ROLE_ANYONE},
+    {"GET /metrics", api_metrics, ROLE_VIEWER},
+    {"GET /api/v1/status", api_status, ROLE_VIEWER},
+    {"GET /api/v1/events", api_events_list, ROLE_VIEWER},
+    {"POST /api/v1/events/replay", api_events_replay, ROLE_OPERATOR},
+    {"GET /api/v1/events/{id}", api_event_get, ROLE_VIEWER},
+    {"GET /api/v1/events/{id}/body", api_event_body, ROLE_VIEWER},
+    {"POST /api/v1/events/{id}/replay", api_event_replay, ROLE_OPERATOR},
+    {"GET /api/v1/deliveries", api_deliveries_list, ROLE_VIEWER},
+    {"POST /api/v1/deliveries/replay", api_deliveries_replay, ROLE_OPERATOR},
+    {"POST /api/v1/deliveries/cancel", api_deliveries_cancel, ROLE_OPERATOR},
+    {"GET /api/v1/deliveries/{id}", api_delivery_get, ROLE_VIEWER},
+    {"POST /api/v1/deliveries/{id}/replay", api_delivery_replay, ROLE_OPERATOR},
+    {"POST /api/v1/deliveries/{id}/cancel", api_delivery_cancel, ROLE_OPERATOR},
+    {"GET /api/v1/rejections", api_rejections_list, ROLE_VIEWER},
+    {"GET /api/v1/sources", api_sources, ROLE_VIEWER},
+    {"GET /api/v1/destinations", api_destinations, ROLE_VIEWER},
+    {"GET /api/v1/routes", api_routes_list, ROLE_VIEWER},
+    {"GET /api/v1/tail", api_tail, ROLE_VIEWER},
+    {"POST /api/v1/reload", api_reload, ROLE_ADMIN},
+    {"POST /api/v1/backup", api_backup, ROLE_ADMIN},
+    {NULL, NULL, ROLE_ADMIN},
 };
 
 void api_send(struct api_call *c, int status)
@@ -98,30 +100,14 @@ bool api_id(struct api_call *c, const char *param, const char *prefix, uint64_t 
     return false;
 }
 
-static bool is_allowed(struct api *a, const struct http_request *req)
-{
-    if (a->token.n == 0)
-        return true;
-    str value = http_field_get(&req->fields, STR("Authorization"));
-    str scheme = STR("Bearer ");
-    if (value.n <= scheme.n || !str_eq_nocase(str_slice(value, 0, scheme.n), scheme))
-        return false;
-    str given = str_slice(value, scheme.n, value.n);
-    return secret_equal(given.p, given.n, a->token.bytes, a->token.n);
-}
-
 static void handle(struct http_exchange *x, void *arg)
 {
     struct api *a = arg;
     struct api_call c = {.api = a, .x = x};
     router_find(a->router, x->req.method, x->req.path, x->arena, &c.match);
     const struct api_route *route = c.match.value;
-    if ((!route || !route->open) && !is_allowed(a, &x->req)) {
-        http_reply_error(x, 401, "unauthorized",
-                         STR("Send `Authorization: Bearer TOKEN`; the token is in admin.token of "
-                             "the data directory, or what admin.token in gaff.yaml says."));
+    if (!api_admit(&c, route ? route->role : ROLE_VIEWER))
         return;
-    }
     if (!route) {
         struct http_field allow = {STR("Allow"), c.match.allow};
         if (c.match.status == 404)

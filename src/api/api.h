@@ -4,6 +4,7 @@
 #ifndef GAFF_API_API_H
 #define GAFF_API_API_H
 
+#include "base/embed.h"
 #include "engine/engine.h"
 
 struct api;
@@ -12,6 +13,9 @@ struct api_options {
     struct engine *engine;
     const struct config *config; /* listeners and limits */
     str token;                   /* bearer token; empty: none asked for (tests only) */
+    /* The dashboard's files; none: no page is served. They outlive the API. */
+    const struct embedded *assets;
+    size_t asset_count;
     /* Loads the configuration again; fills *problems with all that is wrong. NULL: 501. */
     enum err (*reload)(struct buf *problems, void *arg);
     void *arg;

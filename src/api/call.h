@@ -25,10 +25,19 @@ struct api {
     int64_t started_ms;
 };
 
+/* Who may do what; each may all that those before it may. */
+enum role {
+    ROLE_ANYONE,   /* without proving anything: health, the page itself */
+    ROLE_VIEWER,   /* look */
+    ROLE_OPERATOR, /* act on deliveries: replay, cancel, pause, test */
+    ROLE_ADMIN,    /* change what is configured, and who may come in */
+};
+
 struct api_call {
     struct api *api;
     struct http_exchange *x;
     struct router_match match;
+    enum role role;  /* of who calls */
     struct buf body; /* the answer being written */
     struct json_writer json;
 };
@@ -38,10 +47,14 @@ typedef void api_handler(struct api_call *c);
 struct api_route {
     const char *pattern;
     api_handler *fn;
-    bool open; /* without a token: health only */
+    enum role role; /* who may call it */
 };
 /* The whole API, in one table (api.c); docs/reference/api.md is made from it. */
 extern const struct api_route api_routes[];
+
+/* auth.c: finds out who calls. False, and answered 401 or 403, when that is not enough for `need`.
+ */
+bool api_admit(struct api_call *c, enum role need);
 
 /* Sends c->body as JSON. */
 void api_send(struct api_call *c, int status);
@@ -72,6 +85,7 @@ api_handler api_events_list, api_event_get, api_event_body, api_event_replay, ap
 api_handler api_deliveries_list, api_delivery_get, api_delivery_replay, api_delivery_cancel;
 api_handler api_deliveries_replay, api_deliveries_cancel, api_rejections_list;
 api_handler api_sources, api_destinations, api_routes_list, api_status, api_reload, api_backup;
+api_handler api_page, api_asset;
 api_handler api_tail, api_livez, api_readyz, api_metrics;
 
 /* tail.c */

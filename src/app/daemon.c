@@ -220,6 +220,8 @@ static bool start_api(struct daemon *d, struct reason *why)
     struct api_options o = {.engine = d->engine,
                             .config = d->config,
                             .token = str_from_cstr(token),
+                            .assets = web_files,
+                            .asset_count = web_count,
                             .reload = reload,
                             .arg = d};
     d->api = api_new(&o, why);

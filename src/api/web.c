@@ -1,0 +1,94 @@
+/* web.c -- the dashboard, from memory: the page at / and what it asks for under /assets/. The files
+ * were compressed at build time and are sent so; their names change with their content. */
+#include "api/call.h"
+
+#include "base/embed.h"
+
+#include <string.h>
+
+/* Nothing but our own files, and no string is ever made into markup or a script. */
+#define POLICY                                                                                     \
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "                \
+    "img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "          \
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+
+static const struct embedded *find(const struct api *a, str name, const char *suffix)
+{
+    for (size_t i = 0; i < a->options.asset_count; i++) {
+        const struct embedded *f = &a->options.assets[i];
+        const char *rest = f->name + strlen("web/");
+        if (strncmp(rest, name.p, name.n) == 0 && strcmp(rest + name.n, suffix) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+static bool takes(const struct http_request *req, str coding)
+{
+    str rest = http_field_get(&req->fields, STR("Accept-Encoding"));
+    while (rest.p && rest.n) {
+        str item = str_trim(str_cut(&rest, ','));
+        str name = str_trim(str_cut(&item, ';'));
+        if (str_eq_nocase(name, coding))
+            return !item.p || !str_eq(str_trim(item), STR("q=0"));
+    }
+    return false;
+}
+
+static str type_of(str name)
+{
+    if (str_ends(name, STR(".js")))
+        return STR("text/javascript; charset=utf-8");
+    if (str_ends(name, STR(".css")))
+        return STR("text/css; charset=utf-8");
+    if (str_ends(name, STR(".html")))
+        return STR("text/html; charset=utf-8");
+    return STR("text/plain; charset=utf-8");
+}
+
+static void send_file(struct api_call *c, str name, str keep)
+{
+    const struct http_request *req = &c->x->req;
+    const struct embedded *br = find(c->api, name, ".br"), *gz = find(c->api, name, ".gz");
+    const struct embedded *f = br && takes(req, STR("br")) ? br : gz;
+    if (!f) {
+        http_reply_error(c->x, 404, "not_found", STR("The dashboard has no such file."));
+        return;
+    }
+    if (f == gz && !takes(req, STR("gzip"))) {
+        http_reply_error(c->x, 406, "compressed",
+                         STR("The dashboard is sent compressed only; with curl: --compressed."));
+        return;
+    }
+    struct http_field fields[] = {
+        {STR("Content-Type"), type_of(name)},
+        {STR("Content-Encoding"), f == br ? STR("br") : STR("gzip")},
+        {STR("Vary"), STR("Accept-Encoding")},
+        {STR("Cache-Control"), keep},
+        {STR("Content-Security-Policy"), STR(POLICY)},
+        {STR("X-Content-Type-Options"), STR("nosniff")},
+        {STR("Referrer-Policy"), STR("no-referrer")},
+        {STR("Cross-Origin-Opener-Policy"), STR("same-origin")},
+        {STR("Cross-Origin-Resource-Policy"), STR("same-origin")},
+    };
+    http_reply(c->x, 200, fields, ARRAY_LEN(fields), str_of(f->bytes, f->n));
+}
+
+void api_page(struct api_call *c)
+{
+    if (c->api->options.asset_count == 0) {
+        http_reply_error(c->x, 404, "no_dashboard",
+                         STR("This build has no dashboard: Node.js was not there when it was made. "
+                             "Everything it shows is in the API and the command line."));
+        return;
+    }
+    send_file(c, STR("index.html"), STR("no-cache"));
+}
+
+void api_asset(struct api_call *c)
+{
+    str name = router_param(&c->match, STR("file"));
+    send_file(c, name,
+              str_starts(name, STR("app-")) ? STR("public, max-age=31536000, immutable")
+                                            : STR("no-cache"));
+}
