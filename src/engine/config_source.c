@@ -146,15 +146,16 @@ static void check_secret(struct reading *s, const struct yaml *node, str secret)
                      name);
 }
 
-static bool read_secret(struct reading *s, const struct yaml *node, str *out)
+static bool read_secret(struct reading *s, const struct yaml *node, str *out, str *id)
 {
-    static const char *const keys[] = {"value", "not_after", NULL};
+    static const char *const keys[] = {"value", "not_after", "id", NULL};
     const struct yaml *value = node;
     bool live = true;
     if (node->kind == YAML_MAP) {
         read_keys(s->r->problems, node, keys);
         value = yaml_get(node, STR("value"));
         live = read_not_after(s, yaml_get(node, STR("not_after")));
+        read_str(s->r->problems, yaml_get(node, STR("id")), id);
         if (!value) {
             problem_at(s->r->problems, node, "a secret needs a value");
             return false;
@@ -202,9 +203,9 @@ static void read_secrets(struct reading *s)
         return;
     }
     size_t max = one ? 1 : list->count, n = 0, errors = p->errors;
-    str *secrets = CONFIG_ARRAY(s->r, str, max);
+    str *secrets = CONFIG_ARRAY(s->r, str, max), *ids = CONFIG_ARRAY(s->r, str, max);
     for (const struct yaml *item = one ? one : list->first; item; item = one ? NULL : item->next)
-        if (read_secret(s, item, &secrets[n]))
+        if (read_secret(s, item, &secrets[n], &ids[n]))
             n++;
     if (n > VERIFY_SECRETS_MAX)
         problem_at(p, list, "at most %d secrets at once", VERIFY_SECRETS_MAX);
@@ -212,6 +213,7 @@ static void read_secrets(struct reading *s)
         problem_at_key(p, one ? one : list, "every secret of source \"" STR_FMT "\" has ended",
                        STR_ARG(s->source->name));
     s->source->verifier.secrets = secrets;
+    s->source->verifier.secret_ids = ids;
     s->source->verifier.secret_count = n;
 }
 

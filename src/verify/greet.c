@@ -7,20 +7,10 @@
 
 #define REPLY_BYTES_MAX 8192
 
-static bool holds(const struct condition *c, struct view *w)
-{
-    str value;
-    if (view_get(w, &c->ref, &value) != PRESENT)
-        return false;
-    if (!c->equals.p)
-        return value.n > 0;
-    return secret_equal(value.p, value.n, c->equals.p, c->equals.n);
-}
-
 static bool applies(const struct handshake *h, struct view *w)
 {
     for (size_t i = 0; i < h->when_count; i++)
-        if (!holds(&h->when[i], w))
+        if (!condition_holds(&h->when[i], w))
             return false;
     return h->when_count > 0;
 }

@@ -47,10 +47,43 @@ static bool decode(const struct key_rule *r, str secret, bool for_signing, struc
     return ok && n > 0;
 }
 
+static void to_buf(void *arg, str part)
+{
+    buf_str_append(arg, part);
+}
+
+/* The key that the file makes of the secret: text around it, a digest of it. */
+static bool form_key(const struct key_rule *r, struct secret *bytes, struct reason *why)
+{
+    char room[KEY_BYTES_MAX + 1];
+    struct buf text = buf_over(room, sizeof(room));
+    struct view w = {.secret = secret_str(bytes)};
+    bool ok = true;
+    if (r->format.count) {
+        ok = pieces_feed(&r->format, &w, to_buf, &text) && buf_ok(&text);
+        if (ok) {
+            secret_release(bytes);
+            secret_init(bytes, buf_str(&text));
+        } else {
+            UNUSED(fail(why, ERR_INVALID, "it is longer than %d bytes", KEY_BYTES_MAX));
+        }
+    }
+    secret_wipe(room, sizeof(room));
+    if (ok && r->has_derive) {
+        uint8_t digest[DIGEST_BYTES_MAX];
+        digest_of(r->derive, secret_str(bytes), digest);
+        secret_release(bytes);
+        secret_init(bytes, str_of((const char *)digest, digest_bytes(r->derive)));
+        secret_wipe(digest, sizeof(digest));
+    }
+    return ok;
+}
+
 bool key_prepare(struct key *k, const struct scheme *s, str secret, bool for_signing,
                  struct reason *why)
 {
     k->usable = decode(&s->key, secret, for_signing, &k->bytes, why) &&
+                form_key(&s->key, &k->bytes, why) &&
                 (!s->ops->prepare || s->ops->prepare(s, k, for_signing, why));
     return k->usable;
 }

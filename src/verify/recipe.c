@@ -56,46 +56,6 @@ static void compile_ranges(struct recipe *r, struct arena *a, const struct yaml 
     }
 }
 
-static void sort_conditions(struct handshake *h)
-{
-    /* The kinds are in order of cost: a body is parsed only when all else fits. */
-    for (size_t i = 1; i < h->when_count; i++)
-        for (size_t j = i; j > 0 && h->when[j].ref.kind < h->when[j - 1].ref.kind; j--) {
-            struct condition c = h->when[j];
-            h->when[j] = h->when[j - 1];
-            h->when[j - 1] = c;
-        }
-}
-
-static void compile_when(struct handshake *h, struct arena *a, const struct yaml *item_node,
-                         struct problems *p)
-{
-    const struct yaml *node = yaml_get(item_node, STR("when"));
-    if (!node || node->kind != YAML_MAP || !node->count || node->count > RECIPE_LIST_MAX) {
-        problem_at(p, node ? node : item_node,
-                   "\"when\" needs 1 to %d conditions, as { method: GET, \"query:challenge\""
-                   ": \"*\" }",
-                   RECIPE_LIST_MAX);
-        return;
-    }
-    for (const struct yaml *item = node->first; item; item = item->next) {
-        struct condition *c = &h->when[h->when_count];
-        struct yaml key = {.kind = YAML_SCALAR,
-                           .scalar = item->key,
-                           .quoted = true,
-                           .file = item->file,
-                           .line = item->key_line,
-                           .column = item->key_column};
-        str value = STR_NONE;
-        if (!ref_compile(&c->ref, a, &key, REFS_OF_REQUEST | REF_BIT(REF_METHOD), p) ||
-            !read_str(p, item, &value))
-            return;
-        c->equals = str_eq(value, STR("*")) ? STR_NONE : arena_str(a, value);
-        h->when_count++;
-    }
-    sort_conditions(h);
-}
-
 static void compile_reply(struct handshake *h, struct arena *a, const struct yaml *item,
                           struct problems *p)
 {
@@ -144,7 +104,9 @@ static void compile_handshakes(struct recipe *r, struct arena *a, const struct y
         if (!read_keys(p, item, known))
             continue;
         read_bool(p, yaml_get(item, STR("needs-signature")), &h->needs_signature);
-        compile_when(h, a, item, p);
+        const struct yaml *when = yaml_get(item, STR("when"));
+        h->when_count = conditions_compile(h->when, a, when ? when : item,
+                                           REFS_OF_REQUEST | REF_BIT(REF_METHOD), p);
         compile_reply(h, a, item, p);
     }
 }

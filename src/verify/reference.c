@@ -7,18 +7,38 @@
 
 #include "base/codec.h"
 #include "http/form.h"
-#include "verify/crypto.h"
 
+enum arg_rule { NO_ARG, NEEDS_ARG, MAY_ARG };
 static const struct {
     str name;
-    bool takes_arg;
+    enum arg_rule arg;
 } kinds[REF_KINDS] = {
-    [REF_BODY] = {{"body", 4}, false},     [REF_TS] = {{"ts", 2}, false},
-    [REF_ID] = {{"id", 2}, false},         [REF_URL] = {{"url", 3}, false},
-    [REF_METHOD] = {{"method", 6}, false}, [REF_PATH] = {{"path", 4}, false},
-    [REF_SECRET] = {{"secret", 6}, false}, [REF_HEADER] = {{"header", 6}, true},
-    [REF_QUERY] = {{"query", 5}, true},    [REF_FORM] = {{"form", 4}, true},
-    [REF_FIELD] = {{"field", 5}, true},    [REF_JSON] = {{".", 1}, false},
+    [REF_BODY] = {{"body", 4}, NO_ARG},
+    [REF_TS] = {{"ts", 2}, NO_ARG},
+    [REF_ID] = {{"id", 2}, NO_ARG},
+    [REF_URL] = {{"url", 3}, NO_ARG},
+    [REF_METHOD] = {{"method", 6}, NO_ARG},
+    [REF_PATH] = {{"path", 4}, NO_ARG},
+    [REF_SECRET] = {{"secret", 6}, NO_ARG},
+    [REF_HEADER] = {{"header", 6}, NEEDS_ARG},
+    [REF_QUERY] = {{"query", 5}, NEEDS_ARG},
+    [REF_FORM] = {{"form", 4}, NEEDS_ARG},
+    [REF_FIELD] = {{"field", 5}, NEEDS_ARG},
+    [REF_TARGET] = {{"target", 6}, NO_ARG},
+    [REF_QUERY_STRING] = {{"query-string", 12}, NO_ARG},
+    [REF_URL_PORT] = {{"url-port", 8}, NO_ARG},
+    [REF_FORM_PAIRS] = {{"form-pairs", 10}, NO_ARG},
+    [REF_FORM_QUERY] = {{"form-query", 10}, MAY_ARG},
+    [REF_JSON_QUERY] = {{"json-query", 10}, MAY_ARG},
+    [REF_JSON_LIST] = {{"json-list", 9}, MAY_ARG},
+    [REF_SIGNED_HEADERS] = {{"signed-headers", 14}, NEEDS_ARG},
+    [REF_FIELD_HEADERS] = {{"field-headers", 13}, NEEDS_ARG},
+    [REF_RAW] = {{"raw", 3}, NEEDS_ARG},
+    [REF_FORM_JSON] = {{"form-json", 9}, NEEDS_ARG},
+    [REF_JSON] = {{".", 1}, MAY_ARG},
+    [REF_ITEM] = {{"item", 4}, NEEDS_ARG},
+    [REF_CLAIM] = {{"claim", 5}, NEEDS_ARG},
+    [REF_TEXT] = {{"text", 4}, NO_ARG},
 };
 
 static enum ref_kind kind_of(str name)
@@ -29,19 +49,6 @@ static enum ref_kind kind_of(str name)
     return REF_KINDS;
 }
 
-/* "sha256", or "hmac-sha256" when *keyed. */
-static bool digest_filter(str name, enum digest *out, bool *keyed)
-{
-    *keyed = str_starts(name, STR("hmac-"));
-    str word = *keyed ? str_slice(name, 5, name.n) : name;
-    for (size_t i = 0; i < DIGESTS; i++)
-        if (str_eq(word, str_from_cstr(digest_words[i]))) {
-            *out = (enum digest)i;
-            return true;
-        }
-    return false;
-}
-
 struct known {
     unsigned allowed;
     str unknown; /* the last name that was refused */
@@ -50,11 +57,8 @@ struct known {
 static bool is_known(str name, bool is_filter, void *arg)
 {
     struct known *k = arg;
-    enum digest d;
-    bool keyed;
     enum ref_kind kind = kind_of(name);
-    if (is_filter ? digest_filter(name, &d, &keyed)
-                  : kind < REF_KINDS && (k->allowed & REF_BIT(kind)))
+    if (is_filter ? filter_is_known(name) : kind < REF_KINDS && (k->allowed & REF_BIT(kind)))
         return true;
     k->unknown = name;
     return false;
@@ -77,9 +81,9 @@ static void refuse(const struct yaml *node, const struct known *k, const struct 
             continue;
         nearest_offer(&near, kinds[i].name);
         buf_printf(&list, "%s" STR_FMT "%s", list.len ? ", " : "", STR_ARG(kinds[i].name),
-                   i == REF_JSON        ? "json.path"
-                   : kinds[i].takes_arg ? ":NAME"
-                                        : "");
+                   i == REF_JSON               ? "json.path"
+                   : kinds[i].arg == NEEDS_ARG ? ":NAME"
+                                               : "");
     }
     str best = nearest_word(&near);
     problem_at(p, node, "%s; known here: %s%s" STR_FMT "%s", why->text, buf_cstr(&list),
@@ -100,7 +104,14 @@ static str label_of(struct arena *a, const struct ref *r)
         return arena_printf(a, "field " STR_FMT " of the signature header", STR_ARG(r->arg));
     case REF_JSON:
         return arena_printf(a, "JSON field ." STR_FMT, STR_ARG(r->arg));
+    case REF_ITEM:
+        return arena_printf(a, "JSON field ." STR_FMT " of an item", STR_ARG(r->arg));
+    case REF_CLAIM:
+        return arena_printf(a, "the claim " STR_FMT, STR_ARG(r->arg));
     default:
+        if (r->arg.n)
+            return arena_printf(a, STR_FMT ":" STR_FMT, STR_ARG(kinds[r->kind].name),
+                                STR_ARG(r->arg));
         return kinds[r->kind].name;
     }
 }
@@ -112,12 +123,12 @@ static bool ref_from_part(struct ref *out, struct arena *a, const struct templat
     out->kind = kind_of(part->text);
     out->arg = arena_str(a, part->arg.p ? part->arg : STR(""));
     bool has = part->arg.p != NULL;
-    if (kinds[out->kind].takes_arg && !has) {
+    if (kinds[out->kind].arg == NEEDS_ARG && !has) {
         problem_at(p, node, "\"" STR_FMT "\" needs a name: \"" STR_FMT ":NAME\"",
                    STR_ARG(part->text), STR_ARG(part->text));
         return false;
     }
-    if (!kinds[out->kind].takes_arg && has && out->kind != REF_JSON) {
+    if (kinds[out->kind].arg == NO_ARG && has) {
         problem_at(p, node, "\"" STR_FMT "\" takes nothing after a colon", STR_ARG(part->text));
         return false;
     }
@@ -205,7 +216,7 @@ static bool same_name(str a, str b)
            (memcmp(a.p, b.p, a.n) == 0 || str_eq_nocase(a, b));
 }
 
-static enum presence find_header(const struct http_fields *f, str name, str *out)
+enum presence header_get(const struct http_fields *f, str name, str *out)
 {
     enum presence found = ABSENT;
     for (size_t i = 0; i < f->count; i++) {
@@ -219,8 +230,7 @@ static enum presence find_header(const struct http_fields *f, str name, str *out
     return found;
 }
 
-/* A pair of application/x-www-form-urlencoded text. */
-static enum presence find_pair(str text, str name, struct arena *a, str *out)
+enum presence pair_get(struct arena *a, str text, str name, str *out)
 {
     enum presence found = ABSENT;
     while (text.p) {
@@ -245,25 +255,93 @@ static enum presence find_form(struct view *w, str name, str *out)
         return ABSENT;
     str type = media_type(http_field_get(&w->req->fields, STR("Content-Type")));
     if (str_eq_nocase(type, STR("application/x-www-form-urlencoded")))
-        return find_pair(w->req->body, name, w->arena, out);
+        return pair_get(w->arena, w->req->body, name, out);
+    return PRESENT;
+}
+
+/* The member of an object, or the element of an array; a parser of the receiver's may take the
+ * other of two members with one name than ours would. */
+static enum presence json_child(const struct json *at, str name, const struct json **out)
+{
+    struct json_iter it = {0};
+    enum presence found = ABSENT;
+    uint64_t index;
+    if (json_kind_of(at) == JSON_ARRAY) {
+        *out = str_to_u64(name, &index) ? json_at(at, (size_t)index) : NULL;
+        return *out ? PRESENT : ABSENT;
+    }
+    if (json_kind_of(at) != JSON_OBJECT)
+        return ABSENT;
+    while (json_next(at, &it)) {
+        if (it.key.n != name.n || !str_eq(it.key, name))
+            continue;
+        if (found == PRESENT)
+            return DOUBLED;
+        *out = it.value;
+        found = PRESENT;
+    }
+    return found;
+}
+
+enum presence json_walk(struct arena *a, const struct json *root, str path, const struct json **out)
+{
+    *out = root;
+    if (!root)
+        return ABSENT;
+    while (path.n) {
+        size_t n = 0;
+        bool escaped = false;
+        for (; n < path.n && path.p[n] != '.'; n++)
+            if (path.p[n] == '\\' && n + 1 < path.n) {
+                escaped = true;
+                n++;
+            }
+        str part = str_slice(path, 0, n);
+        path = str_slice(path, n + 1, path.n);
+        if (escaped) {
+            char *plain = arena_alloc(a, part.n);
+            size_t m = 0;
+            for (size_t i = 0; plain && i < part.n; i++) {
+                i += part.p[i] == '\\' && i + 1 < part.n;
+                plain[m++] = part.p[i];
+            }
+            part = str_of(plain, m);
+        }
+        enum presence found = part.p ? json_child(*out, part, out) : ABSENT;
+        if (found != PRESENT)
+            return found;
+    }
     return PRESENT;
 }
 
 /* Scalars only: what null, a list or an object would mean as text is nobody's to guess. */
-static enum presence find_json(struct view *w, str path, str *out)
+enum presence json_lookup(struct arena *a, const struct json *root, str path, str *out)
 {
-    const struct json *root = http_request_json(w->req);
-    const struct json *v = path.n ? json_path(root, path) : root;
-    if (!v)
-        return ABSENT;
+    const struct json *v;
+    enum presence found = json_walk(a, root, path, &v);
+    if (found != PRESENT)
+        return found;
     enum json_kind kind = json_kind_of(v);
     if (kind != JSON_STRING && kind != JSON_NUMBER && kind != JSON_BOOL)
         return ABSENT;
-    *out = json_text(w->arena, v);
+    *out = json_text(a, v);
     return out->p ? PRESENT : ABSENT;
 }
 
-static enum presence find_url(struct view *w, str *out)
+/* https://example.org gets :443: some services sign the port always. */
+static str with_port(struct arena *a, str base)
+{
+    size_t host = str_find_str(base, STR("://"));
+    str rest = str_slice(base, host + 3, base.n);
+    size_t bracket = str_find(rest, ']');
+    str after = bracket < rest.n ? str_slice(rest, bracket, rest.n) : rest;
+    if (str_find(after, ':') < after.n)
+        return base;
+    return arena_printf(a, STR_FMT ":%s", STR_ARG(base),
+                        str_starts(base, STR("https:")) ? "443" : "80");
+}
+
+static enum presence find_url(struct view *w, bool port, str *out)
 {
     str base = w->public_url;
     if (str_is_empty(base)) {
@@ -272,6 +350,8 @@ static enum presence find_url(struct view *w, str *out)
         base = arena_printf(w->arena, "%s://" STR_FMT, w->req->tls ? "https" : "http",
                             STR_ARG(w->req->host));
     }
+    if (port)
+        base = with_port(w->arena, base);
     *out = arena_printf(w->arena, STR_FMT STR_FMT, STR_ARG(base), STR_ARG(w->req->target));
     return out->p ? PRESENT : ABSENT;
 }
@@ -309,47 +389,37 @@ enum presence view_get(struct view *w, const struct ref *r, str *out)
     case REF_ID:
         return present(w->id, out);
     case REF_URL:
-        return find_url(w, out);
+    case REF_URL_PORT:
+        return find_url(w, r->kind == REF_URL_PORT, out);
     case REF_METHOD:
         return present(w->req->method, out);
     case REF_PATH:
         return present(w->req->path, out);
+    case REF_TARGET:
+        return present(w->req->target, out);
+    case REF_QUERY_STRING:
+        return present(w->req->query, out);
     case REF_SECRET:
         return present(w->secret, out);
+    case REF_TEXT:
+        return present(w->text, out);
     case REF_HEADER:
-        return find_header(&w->req->fields, r->arg, out);
+        return header_get(&w->req->fields, r->arg, out);
     case REF_QUERY:
-        return find_pair(w->req->query, r->arg, w->arena, out);
+        return pair_get(w->arena, w->req->query, r->arg, out);
     case REF_FORM:
         return find_form(w, r->arg, out);
     case REF_FIELD:
         return w->field_text.p ? field_get(w->field_text, w->fields, r->arg, out) : ABSENT;
     case REF_JSON:
-        return find_json(w, r->arg, out);
-    case REF_KINDS:
-        break;
+        return json_lookup(w->arena, http_request_json(w->req), r->arg, out);
+    case REF_ITEM:
+        return json_lookup(w->arena, w->item, r->arg, out);
+    case REF_CLAIM:
+        return json_lookup(w->arena, w->claims, r->arg, out);
+    default:
+        return gather_get(w, r, out);
     }
-    abort(); /* no kind of reference */
-}
-
-static str apply_filter(str name, str in, struct view *w)
-{
-    enum digest d;
-    bool keyed;
-    if (!digest_filter(name, &d, &keyed))
-        return template_filter_builtin(name, in, w->arena);
-    uint8_t *out = arena_alloc(w->arena, DIGEST_BYTES_MAX);
-    if (!out || (keyed && str_is_empty(w->secret)))
-        return STR_NONE;
-    if (keyed) {
-        struct mac *m = mac_new(d, w->secret);
-        mac_add(m, in);
-        mac_end(m, out);
-        mac_free(m);
-    } else {
-        digest_of(d, in, out);
-    }
-    return str_of((const char *)out, digest_bytes(d));
 }
 
 static bool piece_value(const struct piece *piece, struct view *w, str *out)
@@ -360,7 +430,7 @@ static bool piece_value(const struct piece *piece, struct view *w, str *out)
         found = PRESENT;
     }
     for (size_t i = 0; found == PRESENT && i < piece->filter_count; i++) {
-        *out = apply_filter(piece->filters[i], *out, w);
+        *out = filter_apply(piece->filters[i], *out, w);
         if (!out->p)
             found = ABSENT;
     }

@@ -12,17 +12,31 @@
 
 enum ref_kind {
     REF_BODY,
-    REF_TS,     /* the timestamp as it was written */
-    REF_ID,     /* the message id that is bound into the signed text */
-    REF_URL,    /* public_url and the target; without public_url the Host decides */
-    REF_METHOD, /* "POST" */
-    REF_PATH,   /* before '?', as received */
-    REF_SECRET, /* only for scheme hash */
+    REF_TS,  /* the timestamp as it was written */
+    REF_ID,  /* the message id */
+    REF_URL, /* public_url (or the Host) and the target */
+    REF_METHOD,
+    REF_PATH,
+    REF_SECRET,
     REF_HEADER,
     REF_QUERY,
     REF_FORM,
-    REF_FIELD, /* a named part of the signature header */
+    REF_FIELD,  /* a named part of the signature header */
+    REF_TARGET, /* the path with its query */
+    REF_QUERY_STRING,
+    REF_URL_PORT,   /* the URL with its port, if it is the usual one too */
+    REF_FORM_PAIRS, /* what follows gathers many values: verify/gather.c */
+    REF_FORM_QUERY,
+    REF_JSON_QUERY,
+    REF_JSON_LIST,
+    REF_SIGNED_HEADERS,
+    REF_FIELD_HEADERS,
+    REF_RAW,       /* the bytes of a JSON member as they stand in the body */
+    REF_FORM_JSON, /* a value of a JSON text that is a form field */
     REF_JSON,
+    REF_ITEM,  /* a value of the item at hand, with `each` */
+    REF_CLAIM, /* a claim of the token that was verified */
+    REF_TEXT,  /* a handshake's `text` */
     REF_KINDS,
 };
 
@@ -35,7 +49,8 @@ struct ref {
 /* A set of kinds, 1u << REF_BODY | ...: what is allowed at a place. */
 #define REF_BIT(kind) (1u << (kind))
 #define REFS_OF_REQUEST                                                                            \
-    (REF_BIT(REF_HEADER) | REF_BIT(REF_QUERY) | REF_BIT(REF_FORM) | REF_BIT(REF_JSON))
+    (REF_BIT(REF_HEADER) | REF_BIT(REF_QUERY) | REF_BIT(REF_FORM) | REF_BIT(REF_FORM_JSON) |       \
+     REF_BIT(REF_JSON))
 
 #define PIECE_FILTERS_MAX 4
 struct piece {
@@ -73,6 +88,9 @@ struct view {
     str public_url;
     str ts, id;
     str secret;                /* the key's bytes, for {{ secret }} and the hmac filters */
+    str text;                  /* of the handshake at hand */
+    const struct json *item;   /* the item at hand, with `each` */
+    const struct json *claims; /* of the verified token */
     str field_text;            /* the signature header, for field:NAME */
     struct field_rule fields;  /* how to cut it */
     const struct ref *missing; /* after a failure: what has no value */
@@ -81,8 +99,26 @@ struct view {
 
 enum presence { ABSENT, PRESENT, DOUBLED };
 
+/* The one scalar at a dotted path: null, lists and objects count as absent, and so does an empty
+ * path that leads to none; DOUBLED when a member on the way is there twice. */
+enum presence json_lookup(struct arena *a, const struct json *root, str path, str *out);
+/* The one value at a dotted path, of any kind. */
+enum presence json_walk(struct arena *a, const struct json *root, str path,
+                        const struct json **out);
+/* The one pair of that name in application/x-www-form-urlencoded text, decoded. */
+enum presence pair_get(struct arena *a, str text, str name, str *out);
+/* The one header field of that name. */
+enum presence header_get(const struct http_fields *f, str name, str *out);
+
 /* The one value of r. An empty value is PRESENT. */
 enum presence view_get(struct view *w, const struct ref *r, str *out);
+/* The references that gather many values into one text (gather.c). */
+enum presence gather_get(struct view *w, const struct ref *r, str *out);
+
+/* Filters of provider files beside the built-in ones (filters.c). */
+bool filter_is_known(str name);
+str filter_apply(str name, str in, struct view *w);
+
 /* The one value of field name in text. */
 enum presence field_get(str text, struct field_rule rule, str name, str *out);
 

@@ -6,12 +6,24 @@
 #define TOLERANCE_DEFAULT_MS (300 * 1000)
 #define TOLERANCE_MAX_MS (24 * 3600 * 1000)
 
+#define REFS_GATHERED                                                                              \
+    (REF_BIT(REF_FORM_PAIRS) | REF_BIT(REF_FORM_QUERY) | REF_BIT(REF_JSON_QUERY) |                 \
+     REF_BIT(REF_JSON_LIST) | REF_BIT(REF_SIGNED_HEADERS) | REF_BIT(REF_FIELD_HEADERS) |           \
+     REF_BIT(REF_RAW))
 #define REFS_SIGNED                                                                                \
-    (REFS_OF_REQUEST | REF_BIT(REF_BODY) | REF_BIT(REF_TS) | REF_BIT(REF_ID) | REF_BIT(REF_URL) |  \
-     REF_BIT(REF_METHOD) | REF_BIT(REF_PATH) | REF_BIT(REF_SECRET) | REF_BIT(REF_FIELD))
-#define REFS_PAYLOAD (REF_BIT(REF_BODY) | REF_BIT(REF_FORM) | REF_BIT(REF_JSON))
+    (REFS_OF_REQUEST | REFS_GATHERED | REF_BIT(REF_BODY) | REF_BIT(REF_TS) | REF_BIT(REF_ID) |     \
+     REF_BIT(REF_URL) | REF_BIT(REF_URL_PORT) | REF_BIT(REF_METHOD) | REF_BIT(REF_PATH) |          \
+     REF_BIT(REF_TARGET) | REF_BIT(REF_QUERY_STRING) | REF_BIT(REF_SECRET) | REF_BIT(REF_FIELD) |  \
+     REF_BIT(REF_ITEM))
+/* What of them depends on the body. */
+#define REFS_PAYLOAD                                                                               \
+    (REF_BIT(REF_BODY) | REF_BIT(REF_FORM) | REF_BIT(REF_FORM_JSON) | REF_BIT(REF_JSON) |          \
+     REF_BIT(REF_ITEM) | REF_BIT(REF_FORM_PAIRS) | REF_BIT(REF_FORM_QUERY) |                       \
+     REF_BIT(REF_JSON_QUERY) | REF_BIT(REF_JSON_LIST) | REF_BIT(REF_RAW))
+/* What a signature or a timestamp may be read from. */
+#define REFS_SOURCE (REFS_OF_REQUEST | REF_BIT(REF_ITEM))
 
-static const char *const unit_words[] = {"s", "ms", "iso", "auto", "nonce", NULL};
+static const char *const unit_words[] = {"s", "ms", "iso", "iso-utc", "auto", "nonce", NULL};
 
 /* A scalar or a list of them, as nodes. */
 static size_t items_of(const struct yaml *node, const struct yaml **out, size_t max,
@@ -81,7 +93,8 @@ static void compile_fields(struct signature_rule *r, struct arena *a, const stru
 static void compile_signature(struct scheme *s, struct arena *a, const struct yaml *node,
                               const struct yaml *place, struct problems *p)
 {
-    static const char *const known[] = {"from", "fields", "pick", "prefix", "encoding", NULL};
+    static const char *const known[] = {"from",  "fields",   "pick", "prefix",
+                                        "strip", "encoding", NULL};
     struct signature_rule *r = &s->signature;
     if (s->ops->credential) {
         r->from[0] = (struct ref){REF_HEADER, STR("Authorization"), STR("Authorization")};
@@ -99,12 +112,14 @@ static void compile_signature(struct scheme *s, struct arena *a, const struct ya
     if (!read_keys(p, node, known))
         return;
     const struct yaml *from = yaml_get(node, STR("from"));
-    r->from_count = refs_compile(r->from, SIGNATURE_NAMES_MAX, a, from, REFS_OF_REQUEST, p);
+    r->from_count = refs_compile(r->from, SIGNATURE_NAMES_MAX, a, from, REFS_SOURCE, p);
     if (!from || (from->kind == YAML_LIST && !from->count))
         problem_at(p, node, "\"from\" is missing: \"header:NAME\" for example");
     compile_fields(r, a, yaml_get(node, STR("fields")), yaml_get(node, STR("pick")), p);
     read_str(p, yaml_get(node, STR("prefix")), &r->prefix);
+    read_str(p, yaml_get(node, STR("strip")), &r->strip);
     r->prefix = arena_str(a, r->prefix);
+    r->strip = arena_str(a, r->strip);
     const struct yaml *encoding = yaml_get(node, STR("encoding"));
     int e = s->ops->signs_text ? ENCODING_HEX : ENCODING_RAW;
     if (s->ops->signs_text && !encoding)
@@ -118,15 +133,27 @@ static void compile_signature(struct scheme *s, struct arena *a, const struct ya
 static void compile_key(struct scheme *s, struct arena *a, const struct yaml *node,
                         struct problems *p)
 {
-    static const char *const known[] = {"encoding", "prefix", "private-prefix", "strip", NULL};
+    static const char *const known[] = {"encoding", "prefix", "private-prefix", "strip",
+                                        "format",   "derive", "select",         NULL};
     struct key_rule *r = &s->key;
-    int e = ENCODING_RAW;
+    int e = ENCODING_RAW, derive = DIGEST_SHA256;
+    const struct yaml *format = yaml_get(node, STR("format"));
     if (node && read_keys(p, node, known)) {
         read_enum(p, yaml_get(node, STR("encoding")), encoding_words, &e);
         read_str(p, yaml_get(node, STR("prefix")), &r->prefix);
         read_str(p, yaml_get(node, STR("private-prefix")), &r->private_prefix);
         read_str(p, yaml_get(node, STR("strip")), &r->strip);
+        if (format && pieces_compile(&r->format, a, format, REF_BIT(REF_SECRET), p) &&
+            !(r->format.mentions & REF_BIT(REF_SECRET)))
+            problem_at(p, format, "a key without {{ secret }} in it is known to anybody");
+        r->has_derive = yaml_get(node, STR("derive")) != NULL;
+        read_enum(p, yaml_get(node, STR("derive")), digest_words, &derive);
+        const struct yaml *select = yaml_get(node, STR("select"));
+        r->has_select = select && ref_compile(&r->select, a, select, REFS_OF_REQUEST, p);
     }
+    if (e == ENCODING_BASE64_HEX)
+        problem_at(p, node, "a key is raw, hex, base64 or base64url");
+    r->derive = (enum digest)derive;
     r->encoding = (enum encoding)e;
     r->prefix = arena_str(a, r->prefix);
     r->private_prefix = arena_str(a, r->private_prefix);
@@ -148,17 +175,49 @@ static void compile_timestamp(struct scheme *s, struct arena *a, const struct ya
         return;
     if (!from)
         problem_at(p, node, "\"from\" is missing: \"header:NAME\" or \"field:NAME\" for example");
-    else if (ref_compile(&r->from, a, from, REFS_OF_REQUEST | REF_BIT(REF_FIELD), p) &&
+    else if (ref_compile(&r->from, a, from, REFS_SOURCE | REF_BIT(REF_FIELD), p) &&
              r->from.kind == REF_FIELD && !s->signature.fields.assign)
         problem_at(p, from, "\"field:\" needs \"fields\" with \"assign\" in \"signature\"");
     const struct yaml *word = yaml_get(node, STR("unit"));
     if (!word)
-        problem_at(p, node, "\"unit\" is missing: s, ms, iso, auto or nonce");
+        problem_at(p, node, "\"unit\" is missing: s, ms, iso, iso-utc, auto or nonce");
     read_enum(p, word, unit_words, &unit);
     r->unit = (enum timestamp_unit)unit;
     if (tol && r->unit == UNIT_NONCE)
         problem_at_key(p, tol, "a nonce is no time and has no tolerance");
     read_duration(p, tol, 1000, TOLERANCE_MAX_MS, &r->tolerance_ms);
+}
+
+/* A time inside the body is signed with it. */
+static bool signs_timestamp(const struct scheme *s, unsigned has)
+{
+    bool in_body = s->timestamp.from.kind == REF_JSON || s->timestamp.from.kind == REF_FORM ||
+                   s->timestamp.from.kind == REF_FORM_JSON || s->timestamp.from.kind == REF_ITEM;
+    return (has & REF_BIT(REF_TS)) || (in_body && (has & REF_BIT(REF_BODY)));
+}
+
+static bool is_in_text(const struct pieces *t, const struct ref *r)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->v[i].is_ref && t->v[i].ref.kind == r->kind && str_eq(t->v[i].ref.arg, r->arg))
+            return true;
+    return false;
+}
+
+/* True when an assertion ties the body to something that is signed itself. */
+static bool asserts_payload(const struct scheme *s)
+{
+    for (size_t i = 0; i < s->assert_count; i++) {
+        const struct assertion *one = &s->asserts[i];
+        bool is_signed =
+            is_in_text(&s->signed_text, &one->ref) ||
+            (one->ref.kind == REF_QUERY &&
+             (s->signed_text.mentions & (REF_BIT(REF_URL) | REF_BIT(REF_URL_PORT) |
+                                         REF_BIT(REF_TARGET) | REF_BIT(REF_QUERY_STRING))));
+        if (is_signed && (one->value.mentions & REFS_PAYLOAD))
+            return true;
+    }
+    return false;
 }
 
 /* What the signed text must and must not mention. */
@@ -169,7 +228,7 @@ static void lint_signed(const struct scheme *s, const struct yaml *node, const s
     bool unsigned_body = false;
     const struct yaml *mark = yaml_get(node, STR("body-unsigned"));
     read_bool(p, mark, &unsigned_body);
-    if (s->has_timestamp && s->timestamp.unit != UNIT_NONCE && !(has & REF_BIT(REF_TS)))
+    if (s->has_timestamp && s->timestamp.unit != UNIT_NONCE && !signs_timestamp(s, has))
         problem_at(p, text,
                    "the timestamp is not part of the signed text, so anybody could change "
                    "it: put {{ ts }} in, or say \"unit: nonce\" if it is no time");
@@ -187,7 +246,9 @@ static void lint_signed(const struct scheme *s, const struct yaml *node, const s
         problem_at(p, text, "a hash without {{ secret }} in it can be made by anybody");
     if (s->ops != &scheme_hash && (has & REF_BIT(REF_SECRET)))
         problem_at(p, text, "{{ secret }} belongs only in the text of scheme hash");
-    if (!(has & REFS_PAYLOAD) && !unsigned_body)
+    if ((has & REF_BIT(REF_ITEM)) && !s->has_each)
+        problem_at(p, text, "{{ item:... }} needs \"each\", which says where the items are");
+    if (!(has & REFS_PAYLOAD) && !unsigned_body && !asserts_payload(s))
         problem_at(p, text,
                    "nothing of the body is signed: say \"body-unsigned: true\" if the "
                    "provider really signs none of it");
@@ -208,8 +269,43 @@ static void compile_text(struct scheme *s, struct arena *a, const struct yaml *n
     compile_timestamp(s, a, yaml_get(node, STR("timestamp")), p);
     if (!text)
         problem_at(p, node, "\"signed\" is missing: what is signed, \"{{ body }}\" for example");
-    else if (pieces_compile(&s->signed_text, a, text, REFS_SIGNED, p))
+    else if (pieces_compile(&s->signed_text, a, text, REFS_SIGNED, p) &&
+             asserts_compile(s, a, yaml_get(node, STR("assert")), REFS_SIGNED, p))
         lint_signed(s, node, text, p);
+}
+
+/* What every scheme with a proof in the request may have: when it applies, and to what. */
+static void compile_scope(struct scheme *s, struct arena *a, const struct yaml *node,
+                          struct problems *p)
+{
+    const struct yaml *when = yaml_get(node, STR("when")), *each = yaml_get(node, STR("each"));
+    struct ref list;
+    if (when) {
+        s->when = ARENA_ARRAY(a, struct condition, CONDITIONS_MAX);
+        if (s->when)
+            s->when_count =
+                conditions_compile(s->when, a, when, REFS_OF_REQUEST | REF_BIT(REF_METHOD), p);
+    }
+    if (each && ref_compile(&list, a, each, REF_BIT(REF_JSON), p)) {
+        s->has_each = true;
+        s->each = list.arg;
+    }
+    for (size_t i = 0; i < s->signature.from_count; i++)
+        if (s->signature.from[i].kind == REF_ITEM && !s->has_each)
+            problem_at(p, node, "\"item:\" needs \"each\", which says where the items are");
+}
+
+static void compile_prehash(struct scheme *s, const struct yaml *node, struct problems *p)
+{
+    const struct yaml *items[PREHASH_MAX];
+    size_t n = items_of(node, items, PREHASH_MAX, p);
+    for (size_t i = 0; i < n; i++) {
+        int digest = DIGEST_SHA256;
+        if (read_enum(p, items[i], digest_words, &digest))
+            s->prehash[s->prehash_count++] = (enum digest)digest;
+    }
+    if (n && s->ops->has_digest && s->ops->compute)
+        problem_at_key(p, node, "\"prehash\" is for public-key schemes; use filters in \"signed\"");
 }
 
 static void describe(struct scheme *s, struct arena *a)
@@ -231,8 +327,10 @@ static void describe(struct scheme *s, struct arena *a)
 bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, struct problems *p)
 {
     static const char *const text_keys[] = {
-        "scheme", "hash", "key", "signature", "id", "timestamp", "signed", "body-unsigned", NULL};
-    static const char *const token_keys[] = {"scheme", "key", "signature", NULL};
+        "scheme", "hash",    "key",           "signature", "id",   "timestamp", "signed",
+        "assert", "prehash", "body-unsigned", "when",      "each", NULL};
+    static const char *const token_keys[] = {"scheme", "key", "signature", "when", "each", NULL};
+    static const char *const credential_keys[] = {"scheme", "when", NULL};
     static const char *const bare_keys[] = {"scheme", NULL};
     const char *words[SCHEME_COUNT + 1] = {NULL};
     for (size_t i = 0; i < SCHEME_COUNT; i++)
@@ -249,14 +347,21 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
     if (!read_enum(p, word, words, &index))
         return false;
     s->ops = scheme_list[index];
-    bool bare = !s->ops->needs_secret || s->ops->credential;
-    if (!read_keys(p, node, s->ops->signs_text ? text_keys : bare ? bare_keys : token_keys))
+    const char *const *keys = !s->ops->needs_secret ? bare_keys
+                              : s->ops->credential  ? credential_keys
+                              : s->ops->signs_text  ? text_keys
+                                                    : token_keys;
+    if (!read_keys(p, node, keys))
         return false;
     compile_key(s, a, yaml_get(node, STR("key")), p);
-    if (s->ops->needs_secret)
+    if (s->ops->needs_secret) {
         compile_signature(s, a, yaml_get(node, STR("signature")), node, p);
-    if (s->ops->signs_text)
+        compile_scope(s, a, node, p);
+    }
+    if (s->ops->signs_text) {
+        compile_prehash(s, yaml_get(node, STR("prehash")), p);
         compile_text(s, a, node, p);
+    }
     describe(s, a);
     return p->errors == errors;
 }

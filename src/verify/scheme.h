@@ -16,9 +16,16 @@
 /* --- where a signature is and how it is written ------------------------------------------------
  */
 
-#define SIGNATURE_NAMES_MAX 4
+#define SIGNATURE_NAMES_MAX 8
 
-enum encoding { ENCODING_HEX, ENCODING_BASE64, ENCODING_BASE64URL, ENCODING_RAW };
+/* base64-hex: hex digits, and those in base64. */
+enum encoding {
+    ENCODING_HEX,
+    ENCODING_BASE64,
+    ENCODING_BASE64URL,
+    ENCODING_RAW,
+    ENCODING_BASE64_HEX
+};
 extern const char *const encoding_words[]; /* NULL-terminated, by enum encoding */
 
 struct signature_rule {
@@ -29,6 +36,7 @@ struct signature_rule {
     size_t pick_count;
     str prefix;         /* "sha256=": must be there, is taken off */
     bool prefix_nocase; /* "Basic " of RFC 9110 */
+    str strip;          /* is taken off if there */
     enum encoding encoding;
 };
 
@@ -55,13 +63,19 @@ str signature_write(const struct signature_rule *r, struct arena *a, str signatu
 
 struct key_rule {
     enum encoding encoding;
-    str prefix;         /* must be there, is taken off */
-    str private_prefix; /* the same for a key that signs: "whsk_" */
-    str strip;          /* is taken off if there */
+    str prefix;           /* must be there, is taken off */
+    str private_prefix;   /* the same for a key that signs: "whsk_" */
+    str strip;            /* is taken off if there */
+    struct pieces format; /* "{{ secret }}&": what the key is made of; count 0: the secret */
+    bool has_derive;
+    enum digest derive; /* the key is this digest of it */
+    bool has_select;
+    struct ref select; /* names the key: those with another name are not tried */
 };
 
 struct key {
     bool usable; /* the secret fits this scheme's key format */
+    str id;      /* as the source names it; empty: no name. Its owner's */
     struct secret bytes;
     void *state;  /* the scheme's prepared key */
     str accepted; /* the verdict's text when it matches; NUL-terminated, its owner's */
@@ -70,7 +84,9 @@ struct key {
 /* --- schemes -----------------------------------------------------------------------------------
  */
 
-enum timestamp_unit { UNIT_S, UNIT_MS, UNIT_ISO, UNIT_AUTO, UNIT_NONCE };
+#define PREHASH_MAX 2
+
+enum timestamp_unit { UNIT_S, UNIT_MS, UNIT_ISO, UNIT_ISO_UTC, UNIT_AUTO, UNIT_NONCE };
 
 struct timestamp_rule {
     struct ref from;
@@ -78,7 +94,28 @@ struct timestamp_rule {
     int64_t tolerance_ms;
 };
 
+#define CONDITIONS_MAX 8
 struct scheme;
+
+struct condition {
+    struct ref ref;
+    str equals; /* compared in constant time; STR_NONE: any value will do; "": absent or empty */
+};
+bool condition_holds(const struct condition *c, struct view *w);
+/* Reads "when": a mapping of references to values; 0 with problems. Cheap ones come first. */
+size_t conditions_compile(struct condition out[CONDITIONS_MAX], struct arena *a,
+                          const struct yaml *node, unsigned allowed, struct problems *p);
+
+/* What must be equal beside the signature: a digest of the body in a signed parameter. */
+struct assertion {
+    struct ref ref;
+    struct pieces value;
+};
+
+bool asserts_compile(struct scheme *s, struct arena *a, const struct yaml *node, unsigned allowed,
+                     struct problems *p);
+
+#define ITEMS_MAX 10000 /* of `each` */
 
 struct scheme_ops {
     const char *word; /* as provider files say it */
@@ -116,6 +153,14 @@ struct scheme {
     struct ref id;
     struct timestamp_rule timestamp;
     struct pieces signed_text;
+    struct condition *when; /* all must hold, or the alternative is passed over */
+    size_t when_count;
+    struct assertion *asserts;
+    size_t assert_count;
+    bool has_each;
+    str each; /* the JSON path of a list: every item is verified by itself */
+    enum digest prehash[PREHASH_MAX];
+    size_t prehash_count;
     str what; /* "hmac-sha256 of the body", for people */
 };
 
@@ -146,13 +191,8 @@ void key_release(const struct scheme *s, struct key *k);
 
 #define RECIPE_LIST_MAX 8
 
-struct condition {
-    struct ref ref;
-    str equals; /* compared in constant time; STR_NONE: any value will do */
-};
-
 struct handshake {
-    struct condition when[RECIPE_LIST_MAX];
+    struct condition when[CONDITIONS_MAX];
     size_t when_count;
     bool needs_signature;
     int status;

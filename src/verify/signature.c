@@ -6,7 +6,7 @@
 #include "base/codec.h"
 #include "verify/scheme.h"
 
-const char *const encoding_words[] = {"hex", "base64", "base64url", "raw", NULL};
+const char *const encoding_words[] = {"hex", "base64", "base64url", "raw", "base64-hex", NULL};
 
 /* A received signature is no secret, so tables may be used: base/codec.h decodes without them, for
  * secrets, at several times the cost. An entry is the digit's value plus one, or zero. */
@@ -76,6 +76,9 @@ static bool decode(enum encoding e, str in, uint8_t *out, size_t out_max, size_t
         return decode_base64(in, out, out_max, n);
     case ENCODING_BASE64URL:
         return base64url_decode(in, out, out_max, n);
+    case ENCODING_BASE64_HEX:
+        return decode_base64(in, out, out_max, n) &&
+               decode_hex(str_of((const char *)out, *n), out, out_max, n);
     case ENCODING_RAW:
         break;
     }
@@ -93,6 +96,8 @@ static void add_one(struct candidates *c, const struct signature_rule *r, str te
     text = str_slice(text, r->prefix.n, text.n);
     if (r->prefix_nocase)
         text = str_trim(text);
+    if (r->strip.n && str_starts(text, r->strip))
+        text = str_slice(text, r->strip.n, text.n);
     if (text.n == 0)
         return;
     if (r->encoding == ENCODING_RAW) {
@@ -101,7 +106,9 @@ static void add_one(struct candidates *c, const struct signature_rule *r, str te
     }
     size_t room = CANDIDATE_BYTES_MAX - c->used, n = 0;
     uint8_t *out = c->bytes + c->used;
-    if (!decode(r->encoding, text, out, bytes && bytes < room ? bytes : room, &n) ||
+    /* The digits of base64-hex need twice the room on their way. */
+    size_t most = r->encoding == ENCODING_BASE64_HEX ? 2 * bytes : bytes;
+    if (!decode(r->encoding, text, out, most && most < room ? most : room, &n) ||
         (bytes && n != bytes) || n == 0)
         return;
     c->v[c->count++] = str_of((const char *)out, n);
@@ -138,6 +145,10 @@ void candidates_add(struct candidates *c, const struct signature_rule *r, str va
 static str encode(enum encoding e, str in, struct arena *a)
 {
     static const str names[] = {{"hex", 3}, {"base64", 6}, {"base64url", 9}};
+    if (e == ENCODING_BASE64_HEX) {
+        str hex = template_filter_builtin(names[ENCODING_HEX], in, a);
+        return hex.p ? template_filter_builtin(names[ENCODING_BASE64], hex, a) : STR_NONE;
+    }
     return e == ENCODING_RAW ? in : template_filter_builtin(names[e], in, a);
 }
 

@@ -88,6 +88,7 @@ static bool load_secret(struct verifier *v, str secret, size_t index, struct rea
             continue;
         fits = true;
         k->accepted = describe_acceptance(v, s, index);
+        k->id = v->secret_ids ? v->secret_ids[index] : STR_NONE;
     }
     return fits;
 }
@@ -111,6 +112,11 @@ static void load_secrets(struct verifier *v, const struct verifier_options *o,
         return;
     }
     v->secret_count = o->secret_count;
+    if (o->secret_ids) {
+        str *ids = v->secret_ids = ARENA_ARRAY(&v->own, str, o->secret_count);
+        for (size_t i = 0; ids && i < o->secret_count; i++)
+            ids[i] = arena_str(&v->own, o->secret_ids[i]);
+    }
     v->keys = xcalloc(v->recipe->alternative_count * v->secret_count, sizeof(*v->keys));
     v->refusals = xcalloc(v->recipe->alternative_count, sizeof(*v->refusals));
     for (size_t i = 0; i < v->recipe->alternative_count; i++)

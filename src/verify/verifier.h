@@ -14,7 +14,8 @@ struct verifier {
     struct arena own;
     struct key *keys; /* [alternative * secret_count + secret] */
     size_t secret_count;
-    str *refusals; /* the text of a mismatch, by alternative: a forger costs no formatting */
+    str *secret_ids; /* NULL: none has a name */
+    str *refusals;   /* the text of a mismatch, by alternative: a forger costs no formatting */
     const struct net *allow_from; /* the source's if it has any, else the provider's */
     size_t allow_count;
     str public_url;       /* without a '/' at its end */

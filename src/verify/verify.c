@@ -12,6 +12,7 @@
 
 #define DELIVERY_ID_BYTES_MAX 512
 #define EVENT_TYPE_BYTES_MAX 128
+#define ASSERT_BYTES_MAX 4096
 
 static const struct {
     const char *word;
@@ -45,6 +46,17 @@ static void say(struct verdict *out, enum verdict_code code, const char *fmt, ..
     va_end(args);
 }
 
+/* A time without a zone, which the sender means as UTC. */
+static bool parse_utc(str text, int64_t *ms)
+{
+    char room[CLOCK_TEXT_MAX + 16];
+    if (text.n + 2 > sizeof(room) || str_find(text, 'Z') < text.n)
+        return false;
+    memcpy(room, text.p, text.n);
+    room[text.n] = 'Z';
+    return clock_parse(str_of(room, text.n + 1), ms);
+}
+
 static bool read_time(str text, enum timestamp_unit unit, int64_t *ms)
 {
     /* 2^33 seconds are the year 2242, as milliseconds 1970-04-10: a gap wide enough for auto. */
@@ -52,8 +64,10 @@ static bool read_time(str text, enum timestamp_unit unit, int64_t *ms)
     uint64_t n;
     if (unit == UNIT_ISO)
         return clock_parse(text, ms);
+    if (unit == UNIT_ISO_UTC)
+        return clock_parse(text, ms) || parse_utc(text, ms);
     if (!str_to_u64(text, &n))
-        return false;
+        return unit == UNIT_AUTO && clock_parse(text, ms);
     bool seconds = unit == UNIT_S || (unit == UNIT_AUTO && n < seconds_max);
     if (n >= (seconds ? seconds_max : seconds_max * 1000))
         return false;
@@ -96,8 +110,12 @@ static bool read_beside(struct check *c, const struct ref *r, enum verdict_code 
 
 static bool read_timestamp(struct check *c)
 {
-    static const char *const forms[] = {"a Unix time in seconds", "a Unix time in milliseconds",
-                                        "an RFC 3339 time", "a Unix time", ""};
+    static const char *const forms[] = {"a Unix time in seconds",
+                                        "a Unix time in milliseconds",
+                                        "an RFC 3339 time",
+                                        "a time as 2027-01-31T00:00:00",
+                                        "a Unix time",
+                                        ""};
     const struct timestamp_rule *t = &c->s->timestamp;
     if (!c->s->has_timestamp)
         return true;
@@ -233,7 +251,41 @@ static bool judge_time(struct check *c)
     return false;
 }
 
-static void check_alternative(struct check *c)
+/* A key with a name is not tried on a request that names another one. */
+static bool is_selected(struct check *c, const struct key *k)
+{
+    str wanted;
+    if (!k->usable)
+        return false;
+    if (!c->s->key.has_select || !k->id.n || view_get(c->w, &c->s->key.select, &wanted) != PRESENT)
+        return true;
+    return str_eq(wanted, k->id);
+}
+
+/* What the signature does not cover by itself, but something that it covers does. */
+static bool judge_asserts(struct check *c)
+{
+    for (size_t i = 0; i < c->s->assert_count; i++) {
+        const struct assertion *a = &c->s->asserts[i];
+        str value;
+        enum presence found = view_get(c->w, &a->ref, &value);
+        str wanted = found == PRESENT ? pieces_text(&a->value, c->w, ASSERT_BYTES_MAX) : STR_NONE;
+        if (found == DOUBLED)
+            return doubled(c, &a->ref);
+        if (wanted.p && secret_equal(value.p, value.n, wanted.p, wanted.n))
+            continue;
+        say(c->out, found == PRESENT ? VERDICT_MISMATCH : VERDICT_MISSING_INPUT,
+            "the signature is right, but " STR_FMT " is %s \"" STR_FMT
+            "\": was the body changed on its way?",
+            STR_ARG(a->ref.label), found == PRESENT ? "not" : "missing; it should be",
+            STR_ARG(str_slice(a->value.source, 0, 100)));
+        return false;
+    }
+    return true;
+}
+
+/* One request, or one item of it. */
+static void judge(struct check *c)
 {
     struct candidates all;
     if (!read_sources(c, &all))
@@ -245,7 +297,7 @@ static void check_alternative(struct check *c)
     size_t i = 0;
     for (; i < c->v->secret_count; i++) {
         bool able;
-        if (!c->keys[i].usable)
+        if (!is_selected(c, &c->keys[i]))
             continue;
         if (key_fits(c, &c->keys[i], &all, &able))
             break;
@@ -258,11 +310,45 @@ static void check_alternative(struct check *c)
         say_mismatch(c);
         return;
     }
-    if (!judge_time(c))
+    if (!judge_time(c) || !judge_asserts(c))
         return;
     c->out->code = VERDICT_VERIFIED;
     c->out->secret_index = (int)i;
     memcpy(c->out->text, c->keys[i].accepted.p, c->keys[i].accepted.n + 1);
+}
+
+/* Every item proves itself; one that does not refuses them all. */
+static void judge_items(struct check *c)
+{
+    const struct json *list;
+    struct json_iter it = {0};
+    enum presence found = json_walk(c->w->arena, http_request_json(c->w->req), c->s->each, &list);
+    size_t count = found == PRESENT && json_kind_of(list) == JSON_ARRAY ? json_len(list) : 0;
+    if (count == 0 || count > ITEMS_MAX) {
+        say(c->out, VERDICT_MISSING_INPUT, "the body has no list of 1 to %d items at ." STR_FMT,
+            ITEMS_MAX, STR_ARG(c->s->each));
+        return;
+    }
+    while (json_next(list, &it)) {
+        c->w->item = it.value;
+        c->w->ts = c->w->id = c->w->field_text = c->label = STR_NONE;
+        judge(c);
+        if (c->out->code != VERDICT_VERIFIED)
+            return;
+    }
+}
+
+static void check_alternative(struct check *c)
+{
+    for (size_t i = 0; i < c->s->when_count; i++)
+        if (!condition_holds(&c->s->when[i], c->w)) {
+            c->out->code = VERDICT_NO_SIGNATURE;
+            return;
+        }
+    if (c->s->has_each)
+        judge_items(c);
+    else
+        judge(c);
 }
 
 static bool has_usable_key(const struct verifier *v, size_t alternative)
@@ -315,6 +401,7 @@ static void check_schemes(struct verifier *v, struct view *w, int64_t now_ms, st
                           .out = into,
                           .label = STR_NONE};
         w->ts = w->id = w->field_text = STR_NONE;
+        w->item = w->claims = NULL;
         check_alternative(&c);
         if (into->code == VERDICT_VERIFIED || into->code == VERDICT_DOUBLE_SIGNATURE) {
             if (!first) {

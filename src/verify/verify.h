@@ -51,6 +51,7 @@ struct verifier_options {
     const struct provider *provider; /* must outlive the verifier */
     const str *secrets;              /* as configured; copied */
     size_t secret_count;
+    const str *secret_ids;        /* names of keys, where requests name theirs; may be NULL */
     const struct net *allow_from; /* addresses allowed; none: any */
     size_t allow_count;
     str public_url;       /* "https://hooks.example.org"; preferred over Host for {{ url }} */
