@@ -41,6 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct new_delivery d;
     struct settlement t;
     struct rejection x;
+    struct object_change o;
+    struct event_key k;
     struct event alone;
     size_t count = 0, sum = 0;
     if (size >= RECORD_EVENT_HEAD)
@@ -54,11 +56,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             events[count++] = e;
         while (record_next_delivery(&e, &d))
             sum += d.destination.n + d.route.n;
+        while (e.delivery_count == 0 && record_next_key(&e, &k))
+            sum += k.scope.n + k.key.n;
     }
     while (r.events == 0 && record_next_settlement(&r, &t))
         sum += t.reason.n + t.attempt.response.n;
     while (r.events == 0 && r.settlements == 0 && record_next_rejection(&r, &x))
         sum += x.body.n;
+    while (r.events == 0 && r.settlements == 0 && r.rejections == 0 && record_next_object(&r, &o))
+        sum += o.object.doc.n + o.object.id.n;
     assert(sum < SIZE_MAX);
     encode_again(events, count);
     return 0;

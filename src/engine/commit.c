@@ -39,9 +39,11 @@ void commit_ticket_clear(struct commit_ticket *t)
     t->next = NULL;
     t->events = NULL;
     t->settlements = NULL;
+    t->sets = NULL;
+    t->sets_tail = &t->sets;
     t->events_tail = &t->events;
     t->settlements_tail = &t->settlements;
-    t->event_count = t->settlement_count = t->rejection_count = 0;
+    t->event_count = t->settlement_count = t->rejection_count = t->set_count = 0;
     t->err = t->settle_err = ERR_OK;
     t->why = (struct reason){0};
 }
@@ -60,6 +62,14 @@ void commit_ticket_add_settlement(struct commit_ticket *t, struct settlement *s)
     *t->settlements_tail = s;
     t->settlements_tail = &s->next;
     t->settlement_count++;
+}
+
+void commit_ticket_add_set(struct commit_ticket *t, struct object_set *s)
+{
+    s->next = NULL;
+    *t->sets_tail = s;
+    t->sets_tail = &s->next;
+    t->set_count++;
 }
 
 static struct commit_ticket *take_waiting(struct committer *c)
@@ -93,6 +103,7 @@ static void join_batch(struct commit_ticket *chain, struct batch *b, struct reje
 {
     struct new_event **events_tail = &b->events;
     struct settlement **settlements_tail = &b->settlements;
+    struct object_set **sets_tail = &b->sets;
     for (struct commit_ticket *t = chain; t; t = t->next) {
         if (t->event_count) {
             *events_tail = t->events;
@@ -102,6 +113,10 @@ static void join_batch(struct commit_ticket *chain, struct batch *b, struct reje
             *settlements_tail = t->settlements;
             settlements_tail = t->settlements_tail;
         }
+        if (t->set_count) {
+            *sets_tail = t->sets;
+            sets_tail = t->sets_tail;
+        }
         for (size_t i = 0; i < t->rejection_count; i++)
             scratch[b->rejection_count++] = t->rejections[i];
         b->event_count += t->event_count;
@@ -109,6 +124,7 @@ static void join_batch(struct commit_ticket *chain, struct batch *b, struct reje
     }
     *events_tail = NULL;
     *settlements_tail = NULL;
+    *sets_tail = NULL;
     b->rejections = scratch;
 }
 
@@ -117,6 +133,7 @@ static void split_batch(struct commit_ticket *chain)
     for (struct commit_ticket *t = chain; t; t = t->next) {
         *t->events_tail = NULL;
         *t->settlements_tail = NULL;
+        *t->sets_tail = NULL;
     }
 }
 
@@ -180,7 +197,7 @@ static void commit_chain(struct committer *c, struct commit_ticket *chain)
     int64_t start_ns = clock_mono_ns(c->clock);
     enum err err = store_commit(c->store, &b, &why);
     enum err settle_err = err;
-    if (err == ERR_FULL && b.settlement_count && b.event_count)
+    if (err == ERR_FULL && b.settlement_count && (b.event_count || b.sets))
         settle_err = commit_settlements_alone(c, &b, &why);
     account(c, err, clock_mono_ns(c->clock) - start_ns, &b);
     if (err != ERR_OK)

@@ -22,13 +22,15 @@ struct commit_ticket { /* embed it; lives until done ran */
     struct loop *owner; /* done runs on its thread; NULL with committer_commit */
     struct new_event *events;
     struct settlement *settlements;
+    struct object_set *sets;
     struct new_event **events_tail;
     struct settlement **settlements_tail;
-    size_t event_count, settlement_count;
+    struct object_set **sets_tail;
+    size_t event_count, settlement_count, set_count;
     struct rejection rejections[COMMIT_REJECTIONS_MAX];
     size_t rejection_count;
     void (*done)(struct commit_ticket *t);
-    enum err err;        /* for done: of the events (and rejections) */
+    enum err err;        /* for done: of the events, object sets and rejections as a whole */
     enum err settle_err; /* of the settlements: they may fit when events no longer do */
     struct reason why;
     struct loop_msg msg;
@@ -40,10 +42,13 @@ void commit_ticket_init(struct commit_ticket *t, struct loop *owner,
 void commit_ticket_clear(struct commit_ticket *t);
 static inline bool commit_ticket_is_empty(const struct commit_ticket *t)
 {
-    return t->event_count == 0 && t->settlement_count == 0 && t->rejection_count == 0;
+    return t->event_count == 0 && t->settlement_count == 0 && t->rejection_count == 0 &&
+           t->set_count == 0;
 }
 void commit_ticket_add_event(struct commit_ticket *t, struct new_event *e);
 void commit_ticket_add_settlement(struct commit_ticket *t, struct settlement *s);
+/* Its own err says afterwards whether it held. */
+void commit_ticket_add_set(struct commit_ticket *t, struct object_set *s);
 
 struct committer *committer_new(struct store *store, const struct clock *clock,
                                 struct metrics *metrics);

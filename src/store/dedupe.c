@@ -4,6 +4,7 @@
 #include "store/dedupe.h"
 
 #include "base/log.h"
+#include "store/store.h"
 
 #include <endian.h>
 #include <pthread.h>
@@ -331,6 +332,22 @@ enum dedupe_answer dedupe_find(struct dedupe *d, const struct dedupe_entry *e, i
         look_bucket(d, &l, ids[i]);
     *first = l.first;
     return l.answer;
+}
+
+void dedupe_event_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event *e,
+                        struct dedupe_entry *out)
+{
+    *out = (struct dedupe_entry){
+        .body = dedupe_fold(e->body_hash), .event_id = e->id, .received_ms = e->received_ms};
+    dedupe_key(seed, e->source, e->dedupe_key, out->key);
+}
+
+void dedupe_key_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event *e,
+                      const struct event_key *k, struct dedupe_entry *out)
+{
+    *out = (struct dedupe_entry){
+        .body = dedupe_fold(k->hash), .event_id = e->id, .received_ms = e->received_ms};
+    dedupe_key(seed, k->scope, k->key, out->key);
 }
 
 /* --- buckets ---------------------------------------------------------------------------------- */

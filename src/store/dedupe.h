@@ -56,6 +56,13 @@ enum dedupe_answer { DEDUPE_FRESH, DEDUPE_REPEAT, DEDUPE_REUSED };
  * id of the event with the same body; REUSED: the key is known, but with other bodies only. */
 enum dedupe_answer dedupe_find(struct dedupe *d, const struct dedupe_entry *e, int64_t window_ms,
                                uint64_t *first);
+/* The entries of an event's own key and of one of its further keys. */
+struct event;
+struct event_key;
+void dedupe_event_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event *e,
+                        struct dedupe_entry *out);
+void dedupe_key_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event *e,
+                      const struct event_key *k, struct dedupe_entry *out);
 /* Remembers a key whose record starts at lsn. False when too many are waiting to be applied. */
 bool dedupe_add(struct dedupe *d, const struct dedupe_entry *e, uint64_t lsn);
 /* Forgets the last `count` that were added (their commit failed). */

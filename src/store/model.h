@@ -1,5 +1,6 @@
-/* model.h -- the rows: event, delivery, attempt, rejected request. Plain data; slices belong to
- * whoever filled the struct in (a batch's builder, or the arena a query was given). */
+/* model.h -- the rows: event, delivery, attempt, rejected request, and objects of any kind. Plain
+ * data; slices belong to whoever filled the struct in (a batch's builder, or the arena a query was
+ * given). */
 #ifndef GAFF_STORE_MODEL_H
 #define GAFF_STORE_MODEL_H
 
@@ -42,6 +43,7 @@ struct event {
 };
 #define EVENT_ID_REUSED 1u /* same delivery id as an earlier event, but another body */
 #define EVENT_REPLAYED 2u
+#define EVENT_LISTED 4u /* the events of its source are listed without looking at others */
 
 struct delivery {
     uint64_t id;
@@ -55,6 +57,7 @@ struct delivery {
     int64_t next_ms;    /* when due; meaningless once final */
     int64_t settled_ms; /* when it reached a final state; 0 */
     str reason;         /* why it is in its state: "HTTP 503 after 10 attempts" */
+    bool listed;        /* those of its destination are listed without looking at others */
     /* For a claimed one: where its event lies, so that loading costs no lookup. 0: unknown. */
     uint64_t locator;
 };
@@ -74,6 +77,7 @@ enum attempt_result {
 const char *attempt_result_word(enum attempt_result r);
 
 struct attempt {
+    uint64_t id; /* of id.h, made when it started; 0: in no list but that of its delivery */
     uint64_t delivery_id;
     uint32_t number; /* 1-based */
     enum attempt_result result;
@@ -85,6 +89,9 @@ struct attempt {
     str request;     /* head as sent or argv, redacted, bounded */
     str response;    /* head and body, or stdout+stderr, bounded */
     str timing;      /* JSON object of microseconds, may be empty */
+    /* Set by store_attempt_log alone: whose it is. */
+    uint64_t event_id;
+    str destination, event_type;
 };
 
 struct rejection { /* a request that was refused after it reached a source; a bounded ring */
@@ -93,6 +100,26 @@ struct rejection { /* a request that was refused after it reached a source; a bo
     str source, verdict, verdict_text;
     str method, target, peer, head;
     str body; /* cut at 64 KiB */
+};
+
+#define OBJECT_KIND_MAX 32
+#define OBJECT_ID_MAX 320
+#define OBJECT_NAME_MAX 320
+#define OBJECT_DOC_MAX (1u << 20)
+
+/* What is made at run time and must last: an endpoint, an API key, a session, a job. The store
+ * knows nothing of its meaning; `doc` is JSON of the owner's making. */
+struct object {
+    str kind;          /* "endpoint"; [a-z-] */
+    str id;            /* unique within the kind, never empty; lists go by it, bytewise */
+    str parent;        /* id of what it belongs to; may be empty */
+    str name;          /* unique within kind and parent when not empty */
+    uint64_t version;  /* 1 when it is made, one more with each change */
+    uint64_t sequence; /* of its last change; greater than that of every earlier one in the store */
+    int64_t created_ms, updated_ms;
+    int64_t expires_ms; /* store_purge may delete it from then on; 0: never */
+    str doc;
+    bool deleted; /* in store_object_changes alone: it is gone; the doc is empty */
 };
 
 #endif

@@ -5,6 +5,9 @@
 
 #define EVENT_STRINGS 12
 #define EVENT_BYTES_MAX (256u << 20)
+#define PAYLOAD_HEAD 24u
+#define IS_CLAIMED 1u
+#define IS_LISTED 2u
 
 static void put_u32(char **p, uint32_t v)
 {
@@ -66,11 +69,23 @@ static size_t delivery_bytes(const struct new_delivery *d)
     return 28 + 8 + d->destination.n + d->route.n;
 }
 
+static size_t key_bytes(const struct event_key *k)
+{
+    return 8 + sizeof(k->hash) + 8 + k->scope.n + k->key.n;
+}
+
+static size_t object_bytes(const struct object *o)
+{
+    return 4 + 5 * 8 + 5 * 4 + o->kind.n + o->id.n + o->parent.n + o->name.n + o->doc.n;
+}
+
 static size_t entry_bytes(const struct new_event *n)
 {
     size_t bytes = event_bytes(&n->event);
     for (size_t i = 0; i < n->delivery_count; i++)
         bytes += delivery_bytes(&n->deliveries[i]);
+    for (size_t i = 0; i < n->key_count; i++)
+        bytes += key_bytes(&n->keys[i]);
     return padded(bytes);
 }
 
@@ -79,7 +94,7 @@ static size_t settlement_bytes(const struct settlement *s)
     size_t n = 44 + 4 + s->reason.n;
     const struct attempt *a = &s->attempt;
     if (a->number)
-        n += 24 + 5 * 4 + a->error_class.n + a->summary.n + a->request.n + a->response.n +
+        n += 32 + 5 * 4 + a->error_class.n + a->summary.n + a->request.n + a->response.n +
              a->timing.n;
     return n;
 }
@@ -93,14 +108,17 @@ static size_t rejection_bytes(const struct rejection *r)
 size_t record_bytes(const struct batch *b, size_t rejections)
 {
     assert(rejections <= b->rejection_count);
-    size_t n = 16;
+    size_t n = PAYLOAD_HEAD;
     for (const struct new_event *e = b->events; e; e = e->next)
-        if (!e->duplicate_of)
+        if (new_event_is_stored(e))
             n += entry_bytes(e);
     for (const struct settlement *s = b->settlements; s; s = s->next)
         n += settlement_bytes(s);
     for (size_t i = 0; i < rejections; i++)
         n += rejection_bytes(&b->rejections[i]);
+    for (const struct object_set *t = b->sets; t; t = t->next)
+        for (size_t i = 0; t->err == ERR_OK && i < t->count; i++)
+            n += object_bytes(&t->changes[i].object);
     return n;
 }
 
@@ -118,6 +136,8 @@ static void put_event(char **p, const struct new_event *n)
     put_u64(p, (uint64_t)n->dedupe_window_ms);
     put_u32(p, e->flags);
     put_u32(p, (uint32_t)n->delivery_count);
+    put_u32(p, (uint32_t)n->key_count);
+    put_u32(p, 0);
     for (int i = 0; i < EVENT_STRINGS; i++)
         put_u32(p, (uint32_t)s[i].n);
     assert((size_t)(*p - start) == RECORD_EVENT_HEAD);
@@ -128,9 +148,16 @@ static void put_event(char **p, const struct new_event *n)
         put_u64(p, d->id);
         put_u64(p, d->order_key);
         put_u64(p, (uint64_t)d->next_ms);
-        put_u32(p, d->claimed);
+        put_u32(p, (d->claimed ? IS_CLAIMED : 0) | (d->listed ? IS_LISTED : 0));
         put_blob(p, d->destination);
         put_blob(p, d->route);
+    }
+    for (size_t i = 0; i < n->key_count; i++) {
+        const struct event_key *k = &n->keys[i];
+        put_u64(p, (uint64_t)k->window_ms);
+        put_bytes(p, str_of((const char *)k->hash, sizeof(k->hash)));
+        put_blob(p, k->scope);
+        put_blob(p, k->key);
     }
     pad(p, start);
 }
@@ -148,6 +175,7 @@ static void put_settlement(char **p, const struct settlement *s)
     put_u32(p, a->number);
     if (!a->number)
         return;
+    put_u64(p, a->id);
     put_u32(p, (uint32_t)a->result);
     put_u64(p, (uint64_t)a->started_ms);
     put_u64(p, (uint64_t)a->duration_us);
@@ -173,27 +201,56 @@ static void put_rejection(char **p, const struct rejection *r)
     put_blob(p, r->body);
 }
 
+static void put_object(char **p, const struct object_change *c)
+{
+    const struct object *o = &c->object;
+    put_u32(p, (uint32_t)c->op);
+    put_u64(p, o->version);
+    put_u64(p, o->sequence);
+    put_u64(p, (uint64_t)o->created_ms);
+    put_u64(p, (uint64_t)o->updated_ms);
+    put_u64(p, (uint64_t)o->expires_ms);
+    put_blob(p, o->kind);
+    put_blob(p, o->id);
+    put_blob(p, o->parent);
+    put_blob(p, o->name);
+    put_blob(p, o->doc);
+}
+
+static uint32_t count_objects(const struct batch *b)
+{
+    size_t n = 0;
+    for (const struct object_set *t = b->sets; t; t = t->next)
+        n += t->err == ERR_OK ? t->count : 0;
+    return (uint32_t)n;
+}
+
 void record_write(struct batch *b, size_t rejections, uint32_t rejected, uint64_t lsn, char *out)
 {
     char *p = out;
     uint32_t events = 0, settlements = 0;
     for (const struct new_event *e = b->events; e; e = e->next)
-        events += e->duplicate_of == 0;
+        events += new_event_is_stored(e);
     for (const struct settlement *s = b->settlements; s; s = s->next)
         settlements++;
     put_u32(&p, events);
     put_u32(&p, settlements);
     put_u32(&p, (uint32_t)rejections);
     put_u32(&p, rejected);
+    put_u32(&p, count_objects(b));
+    put_u32(&p, 0);
     for (struct new_event *e = b->events; e; e = e->next) {
-        e->locator = e->duplicate_of ? 0 : lsn + (uint64_t)(p - out);
-        if (!e->duplicate_of)
+        e->locator = new_event_is_stored(e) ? lsn + (uint64_t)(p - out) : 0;
+        if (e->locator)
             put_event(&p, e);
     }
     for (const struct settlement *s = b->settlements; s; s = s->next)
         put_settlement(&p, s);
     for (size_t i = 0; i < rejections; i++)
         put_rejection(&p, &b->rejections[i]);
+    for (const struct object_set *t = b->sets; t; t = t->next)
+        for (size_t i = 0; t->err == ERR_OK && i < t->count; i++)
+            put_object(&p, &t->changes[i]);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -210,6 +267,8 @@ bool record_read(struct record *r, str payload)
     r->settlements = cursor_u32(&r->c);
     r->rejections = cursor_u32(&r->c);
     r->rejected = cursor_u32(&r->c);
+    r->objects = cursor_u32(&r->c);
+    (void)cursor_u32(&r->c);
     return !r->c.failed;
 }
 
@@ -236,6 +295,8 @@ static bool read_entry(struct cursor *c, struct record_event *out)
     out->dedupe_window_ms = (int64_t)cursor_u64(c);
     e->flags = cursor_u32(c);
     out->delivery_count = cursor_u32(c);
+    out->key_count = cursor_u32(c);
+    (void)cursor_u32(c);
     str *const strings[EVENT_STRINGS] = {&e->source,  &e->provider,     &e->type,   &e->dedupe_key,
                                          &e->verdict, &e->verdict_text, &e->method, &e->target,
                                          &e->peer,    &e->head,         &e->trace,  &e->body};
@@ -278,7 +339,7 @@ bool record_next_event(struct record *r, struct record_event *out)
         r->c.failed = true;
         return false;
     }
-    out->deliveries = entry;
+    out->rest = entry;
     r->c.p += whole;
     r->events--;
     return true;
@@ -286,13 +347,15 @@ bool record_next_event(struct record *r, struct record_event *out)
 
 bool record_next_delivery(struct record_event *e, struct new_delivery *out)
 {
-    struct cursor *c = &e->deliveries;
+    struct cursor *c = &e->rest;
     if (e->delivery_count == 0)
         return false;
     out->id = cursor_u64(c);
     out->order_key = cursor_u64(c);
     out->next_ms = (int64_t)cursor_u64(c);
-    out->claimed = cursor_u32(c) != 0;
+    uint32_t flags = cursor_u32(c);
+    out->claimed = (flags & IS_CLAIMED) != 0;
+    out->listed = (flags & IS_LISTED) != 0;
     out->destination = cursor_blob(c);
     out->route = cursor_blob(c);
     if (c->failed)
@@ -301,8 +364,28 @@ bool record_next_delivery(struct record_event *e, struct new_delivery *out)
     return true;
 }
 
+bool record_next_key(struct record_event *e, struct event_key *out)
+{
+    struct cursor *c = &e->rest;
+    if (e->key_count == 0 || c->failed)
+        return false;
+    assert(e->delivery_count == 0);
+    out->window_ms = (int64_t)cursor_u64(c);
+    if (c->failed || left(c) < sizeof(out->hash))
+        return false;
+    memcpy(out->hash, c->p, sizeof(out->hash));
+    c->p += sizeof(out->hash);
+    out->scope = cursor_blob(c);
+    out->key = cursor_blob(c);
+    if (c->failed)
+        return false;
+    e->key_count--;
+    return true;
+}
+
 static void read_attempt(struct cursor *c, struct attempt *a)
 {
+    a->id = cursor_u64(c);
     a->result = (enum attempt_result)cursor_u32(c);
     if ((unsigned)a->result > ATTEMPT_LOST)
         c->failed = true;
@@ -364,7 +447,34 @@ bool record_next_rejection(struct record *r, struct rejection *out)
     return true;
 }
 
+bool record_next_object(struct record *r, struct object_change *out)
+{
+    struct cursor *c = &r->c;
+    if (r->objects == 0 || c->failed)
+        return false;
+    assert(r->events == 0 && r->settlements == 0 && r->rejections == 0);
+    struct object *o = &out->object;
+    *out = (struct object_change){.op = (enum object_op)cursor_u32(c)};
+    if ((unsigned)out->op > OBJECT_DELETE)
+        c->failed = true;
+    o->version = cursor_u64(c);
+    o->sequence = cursor_u64(c);
+    o->created_ms = (int64_t)cursor_u64(c);
+    o->updated_ms = (int64_t)cursor_u64(c);
+    o->expires_ms = (int64_t)cursor_u64(c);
+    o->kind = cursor_blob(c);
+    o->id = cursor_blob(c);
+    o->parent = cursor_blob(c);
+    o->name = cursor_blob(c);
+    o->doc = cursor_blob(c);
+    if (c->failed)
+        return false;
+    r->objects--;
+    return true;
+}
+
 bool record_is_done(const struct record *r)
 {
-    return !r->c.failed && r->events == 0 && r->settlements == 0 && r->rejections == 0;
+    return !r->c.failed && r->events == 0 && r->settlements == 0 && r->rejections == 0 &&
+           r->objects == 0;
 }

@@ -2,9 +2,9 @@
  * and nowhere else. One conformance suite (tests/unit/store) runs against all of them.
  *
  * The unit of work is the batch: new events with their deliveries, outcomes, rejected requests,
- * moves. A batch is one transaction: after store_commit returned ERR_OK it is on disk, whole; on
- * any error nothing of it may be counted on (it may or may not be there after a crash: the
- * sender was told 5xx and will come again).
+ * changes of objects. A batch is one transaction: after store_commit returned ERR_OK it is on disk,
+ * whole; on any error nothing of it may be counted on (it may or may not be there after a crash:
+ * the sender was told 5xx and will come again).
  *
  * Threads: store_commit by one thread at a time; everything else from any thread. Readers are
  * per thread. What a query returns is a snapshot that includes all that was committed before the
@@ -28,7 +28,41 @@ struct new_delivery {
     str destination, route;
     uint64_t order_key;
     bool claimed; /* goes straight into a lane of this node: stored as CLAIMED */
+    bool listed;  /* as in struct delivery */
     int64_t next_ms;
+};
+
+/* --- objects ---------------------------------------------------------------------------------- */
+
+enum object_op { OBJECT_PUT, OBJECT_DELETE };
+#define OBJECT_ANY 0             /* make it or replace it; deleting what is not there is fine */
+#define OBJECT_ABSENT UINT64_MAX /* make it; a conflict when it is there */
+
+struct object_change {
+    enum object_op op;
+    /* PUT: all but version and sequence, which the store sets here; created_ms is kept when the
+     * object is there already, and set here too. DELETE: kind and id. Names of objects deleted or
+     * renamed earlier in the batch are free. */
+    struct object object;
+    uint64_t expect; /* OBJECT_ANY, OBJECT_ABSENT, or the version that must be there */
+};
+
+struct object_set { /* changes that hold together: all or none */
+    struct object_set *next;
+    struct object_change *changes; /* array */
+    size_t count;
+    /* Set by store_commit: ERR_OK; ERR_CONFLICT: another version or id is there, or the name is
+     * taken; ERR_NOT_FOUND: a version was expected and nothing is there. A set that fails leaves
+     * the rest of the batch alone. */
+    enum err err;
+    size_t failed; /* which change, then */
+};
+
+#define EVENT_KEYS_MAX 2
+struct event_key {    /* one more key to be unique, beside the event's own dedupe_key */
+    str scope, key;   /* of another namespace than sources: begin it with a byte no name has */
+    uint8_t hash[16]; /* of what was asked for with that key */
+    int64_t window_ms;
 };
 
 struct new_event {
@@ -37,10 +71,22 @@ struct new_event {
     const struct new_delivery *deliveries;
     size_t delivery_count;
     int64_t dedupe_window_ms; /* 0: do not deduplicate */
+    /* A match with any of these keeps the event out, whatever its hash. */
+    const struct event_key *keys;
+    size_t key_count;                   /* <= EVENT_KEYS_MAX */
+    const struct object_set *only_with; /* NULL, or a set of this batch: stored if that holds */
     /* Set by store_commit: */
     uint64_t duplicate_of; /* not 0: this was a repeat and was not stored; the first one's id */
-    uint64_t locator;      /* pass to store_load; 0 when duplicate */
+    size_t matched;        /* by which of the keys, 1-based; 0: by dedupe_key */
+    bool same_hash;        /* when matched: the first one was asked for with the same hash */
+    uint64_t locator;      /* pass to store_load; 0 when it was not stored */
 };
+
+/* False for a repeat, and when its set did not hold. */
+static inline bool new_event_is_stored(const struct new_event *e)
+{
+    return e->duplicate_of == 0 && (!e->only_with || e->only_with->err == ERR_OK);
+}
 
 struct settlement { /* what came of one attempt, and what follows */
     struct settlement *next;
@@ -56,6 +102,7 @@ struct batch {
     struct new_event *events;
     struct settlement *settlements;
     struct rejection *rejections; /* array */
+    struct object_set *sets;
     size_t rejection_count;
     size_t event_count, settlement_count;
 };
@@ -72,7 +119,10 @@ struct event_filter {           /* empty members do not filter */
     int state;                  /* -1, or a delivery_state that one of its deliveries is in */
     str destination;
     uint64_t before; /* cursor: ids smaller than this (newest first); 0: from the newest */
-    size_t limit;    /* <= 1000 */
+    bool ascending;  /* oldest first: ids greater than after, and smaller than before */
+    uint64_t after;
+    bool listed;  /* only those with EVENT_LISTED; then source must be set */
+    size_t limit; /* <= 1000 */
 };
 
 struct delivery_filter {
@@ -82,7 +132,41 @@ struct delivery_filter {
     str destination, source, type;
     int64_t since_ms, until_ms; /* created */
     uint64_t before;
+    bool ascending; /* as in event_filter; not for store_move */
+    uint64_t after;
+    bool listed; /* only those with `listed`; then destination must be set */
     size_t limit;
+};
+
+struct attempt_filter { /* of attempts with an id; destination or event_id must be set */
+    uint64_t id;        /* 0: any */
+    str destination;
+    uint64_t event_id, delivery_id;
+    int result;                 /* attempt_result; -1: any; -2: any but success */
+    int status_min, status_max; /* both 0: any */
+    str event_type;
+    uint64_t before, after; /* ids, both exclusive; 0: open */
+    bool ascending;         /* from after on, oldest first; else from before down */
+    size_t limit;           /* <= 1000 */
+};
+
+/* True when an attempt's own members are what the filter asks for. */
+static inline bool attempt_is_wanted(const struct attempt_filter *f, const struct attempt *x)
+{
+    if (f->result == -2 ? x->result == ATTEMPT_SUCCESS
+                        : f->result >= 0 && (int)x->result != f->result)
+        return false;
+    return (f->status_min == 0 && f->status_max == 0) ||
+           (x->status >= f->status_min && x->status <= f->status_max);
+}
+
+struct object_filter {
+    str kind;
+    bool any_parent; /* else those of this parent alone */
+    str parent;
+    str after; /* cursor: an id, exclusive, in the direction of the list; empty: from its end */
+    bool descending; /* by id */
+    size_t limit;    /* <= 1000 */
 };
 
 struct event_row {
@@ -105,10 +189,20 @@ struct attempt_list {
     struct attempt *v;
     size_t count;
 };
+struct attempt_log {
+    struct attempt *v;
+    size_t count;
+    uint64_t next; /* as in event_list */
+};
 struct rejection_list {
     struct rejection *v;
     size_t count;
     uint64_t next;
+};
+struct object_list {
+    struct object *v;
+    size_t count;
+    bool more; /* beyond the limit */
 };
 
 struct claim {
@@ -127,7 +221,11 @@ struct store_counts {
     uint64_t lag;              /* acknowledged but not yet queryable without waiting, in bytes */
     int64_t oldest_pending_ms; /* created_ms of the oldest undelivered delivery; 0 */
     uint64_t max_id;           /* greatest id in the store, for id_source_init */
+    uint64_t objects;
+    uint64_t object_sequence; /* of the last change of an object */
 };
+
+#define OBJECT_GONE_KEPT_MS (24 * 3600 * INT64_C(1000)) /* how long a deletion is remembered */
 
 struct retention {
     int64_t age_ms; /* 0: for ever */
@@ -167,8 +265,23 @@ struct store_ops {
                            struct delivery_list *out, struct reason *why);
     enum err (*attempts)(struct store_reader *r, uint64_t delivery_id, struct arena *a,
                          struct attempt_list *out, struct reason *why);
+    /* Attempts that have an id, over many deliveries: of a destination or of an event. */
+    enum err (*attempt_log)(struct store_reader *r, const struct attempt_filter *f, struct arena *a,
+                            struct attempt_log *out, struct reason *why);
     enum err (*rejections)(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                            struct rejection_list *out, struct reason *why);
+
+    /* By its id; by its name when id is empty. ERR_NOT_FOUND. One that has expired is found until
+     * it is purged: look at expires_ms. */
+    enum err (*object)(struct store_reader *r, str kind, str id, str parent, str name,
+                       struct arena *a, struct object *out, struct reason *why);
+    enum err (*objects)(struct store_reader *r, const struct object_filter *f, struct arena *a,
+                        struct object_list *out, struct reason *why);
+    /* What changed after that sequence number, in the order of the changes, of each object its
+     * last one; for caches and other nodes. Deletions older than OBJECT_GONE_KEPT_MS are left
+     * out: who was away for so long reads everything anew. */
+    enum err (*object_changes)(struct store_reader *r, uint64_t after, size_t limit,
+                               struct arena *a, struct object_list *out, struct reason *why);
     enum err (*counts)(struct store_reader *r, struct store_counts *out, struct reason *why);
     /* Names of destinations that have PENDING deliveries (for dispatch at start, and to find
      * those whose destination is gone). */
@@ -184,7 +297,8 @@ struct store_ops {
                              int64_t now_ms, struct reason *why);
 
     /* Deletes finished events beyond the bounds, oldest first, at most step; never one with an
-     * undelivered delivery. *deleted: how many; call again while it equals step. */
+     * undelivered delivery. *deleted: how many; call again while it equals step. Objects past
+     * their time and old deletions go as well, some at each call. */
     enum err (*purge)(struct store *s, const struct retention *r, int64_t now_ms, uint64_t *deleted,
                       struct reason *why);
     /* A consistent copy at path while running (written beside it, renamed when whole; an older
@@ -253,6 +367,33 @@ static inline enum err store_rejections(struct store_reader *r, uint64_t before,
                                         struct reason *why)
 {
     return r->store->ops->rejections(r, before, limit, a, out, why);
+}
+static inline enum err store_attempt_log(struct store_reader *r, const struct attempt_filter *f,
+                                         struct arena *a, struct attempt_log *out,
+                                         struct reason *why)
+{
+    return r->store->ops->attempt_log(r, f, a, out, why);
+}
+static inline enum err store_object(struct store_reader *r, str kind, str id, struct arena *a,
+                                    struct object *out, struct reason *why)
+{
+    return r->store->ops->object(r, kind, id, STR(""), STR(""), a, out, why);
+}
+static inline enum err store_object_named(struct store_reader *r, str kind, str parent, str name,
+                                          struct arena *a, struct object *out, struct reason *why)
+{
+    return r->store->ops->object(r, kind, STR(""), parent, name, a, out, why);
+}
+static inline enum err store_objects(struct store_reader *r, const struct object_filter *f,
+                                     struct arena *a, struct object_list *out, struct reason *why)
+{
+    return r->store->ops->objects(r, f, a, out, why);
+}
+static inline enum err store_object_changes(struct store_reader *r, uint64_t after, size_t limit,
+                                            struct arena *a, struct object_list *out,
+                                            struct reason *why)
+{
+    return r->store->ops->object_changes(r, after, limit, a, out, why);
 }
 static inline enum err store_counts_get(struct store_reader *r, struct store_counts *out,
                                         struct reason *why)

@@ -21,6 +21,9 @@ static size_t batch_bytes(const struct batch *b)
              e->event.trace.n + e->event.target.n;
         n += e->delivery_count * (sizeof(struct memory_delivery) + MEMORY_ROW_OVERHEAD);
     }
+    for (const struct object_set *t = b->sets; t; t = t->next)
+        for (size_t i = 0; i < t->count; i++)
+            n += sizeof(struct object) + MEMORY_ROW_OVERHEAD + t->changes[i].object.doc.n;
     return n;
 }
 
@@ -45,16 +48,39 @@ static enum err make_room(struct memory_store *s, const struct batch *b, struct 
                 s->bytes >> 20);
 }
 
+/* True when one of the further keys is known; else they are remembered. */
+static bool keys_match(struct memory_store *s, struct new_event *n)
+{
+    struct dedupe_entry k;
+    uint64_t first;
+    for (size_t i = 0; i < n->key_count; i++) {
+        dedupe_key_entry(s->dedupe_seed, &n->event, &n->keys[i], &k);
+        enum dedupe_answer answer = dedupe_find(s->dedupe, &k, n->keys[i].window_ms, &first);
+        if (answer == DEDUPE_FRESH)
+            continue;
+        n->duplicate_of = first;
+        n->matched = i + 1;
+        n->same_hash = answer == DEDUPE_REPEAT;
+        return true;
+    }
+    for (size_t i = 0; i < n->key_count; i++) {
+        dedupe_key_entry(s->dedupe_seed, &n->event, &n->keys[i], &k);
+        dedupe_add(s->dedupe, &k, ++s->keys);
+    }
+    return false;
+}
+
 static void commit_event(struct memory_store *s, struct new_event *n)
 {
     n->duplicate_of = 0;
+    n->matched = 0;
     n->locator = 0;
+    if (!new_event_is_stored(n) || keys_match(s, n))
+        return;
     if (n->dedupe_window_ms > 0 && n->event.dedupe_key.n) {
-        struct dedupe_entry k = {.body = dedupe_fold(n->event.body_hash),
-                                 .event_id = n->event.id,
-                                 .received_ms = n->event.received_ms};
+        struct dedupe_entry k;
         uint64_t first;
-        dedupe_key(s->dedupe_seed, n->event.source, n->event.dedupe_key, k.key);
+        dedupe_event_entry(s->dedupe_seed, &n->event, &k);
         enum dedupe_answer answer = dedupe_find(s->dedupe, &k, n->dedupe_window_ms, &first);
         if (answer == DEDUPE_REPEAT) {
             n->duplicate_of = first;
@@ -130,6 +156,7 @@ static enum err memory_commit(struct store *base, struct batch *b, struct reason
     pthread_mutex_lock(&s->lock);
     enum err e = make_room(s, b, why);
     if (e == ERR_OK) {
+        memory_object_commit(s, b->sets);
         for (struct new_event *n = b->events; n; n = n->next)
             commit_event(s, n);
         for (const struct settlement *t = b->settlements; t; t = t->next)
@@ -304,6 +331,7 @@ static enum err memory_purge(struct store *base, const struct retention *r, int6
     UNUSED(why);
     pthread_mutex_lock(&s->lock);
     *deleted = memory_delete(s, r->step, is_beyond, &b);
+    memory_object_purge(s, now_ms, r->step);
     pthread_mutex_unlock(&s->lock);
     return ERR_OK;
 }
@@ -334,6 +362,8 @@ static void memory_close(struct store *base)
     }
     for (size_t i = 0; i < MEMORY_REJECTIONS_KEPT; i++)
         free(s->rejections[i]);
+    memory_object_free(s);
+    free(s->attempts.v);
     free(s->destination_list);
     free(s->events.v);
     free(s->deliveries.v);
@@ -354,6 +384,10 @@ static const struct store_ops memory_ops = {
     .events = memory_events,
     .deliveries = memory_deliveries,
     .attempts = memory_attempts,
+    .attempt_log = memory_attempt_log,
+    .object = memory_object,
+    .objects = memory_objects,
+    .object_changes = memory_object_changes,
     .rejections = memory_rejections,
     .counts = memory_counts,
     .pending_destinations = memory_pending_destinations,
@@ -379,6 +413,7 @@ struct store *store_memory_open(str size, const struct clock *clock, struct reas
     s->clock = clock;
     s->bytes_max = (size_t)mib << 20;
     s->dedupe = dedupe_new(NULL, NULL);
+    buf_init(&s->objects.key, 4096);
     rand_bytes(s->dedupe_seed, sizeof(s->dedupe_seed));
     pthread_mutex_init(&s->lock, NULL);
     return &s->base;

@@ -93,6 +93,7 @@ static bool is_in_time(int64_t at_ms, int64_t since_ms, int64_t until_ms)
 static bool selects_event(const struct event_filter *f, const struct memory_event *e)
 {
     if (!is_in_time(e->e.received_ms, f->since_ms, f->until_ms) ||
+        (f->listed && !(e->e.flags & EVENT_LISTED)) ||
         (f->source.n && !str_eq(f->source, e->e.source)) ||
         (f->type.n && !str_eq(f->type, e->e.type)) ||
         (f->text.n && !holds(e->e.head, f->text) && !holds(e->e.body, f->text)))
@@ -108,12 +109,48 @@ static bool selects_event(const struct event_filter *f, const struct memory_even
 
 bool memory_selects(const struct delivery_filter *f, const struct memory_delivery *d)
 {
-    return (!f->id || d->d.id == f->id) && (!f->event_id || d->d.event_id == f->event_id) &&
+    return (!f->id || d->d.id == f->id) && (!f->listed || d->d.listed) &&
+           (!f->event_id || d->d.event_id == f->event_id) &&
            (f->state < 0 || (int)d->d.state == f->state) &&
            (!f->destination.n || str_eq(f->destination, d->d.destination)) &&
            (!f->source.n || str_eq(f->source, d->event->e.source)) &&
            (!f->type.n || str_eq(f->type, d->event->e.type)) &&
            is_in_time(d->d.created_ms, f->since_ms, f->until_ms);
+}
+
+/* A walk over rows by id between two cursors, either way, over a bounded number of them. */
+struct walk {
+    const struct memory_rows *rows;
+    size_t low, high; /* what is left: [low, high) */
+    bool ascending;
+    size_t looked;
+};
+
+static struct walk walk_of(const struct memory_rows *rows, uint64_t before, uint64_t after,
+                           bool ascending)
+{
+    struct walk w = {.rows = rows, .high = rows->count, .ascending = ascending};
+    if (before)
+        w.high = memory_find(rows, before);
+    if (after)
+        w.low = memory_find(rows, after + 1);
+    return w;
+}
+
+static const void *walk_next(struct walk *w)
+{
+    if (w->low >= w->high || w->looked == SCAN_ROWS_MAX)
+        return NULL;
+    w->looked++;
+    return w->ascending ? w->rows->v[w->low++] : w->rows->v[--w->high];
+}
+
+/* The cursor to go on from: the row looked at last; 0 when nothing is left. */
+static uint64_t walk_cursor(const struct walk *w)
+{
+    if (w->low >= w->high)
+        return 0;
+    return *(const uint64_t *)w->rows->v[w->ascending ? w->low - 1 : w->high];
 }
 
 enum err memory_events(struct store_reader *r, const struct event_filter *f, struct arena *a,
@@ -125,9 +162,9 @@ enum err memory_events(struct store_reader *r, const struct event_filter *f, str
     if (!out->v)
         return out_of_arena(why);
     pthread_mutex_lock(&s->lock);
-    size_t i = f->before ? memory_find(&s->events, f->before) : s->events.count;
-    for (size_t looked = 0; i > 0 && looked < SCAN_ROWS_MAX && out->count < f->limit; looked++) {
-        const struct memory_event *e = s->events.v[--i];
+    struct walk walk = walk_of(&s->events, f->before, f->after, f->ascending);
+    const struct memory_event *e;
+    while (out->count < f->limit && (e = walk_next(&walk)) != NULL) {
         if (!selects_event(f, e))
             continue;
         struct event_row *row = &out->v[out->count++];
@@ -136,7 +173,7 @@ enum err memory_events(struct store_reader *r, const struct event_filter *f, str
         for (const struct memory_delivery *d = e->deliveries; d; d = d->next)
             row->by_state[d->d.state]++;
     }
-    out->next = i > 0 ? ((const struct memory_event *)s->events.v[i])->e.id : 0;
+    out->next = walk_cursor(&walk);
     pthread_mutex_unlock(&s->lock);
     return arena_ok(a) ? ERR_OK : out_of_arena(why);
 }
@@ -150,13 +187,12 @@ enum err memory_deliveries(struct store_reader *r, const struct delivery_filter 
     if (!out->v)
         return out_of_arena(why);
     pthread_mutex_lock(&s->lock);
-    size_t i = f->before ? memory_find(&s->deliveries, f->before) : s->deliveries.count;
-    for (size_t looked = 0; i > 0 && looked < SCAN_ROWS_MAX && out->count < f->limit; looked++) {
-        const struct memory_delivery *d = s->deliveries.v[--i];
+    struct walk walk = walk_of(&s->deliveries, f->before, f->after, f->ascending);
+    const struct memory_delivery *d;
+    while (out->count < f->limit && (d = walk_next(&walk)) != NULL)
         if (memory_selects(f, d))
             out->v[out->count++] = memory_copy_delivery(d, a);
-    }
-    out->next = i > 0 ? ((const struct memory_delivery *)s->deliveries.v[i])->d.id : 0;
+    out->next = walk_cursor(&walk);
     pthread_mutex_unlock(&s->lock);
     return arena_ok(a) ? ERR_OK : out_of_arena(why);
 }
@@ -185,6 +221,42 @@ enum err memory_attempts(struct store_reader *r, uint64_t delivery_id, struct ar
     out->v = ARENA_ARRAY(a, struct attempt, n + 1);
     for (const struct memory_attempt *m = d && out->v ? d->attempts : NULL; m; m = m->next)
         out->v[out->count++] = copy_attempt(&m->a, a);
+    pthread_mutex_unlock(&s->lock);
+    return arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
+static bool selects_attempt(const struct attempt_filter *f, const struct memory_attempt *m)
+{
+    const struct memory_delivery *d = m->delivery;
+    const struct attempt *x = &m->a;
+    return (!f->id || x->id == f->id) &&
+           (!f->destination.n || str_eq(f->destination, d->d.destination)) &&
+           (!f->event_id || f->event_id == d->d.event_id) &&
+           (!f->delivery_id || f->delivery_id == d->d.id) && attempt_is_wanted(f, x) &&
+           (!f->event_type.n || str_eq(f->event_type, d->event->e.type));
+}
+
+enum err memory_attempt_log(struct store_reader *r, const struct attempt_filter *f, struct arena *a,
+                            struct attempt_log *out, struct reason *why)
+{
+    struct memory_store *s = store_of(r);
+    assert(f->limit <= 1000 && (f->destination.n || f->event_id));
+    *out = (struct attempt_log){.v = ARENA_ARRAY(a, struct attempt, f->limit + 1)};
+    if (!out->v)
+        return out_of_arena(why);
+    pthread_mutex_lock(&s->lock);
+    struct walk walk = walk_of(&s->attempts, f->before, f->after, f->ascending);
+    const struct memory_attempt *m;
+    while (out->count < f->limit && (m = walk_next(&walk)) != NULL) {
+        if (!selects_attempt(f, m))
+            continue;
+        struct attempt *x = &out->v[out->count++];
+        *x = copy_attempt(&m->a, a);
+        x->event_id = m->delivery->d.event_id;
+        x->destination = copy(a, m->delivery->d.destination);
+        x->event_type = copy(a, m->delivery->event->e.type);
+    }
+    out->next = walk_cursor(&walk);
     pthread_mutex_unlock(&s->lock);
     return arena_ok(a) ? ERR_OK : out_of_arena(why);
 }
@@ -228,8 +300,12 @@ enum err memory_counts(struct store_reader *r, struct store_counts *out, struct 
     const struct memory_delivery *oldest = NULL;
     UNUSED(why);
     pthread_mutex_lock(&s->lock);
-    *out = (struct store_counts){
-        .events = s->events.count, .rejected = s->rejected, .bytes = s->bytes, .max_id = s->max_id};
+    *out = (struct store_counts){.events = s->events.count,
+                                 .rejected = s->rejected,
+                                 .bytes = s->bytes,
+                                 .max_id = s->max_id,
+                                 .objects = s->objects.count,
+                                 .object_sequence = s->objects.sequence};
     memcpy(out->by_state, s->by_state, sizeof(out->by_state));
     for (size_t i = 0; i < s->destination_count; i++) {
         struct list *open = &s->destination_list[i]->open;

@@ -5,8 +5,10 @@
 #include "base/log.h"
 
 static_assert(offsetof(struct event, id) == 0 && offsetof(struct delivery, id) == 0 &&
-                  offsetof(struct memory_event, e) == 0 && offsetof(struct memory_delivery, d) == 0,
-              "memory_find reads the id of either kind of row at its start");
+                  offsetof(struct memory_event, e) == 0 &&
+                  offsetof(struct memory_delivery, d) == 0 && offsetof(struct attempt, id) == 0 &&
+                  offsetof(struct memory_attempt, a) == 0,
+              "memory_find reads the id of each kind of row at its start");
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
@@ -147,6 +149,7 @@ struct memory_delivery *memory_add_delivery_row(struct memory_store *s, struct m
                              .route = memory_put(&p, n->route),
                              .order_key = n->order_key,
                              .state = n->claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING,
+                             .listed = n->listed,
                              .created_ms = now_ms,
                              .next_ms = n->next_ms};
     d->bytes = sizeof(*d) + n->route.n + MEMORY_ROW_OVERHEAD;
@@ -180,6 +183,9 @@ void memory_add_attempt(struct memory_store *s, struct memory_delivery *d,
     m->a.request = memory_put(&p, from->request);
     m->a.response = memory_put(&p, from->response);
     m->a.timing = memory_put(&p, from->timing);
+    m->delivery = d;
+    if (m->a.id)
+        memory_rows_add(&s->attempts, m);
     *d->last_attempt = m;
     d->last_attempt = &m->next;
     d->bytes += n;
@@ -221,6 +227,11 @@ static bool is_finished(const struct memory_event *e)
 static void free_gone(struct memory_store *s)
 {
     size_t kept = 0;
+    for (size_t i = 0; i < s->attempts.count; i++)
+        if (!((struct memory_attempt *)s->attempts.v[i])->delivery->is_gone)
+            s->attempts.v[kept++] = s->attempts.v[i];
+    s->attempts.count = kept;
+    kept = 0;
     for (size_t i = 0; i < s->deliveries.count; i++) {
         struct memory_delivery *d = s->deliveries.v[i];
         if (d->is_gone)

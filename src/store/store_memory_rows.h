@@ -2,6 +2,7 @@
 #ifndef GAFF_STORE_STORE_MEMORY_ROWS_H
 #define GAFF_STORE_STORE_MEMORY_ROWS_H
 
+#include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -14,8 +15,19 @@
 #define MEMORY_ROW_OVERHEAD 64u /* of the allocator and the indexes, about */
 
 struct memory_attempt {
-    struct memory_attempt *next;
     struct attempt a; /* its strings lie behind the struct */
+    struct memory_attempt *next;
+    struct memory_delivery *delivery;
+};
+
+struct memory_objects { /* store_memory_object.c */
+    struct object **v;  /* by kind and id; strings lie behind each */
+    size_t count, cap;
+    struct map names;
+    struct object **gone; /* the deleted, in the order they went */
+    size_t gone_count, gone_cap;
+    uint64_t sequence;
+    struct buf key; /* of `names`, being put together */
 };
 
 struct memory_destination {
@@ -53,6 +65,8 @@ struct memory_store {
     pthread_mutex_t lock; /* guards everything below */
     size_t bytes, bytes_max;
     struct memory_rows events, deliveries;
+    struct memory_rows attempts; /* those with an id */
+    struct memory_objects objects;
     struct idmap event_by_id, delivery_by_id;
     struct map destinations;
     struct memory_destination **destination_list;
@@ -111,10 +125,25 @@ enum err memory_deliveries(struct store_reader *r, const struct delivery_filter 
                            struct delivery_list *out, struct reason *why);
 enum err memory_attempts(struct store_reader *r, uint64_t delivery_id, struct arena *a,
                          struct attempt_list *out, struct reason *why);
+enum err memory_attempt_log(struct store_reader *r, const struct attempt_filter *f, struct arena *a,
+                            struct attempt_log *out, struct reason *why);
 enum err memory_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                            struct rejection_list *out, struct reason *why);
 enum err memory_counts(struct store_reader *r, struct store_counts *out, struct reason *why);
 enum err memory_pending_destinations(struct store_reader *r, struct arena *a, str **out,
                                      size_t *count, struct reason *why);
+
+/* --- store_memory_object.c -----------------------------------------------------------------------
+ */
+
+void memory_object_commit(struct memory_store *s, struct object_set *sets);
+void memory_object_purge(struct memory_store *s, int64_t now_ms, size_t most);
+void memory_object_free(struct memory_store *s);
+enum err memory_object(struct store_reader *r, str kind, str id, str parent, str name,
+                       struct arena *a, struct object *out, struct reason *why);
+enum err memory_objects(struct store_reader *r, const struct object_filter *f, struct arena *a,
+                        struct object_list *out, struct reason *why);
+enum err memory_object_changes(struct store_reader *r, uint64_t after, size_t limit,
+                               struct arena *a, struct object_list *out, struct reason *why);
 
 #endif

@@ -26,14 +26,35 @@
 
 /* --- commit ----------------------------------------------------------------------------------- */
 
-static enum dedupe_answer judge(struct sqlite_store *s, struct new_event *n, uint64_t *first,
-                                struct dedupe_entry *e)
+/* True when the event is a repeat by its own key; else *fresh are the entries to remember. */
+static bool is_repeat(struct sqlite_store *s, struct new_event *n, struct dedupe_entry *fresh,
+                      size_t *count)
 {
-    *e = (struct dedupe_entry){.body = dedupe_fold(n->event.body_hash),
-                               .event_id = n->event.id,
-                               .received_ms = n->event.received_ms};
-    dedupe_key(s->dedupe_seed, n->event.source, n->event.dedupe_key, e->key);
-    return dedupe_find(s->dedupe, e, n->dedupe_window_ms, first);
+    uint64_t first;
+    *count = 0;
+    for (size_t i = 0; i < n->key_count; i++) {
+        struct dedupe_entry *e = &fresh[*count];
+        dedupe_key_entry(s->dedupe_seed, &n->event, &n->keys[i], e);
+        enum dedupe_answer answer = dedupe_find(s->dedupe, e, n->keys[i].window_ms, &first);
+        ++*count;
+        if (answer == DEDUPE_FRESH)
+            continue;
+        n->duplicate_of = first;
+        n->matched = i + 1;
+        n->same_hash = answer == DEDUPE_REPEAT;
+        return true;
+    }
+    if (n->dedupe_window_ms <= 0 || n->event.dedupe_key.n == 0)
+        return false;
+    struct dedupe_entry *e = &fresh[*count];
+    dedupe_event_entry(s->dedupe_seed, &n->event, e);
+    enum dedupe_answer answer = dedupe_find(s->dedupe, e, n->dedupe_window_ms, &first);
+    ++*count;
+    if (answer == DEDUPE_REPEAT)
+        n->duplicate_of = first;
+    else if (answer == DEDUPE_REUSED)
+        n->event.flags |= EVENT_ID_REUSED;
+    return answer == DEDUPE_REPEAT;
 }
 
 /* Marks the duplicates; *added: keys to be forgotten if the commit fails. */
@@ -41,26 +62,21 @@ static enum err find_duplicates(struct sqlite_store *s, struct batch *b, size_t 
                                 size_t *fresh, struct reason *why)
 {
     uint64_t lsn = journal_end(s->journal);
+    struct dedupe_entry entries[EVENT_KEYS_MAX + 1];
     for (struct new_event *n = b->events; n; n = n->next) {
+        size_t count;
+        assert(n->key_count <= EVENT_KEYS_MAX);
         n->duplicate_of = 0;
+        n->matched = 0;
         n->locator = 0;
-        if (n->dedupe_window_ms <= 0 || n->event.dedupe_key.n == 0) {
-            ++*fresh;
+        if (!new_event_is_stored(n) || is_repeat(s, n, entries, &count))
             continue;
+        for (size_t i = 0; i < count; i++) {
+            if (!dedupe_add(s->dedupe, &entries[i], lsn))
+                return fail(why, ERR_FULL,
+                            "too many events wait to be written to the database; see the log");
+            ++*added;
         }
-        struct dedupe_entry e;
-        uint64_t first;
-        enum dedupe_answer answer = judge(s, n, &first, &e);
-        if (answer == DEDUPE_REPEAT) {
-            n->duplicate_of = first;
-            continue;
-        }
-        if (answer == DEDUPE_REUSED)
-            n->event.flags |= EVENT_ID_REUSED;
-        if (!dedupe_add(s->dedupe, &e, lsn))
-            return fail(why, ERR_FULL,
-                        "too many events wait to be written to the database; see the log");
-        ++*added;
         ++*fresh;
     }
     return ERR_OK;
@@ -111,7 +127,11 @@ static enum err sqlite_commit(struct store *base, struct batch *b, struct reason
     struct sqlite_store *s = sqlite_of(base);
     size_t added = 0, fresh = 0;
     check_batch(b);
-    enum err e = find_duplicates(s, b, &added, &fresh, why);
+    size_t changes = 0;
+    enum err e = objects_judge(s, b->sets, &changes, why);
+    if (e == ERR_OK)
+        e = find_duplicates(s, b, &added, &fresh, why);
+    fresh += changes;
     size_t rejections = rejections_to_write(s, b);
     uint32_t rejected = s->rejected_unwritten + (uint32_t)b->rejection_count;
     bool has_news = fresh || b->settlements || rejections;
@@ -120,8 +140,8 @@ static enum err sqlite_commit(struct store *base, struct batch *b, struct reason
         e = fail(why, ERR_FULL,
                  "the database is %llu MiB behind the journal; see the log for the cause",
                  (unsigned long long)(LAG_BYTES_MAX >> 20));
+    uint64_t lsn = 0;
     if (e == ERR_OK && has_news) {
-        uint64_t lsn;
         size_t n = record_bytes(b, rejections);
         if (n > RECORD_BYTES_MAX) {
             e = fail(why, ERR_LIMIT, "a batch of %zu bytes is too great", n);
@@ -132,6 +152,7 @@ static enum err sqlite_commit(struct store *base, struct batch *b, struct reason
                                why);
         }
     }
+    objects_judged(s, e == ERR_OK, lsn);
     if (e != ERR_OK) {
         dedupe_undo(s->dedupe, added);
         return e;
@@ -155,6 +176,7 @@ static void release(struct sqlite_store *s)
     buf_release(&s->part_bytes);
     map_release(&s->writer.names);
     map_release(&s->writer.order_cursors);
+    objects_release(s);
     db_close(&s->parts);
     db_close(&s->writer.c);
     journal_close(s->journal);
@@ -191,6 +213,10 @@ static const struct store_ops sqlite_ops = {
     .events = sqlite_events,
     .deliveries = sqlite_deliveries,
     .attempts = sqlite_attempts,
+    .attempt_log = sqlite_attempt_log,
+    .object = sqlite_object,
+    .objects = sqlite_objects,
+    .object_changes = sqlite_object_changes,
     .rejections = sqlite_rejections,
     .counts = sqlite_counts,
     .pending_destinations = sqlite_pending_destinations,
@@ -249,6 +275,20 @@ static enum err take_lock(struct sqlite_store *s, struct reason *why)
     return e;
 }
 
+static void note_keys(struct sqlite_store *s, struct record_event *e, uint64_t lsn)
+{
+    struct dedupe_entry k;
+    struct event_key further;
+    if (e->dedupe_window_ms > 0 && e->event.dedupe_key.n) {
+        dedupe_event_entry(s->dedupe_seed, &e->event, &k);
+        dedupe_add(s->dedupe, &k, lsn);
+    }
+    while (record_next_key(e, &further)) {
+        dedupe_key_entry(s->dedupe_seed, &e->event, &further, &k);
+        dedupe_add(s->dedupe, &k, lsn);
+    }
+}
+
 /* What the journal holds beyond the database: its keys must be known before the first commit. */
 static void note_record(const struct journal_record *j, void *arg)
 {
@@ -265,13 +305,7 @@ static void note_record(const struct journal_record *j, void *arg)
         while (record_next_delivery(&e, &d))
             if (d.id > id)
                 id = d.id;
-        if (e.dedupe_window_ms <= 0 || e.event.dedupe_key.n == 0)
-            continue;
-        struct dedupe_entry k = {.body = dedupe_fold(e.event.body_hash),
-                                 .event_id = e.event.id,
-                                 .received_ms = e.event.received_ms};
-        dedupe_key(s->dedupe_seed, e.event.source, e.event.dedupe_key, k.key);
-        dedupe_add(s->dedupe, &k, j->lsn);
+        note_keys(s, &e, j->lsn);
     }
     struct settlement t;
     struct rejection x;
@@ -281,6 +315,9 @@ static void note_record(const struct journal_record *j, void *arg)
         if (x.id > id)
             id = x.id;
     atomic_store(&s->max_id, id);
+    struct object_change o;
+    while (record_next_object(&r, &o))
+        objects_note(s, &o, j->lsn);
 }
 
 static enum err open_journal(struct sqlite_store *s, const struct journal_io *io,
@@ -324,6 +361,8 @@ static enum err open_all(struct sqlite_store *s, const struct journal_io *io, st
         e = db_open_writer(s, why);
     if (e == ERR_OK)
         e = keys_open(s, why);
+    if (e == ERR_OK)
+        e = objects_open(s, why);
     if (e != ERR_OK)
         return e;
     atomic_store(&s->applied_lsn, s->writer.now.applied_lsn);

@@ -29,7 +29,7 @@
 
 /* The statements of a connection: prepared at first use, kept, told apart by the address of their
  * text. */
-#define STATEMENTS_MAX 48
+#define STATEMENTS_MAX 80
 struct connection {
     sqlite3 *db;
     struct {
@@ -82,6 +82,10 @@ struct sqlite_store {
     int64_t rejections_second;
     unsigned rejections_written;
     uint32_t rejected_unwritten;
+
+    struct objects_unwritten *objects; /* store_sqlite_object.c */
+    uint64_t object_sequence;          /* of the last change that was committed */
+    _Atomic uint64_t object_sequence_shown;
 
     /* A ticket lock: whoever asks first is served first, the applier included. */
     pthread_mutex_t ticket_lock;
@@ -189,6 +193,23 @@ void keys_committed(struct sqlite_store *s, bool good);
 void keys_load_filters(struct sqlite_store *s); /* those not loaded yet; by the applier, unlocked */
 str keys_load_part(void *store, uint64_t bucket, unsigned part);
 
+/* --- store_sqlite_object.c -----------------------------------------------------------------------
+ */
+
+enum err objects_open(struct sqlite_store *s, struct reason *why);
+void objects_release(struct sqlite_store *s);
+/* A change that lies in the journal beyond the database. */
+void objects_note(struct sqlite_store *s, const struct object_change *c, uint64_t lsn);
+/* By the committing thread: decides each set against what is committed and what the sets before
+ * it do; *changes: how many are to be written. */
+enum err objects_judge(struct sqlite_store *s, struct object_set *sets, size_t *changes,
+                       struct reason *why);
+/* They are durable in the record at lsn, or none of it happened. */
+void objects_judged(struct sqlite_store *s, bool good, uint64_t lsn);
+/* Into the tables, with the writer lock held and a transaction open. */
+bool objects_write(struct writer *w, const struct object_change *c);
+bool objects_purge(struct writer *w, int64_t now_ms, size_t most);
+
 /* --- operations ----------------------------------------------------------------------------------
  */
 
@@ -214,6 +235,14 @@ enum err sqlite_deliveries(struct store_reader *r, const struct delivery_filter 
                            struct delivery_list *out, struct reason *why);
 enum err sqlite_attempts(struct store_reader *r, uint64_t delivery_id, struct arena *a,
                          struct attempt_list *out, struct reason *why);
+enum err sqlite_attempt_log(struct store_reader *r, const struct attempt_filter *f, struct arena *a,
+                            struct attempt_log *out, struct reason *why);
+enum err sqlite_object(struct store_reader *r, str kind, str id, str parent, str name,
+                       struct arena *a, struct object *out, struct reason *why);
+enum err sqlite_objects(struct store_reader *r, const struct object_filter *f, struct arena *a,
+                        struct object_list *out, struct reason *why);
+enum err sqlite_object_changes(struct store_reader *r, uint64_t after, size_t limit,
+                               struct arena *a, struct object_list *out, struct reason *why);
 enum err sqlite_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                            struct rejection_list *out, struct reason *why);
 enum err sqlite_counts(struct store_reader *r, struct store_counts *out, struct reason *why);

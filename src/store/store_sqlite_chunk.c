@@ -121,22 +121,30 @@ static void gather_settlement(struct chunk *c, const struct settlement *t)
     }
 }
 
-static void gather_key(struct sqlite_store *s, struct chunk *c, const struct record_event *e)
+static void add_key(struct chunk *c, const struct dedupe_entry *k, int64_t window_ms)
 {
-    if (e->dedupe_window_ms <= 0 || e->event.dedupe_key.n == 0)
-        return;
-    struct dedupe_entry k = {.body = dedupe_fold(e->event.body_hash),
-                             .event_id = e->event.id,
-                             .received_ms = e->event.received_ms};
-    dedupe_key(s->dedupe_seed, e->event.source, e->event.dedupe_key, k.key);
     char *p = buf_reserve(&c->keys, DEDUPE_ENTRY_BYTES);
     if (!p)
         return;
-    dedupe_entry_write(&k, p);
+    dedupe_entry_write(k, p);
     buf_grew(&c->keys, DEDUPE_ENTRY_BYTES);
-    int64_t until_ms = e->event.received_ms + e->dedupe_window_ms;
-    if (until_ms > c->keys_until_ms)
-        c->keys_until_ms = until_ms;
+    if (k->received_ms + window_ms > c->keys_until_ms)
+        c->keys_until_ms = k->received_ms + window_ms;
+}
+
+/* All deliveries of the event were read. */
+static void gather_keys(struct sqlite_store *s, struct chunk *c, struct record_event *e)
+{
+    struct dedupe_entry k;
+    struct event_key further;
+    if (e->dedupe_window_ms > 0 && e->event.dedupe_key.n) {
+        dedupe_event_entry(s->dedupe_seed, &e->event, &k);
+        add_key(c, &k, e->dedupe_window_ms);
+    }
+    while (record_next_key(e, &further)) {
+        dedupe_key_entry(s->dedupe_seed, &e->event, &further, &k);
+        add_key(c, &k, further.window_ms);
+    }
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -195,7 +203,7 @@ static bool write_born(struct sqlite_store *s, const struct chunk *c)
 {
     struct writer *w = &s->writer;
     sqlite3_stmt *q = db_statement(&w->c, "INSERT OR IGNORE INTO deliveries VALUES"
-                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
     for (size_t i = 0; i < c->born_count; i++) {
         const struct born *b = &c->born[i];
         int64_t destination = writer_name(s, b->d.destination);
@@ -213,6 +221,7 @@ static bool write_born(struct sqlite_store *s, const struct chunk *c)
         sqlite3_bind_int64(q, 9, b->next_ms);
         sqlite3_bind_int64(q, 10, b->settled_ms);
         db_bind_str(q, 11, b->reason);
+        sqlite3_bind_int(q, 12, b->d.listed);
         bool is_new;
         if (!insert_once(w, q, &is_new))
             return false;
@@ -224,8 +233,11 @@ static bool write_born(struct sqlite_store *s, const struct chunk *c)
 
 static bool write_attempt(struct writer *w, const struct attempt *a)
 {
-    sqlite3_stmt *q = db_statement(&w->c, "INSERT OR REPLACE INTO attempts VALUES"
-                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+    sqlite3_stmt *q = db_statement(
+        &w->c, a->id ? "INSERT OR REPLACE INTO attempts SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+                       " ?10, ?11, ?12, event_id, destination FROM deliveries WHERE id=?1"
+                     : "INSERT OR REPLACE INTO attempts VALUES"
+                       " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, 0)");
     if (!q)
         return false;
     db_bind_u64(q, 1, a->delivery_id);
@@ -239,6 +251,7 @@ static bool write_attempt(struct writer *w, const struct attempt *a)
     db_bind_str(q, 9, a->request);
     db_bind_blob(q, 10, a->response);
     db_bind_str(q, 11, a->timing);
+    db_bind_u64(q, 12, a->id);
     return db_run(q);
 }
 
@@ -342,7 +355,6 @@ static bool apply_events(struct sqlite_store *s, struct chunk *c, struct record 
     while (record_next_event(r, &e)) {
         if (!q || !write_event(s, q, &e.event))
             return false;
-        gather_key(s, c, &e);
         struct new_delivery d;
         while (record_next_delivery(&e, &d)) {
             struct born *b = add_born(c, d.id);
@@ -357,6 +369,8 @@ static bool apply_events(struct sqlite_store *s, struct chunk *c, struct record 
         }
         if (e.delivery_count)
             r->c.failed = true;
+        else
+            gather_keys(s, c, &e);
     }
     return true;
 }
@@ -368,6 +382,7 @@ static enum err apply_batch(struct sqlite_store *s, struct chunk *c, const struc
     struct record r;
     struct settlement t;
     struct rejection x;
+    struct object_change o;
     bool good = record_read(&r, j->payload) && apply_events(s, c, &r);
     while (good && record_next_settlement(&r, &t))
         gather_settlement(c, &t);
@@ -375,6 +390,8 @@ static enum err apply_batch(struct sqlite_store *s, struct chunk *c, const struc
         good = write_rejection(w, &x);
         c->rejections++;
     }
+    while (good && record_next_object(&r, &o))
+        good = objects_write(w, &o);
     if (!good && !r.c.failed)
         return db_fail(w->c.db, "write the database", why);
     if (!record_is_done(&r))

@@ -103,7 +103,7 @@ static bool insert_delivery(struct sqlite_store *s, uint64_t event_id, const str
     struct writer *w = &s->writer;
     int64_t destination = writer_name(s, d->destination), route = writer_name(s, d->route);
     sqlite3_stmt *q = db_statement(
-        &w->c, "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, 0, '')");
+        &w->c, "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, 0, '', ?9)");
     if (!q || !destination || !route)
         return false;
     enum delivery_state state = d->claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING;
@@ -115,6 +115,7 @@ static bool insert_delivery(struct sqlite_store *s, uint64_t event_id, const str
     sqlite3_bind_int64(q, 6, state);
     sqlite3_bind_int64(q, 7, now_ms);
     sqlite3_bind_int64(q, 8, d->next_ms);
+    sqlite3_bind_int(q, 9, d->listed);
     if (!db_run(q))
         return false;
     w->now.by_state[state]++;

@@ -202,21 +202,32 @@ static bool count_states(struct connection *c, struct event_row *row)
     return rc == SQLITE_DONE;
 }
 
+#define WALK(f, sql) ((f)->ascending ? sql " ORDER BY id" : sql " ORDER BY id DESC")
+#define WALK_TEXT(f, before, behind)                                                               \
+    ((f)->text.n ? WALK(f, before ", head, body" behind) : WALK(f, before behind))
+
+static const char *events_sql(const struct event_filter *f)
+{
+    if (f->listed)
+        return WALK_TEXT(f, "SELECT " EVENT_COLUMNS,
+                         " FROM events INDEXED BY events_listed WHERE source=?3"
+                         " AND (flags & 4) <> 0 AND id<?1 AND id>=?2");
+    return WALK_TEXT(f, "SELECT " EVENT_COLUMNS, " FROM events WHERE id<?1 AND id>=?2");
+}
+
 static sqlite3_stmt *event_statement(const struct event_scan *s)
 {
     const struct event_filter *f = s->f;
     /* Head and body are read for a search in them only: they lie on pages of their own. */
-    sqlite3_stmt *q =
-        db_statement(s->c, f->text.n ? "SELECT " EVENT_COLUMNS ", head, body FROM events"
-                                       " WHERE id<?1 AND id>=?2 ORDER BY id DESC"
-                                     : "SELECT " EVENT_COLUMNS " FROM events"
-                                       " WHERE id<?1 AND id>=?2 ORDER BY id DESC");
+    sqlite3_stmt *q = db_statement(s->c, events_sql(f));
     if (!q)
         return NULL;
-    uint64_t most = f->before ? f->before : INT64_MAX, least = 0;
+    uint64_t most = f->before ? f->before : INT64_MAX, least = f->after ? f->after + 1 : 0;
     rows_id_range(f->since_ms, f->until_ms, &least, &most);
     db_bind_u64(q, 1, most);
     db_bind_u64(q, 2, least);
+    if (f->listed)
+        sqlite3_bind_int64(q, 3, s->source);
     return q;
 }
 
@@ -405,6 +416,16 @@ static bool read_counters(struct connection *c, struct store_counts *out)
     return good;
 }
 
+static bool count_objects(struct connection *c, struct store_counts *out)
+{
+    sqlite3_stmt *q = db_statement(c, "SELECT count(*) FROM objects");
+    bool good = q && sqlite3_step(q) == SQLITE_ROW;
+    if (good)
+        out->objects = db_u64(q, 0);
+    sqlite3_reset(q);
+    return good;
+}
+
 static bool read_oldest(struct connection *c, struct store_counts *out)
 {
     sqlite3_stmt *q =
@@ -426,11 +447,12 @@ enum err sqlite_counts(struct store_reader *base, struct store_counts *out, stru
     struct sqlite_store *s = sqlite_of(base->store);
     *out = (struct store_counts){0};
     (void)apply_barrier(s, NULL);
-    if (!read_counters(&r->c, out) || !read_oldest(&r->c, out))
+    if (!read_counters(&r->c, out) || !read_oldest(&r->c, out) || !count_objects(&r->c, out))
         return db_fail(r->c.db, "count", why);
     uint64_t noted = atomic_load(&s->max_id), applied = atomic_load(&s->applied_lsn);
     if (noted > out->max_id)
         out->max_id = noted;
+    out->object_sequence = atomic_load(&s->object_sequence_shown);
     out->lag = journal_end(s->journal) - applied;
     out->bytes = file_bytes(s->path, "") + file_bytes(s->path, "-wal") + journal_bytes(s->journal);
     return ERR_OK;

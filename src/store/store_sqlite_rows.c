@@ -38,7 +38,7 @@ void rows_id_range(int64_t since_ms, int64_t until_ms, uint64_t *least, uint64_t
 {
     if (until_ms > 0 && id_floor(until_ms + LATE_SLACK_MS) < *most)
         *most = id_floor(until_ms + LATE_SLACK_MS);
-    if (since_ms > EARLY_SLACK_MS)
+    if (since_ms > EARLY_SLACK_MS && id_floor(since_ms - EARLY_SLACK_MS) > *least)
         *least = id_floor(since_ms - EARLY_SLACK_MS);
 }
 
@@ -56,19 +56,27 @@ struct delivery rows_delivery(struct connection *c, sqlite3_stmt *q, struct aren
         .next_ms = sqlite3_column_int64(q, 8),
         .settled_ms = sqlite3_column_int64(q, 9),
         .reason = arena_str(a, db_column(q, 10)),
+        .listed = sqlite3_column_int(q, 11) != 0,
     };
 }
 
+/* Both directions of one walk; ?1 is the id to stay below, ?2 the least one. */
+#define WALK(f, sql) ((f)->ascending ? sql " ORDER BY id" : sql " ORDER BY id DESC")
+
 static const char *scan_sql(const struct delivery_filter *f)
 {
+#define SCAN "SELECT " DELIVERY_COLUMNS " FROM deliveries"
     if (f->event_id)
-        return "SELECT " DELIVERY_COLUMNS " FROM deliveries INDEXED BY deliveries_by_event"
-               " WHERE event_id=?3 AND id<?1 AND id>=?2 AND (?4<0 OR state=?4) ORDER BY id DESC";
+        return WALK(f, SCAN " INDEXED BY deliveries_by_event WHERE event_id=?3 AND id<?1"
+                            " AND id>=?2 AND (?4<0 OR state=?4)");
+    if (f->listed)
+        return WALK(f, SCAN " INDEXED BY deliveries_listed WHERE destination=?5 AND listed<>0"
+                            " AND id<?1 AND id>=?2 AND (?4<0 OR state=?4)");
     if (f->state >= 0 && f->state != DELIVERY_DELIVERED)
-        return "SELECT " DELIVERY_COLUMNS " FROM deliveries INDEXED BY deliveries_by_state"
-               " WHERE state=?4 AND state<>2 AND id<?1 AND id>=?2 ORDER BY id DESC";
-    return "SELECT " DELIVERY_COLUMNS " FROM deliveries NOT INDEXED"
-           " WHERE id<?1 AND id>=?2 ORDER BY id DESC";
+        return WALK(f, SCAN " INDEXED BY deliveries_by_state WHERE state=?4 AND state<>2"
+                            " AND id<?1 AND id>=?2");
+    return WALK(f, SCAN " NOT INDEXED WHERE id<?1 AND id>=?2");
+#undef SCAN
 }
 
 enum err rows_scan_open(struct rows_scan *s, struct connection *c, const struct delivery_filter *f,
@@ -85,7 +93,7 @@ enum err rows_scan_open(struct rows_scan *s, struct connection *c, const struct 
     s->at_end = s->is_empty;
     if (s->is_empty)
         return ERR_OK;
-    uint64_t most = before ? before : INT64_MAX, least = 0;
+    uint64_t most = before ? before : INT64_MAX, least = f->after ? f->after + 1 : 0;
     rows_id_range(f->since_ms, f->until_ms, &least, &most);
     if (f->id) {
         least = f->id > least ? f->id : least;
@@ -99,6 +107,7 @@ enum err rows_scan_open(struct rows_scan *s, struct connection *c, const struct 
     if (sqlite3_bind_parameter_count(s->q) > 2) {
         db_bind_u64(s->q, 3, f->event_id);
         sqlite3_bind_int(s->q, 4, f->state);
+        sqlite3_bind_int64(s->q, 5, s->destination);
     }
     return ERR_OK;
 }

@@ -14,7 +14,7 @@ void rows_id_range(int64_t since_ms, int64_t until_ms, uint64_t *least, uint64_t
 
 #define DELIVERY_COLUMNS                                                                           \
     "id, event_id, destination, route, order_key, state, attempts, created_ms, next_ms,"           \
-    " settled_ms, reason"
+    " settled_ms, reason, listed"
 /* The row a statement that selects DELIVERY_COLUMNS stands on. */
 struct delivery rows_delivery(struct connection *c, sqlite3_stmt *q, struct arena *a);
 
@@ -26,7 +26,7 @@ struct rows_scan {
     int64_t destination, source; /* numbers; 0: any */
     bool is_empty;               /* a name of the filter exists nowhere */
     bool at_end;                 /* nothing is left */
-    uint64_t next;               /* go on with ids before this */
+    uint64_t next;               /* the id looked at last: go on behind it */
     sqlite3_stmt *q;
     size_t looked;
 };

@@ -7,7 +7,27 @@
 
 static struct new_delivery deliveries[2] = {
     {.id = 11, .destination = {"ci", 2}, .route = {"r", 1}, .order_key = 9, .next_ms = -4},
-    {.id = 12, .destination = {"deploy", 6}, .claimed = true, .next_ms = 5},
+    {.id = 12, .destination = {"deploy", 6}, .claimed = true, .listed = true, .next_ms = 5},
+};
+
+static struct event_key key = {
+    .scope = {"\1ids", 4}, .key = {"k", 1}, .hash = {7, 8}, .window_ms = 60};
+
+static struct object_change changes[2] = {
+    {.op = OBJECT_PUT,
+     .object = {.kind = {"endpoint", 8},
+                .id = {"ep_1", 4},
+                .name = {"uid", 3},
+                .version = 4,
+                .sequence = 90,
+                .created_ms = 5,
+                .expires_ms = 6,
+                .doc = {"{}", 2}}},
+    {.op = OBJECT_DELETE, .object = {.kind = {"app", 3}, .id = {"a", 1}, .sequence = 91}},
+};
+static struct object_set sets[2] = {
+    {.next = &sets[1], .changes = changes, .count = 2, .err = ERR_OK},
+    {.changes = changes, .count = 2, .err = ERR_CONFLICT},
 };
 
 static void build(struct batch *b, struct new_event e[3], struct settlement t[2],
@@ -20,6 +40,8 @@ static void build(struct batch *b, struct new_event e[3], struct settlement t[2]
                               .event = {.id = 1, .source = STR("github"), .body = STR("body")},
                               .deliveries = deliveries,
                               .delivery_count = 2,
+                              .keys = &key,
+                              .key_count = 1,
                               .dedupe_window_ms = 77};
     e[1] = (struct new_event){.next = &e[2], .event = {.id = 2}, .duplicate_of = 1};
     e[2] = (struct new_event){.event = {.id = 3, .head = STR("A: b\r\n"), .flags = 5}};
@@ -31,7 +53,8 @@ static void build(struct batch *b, struct new_event e[3], struct settlement t[2]
                                .settled_ms = 8,
                                .attempts = 3,
                                .reason = STR("gave up"),
-                               .attempt = {.number = 3,
+                               .attempt = {.id = 55,
+                                           .number = 3,
                                            .result = ATTEMPT_LOST,
                                            .status = -7,
                                            .duration_us = 99,
@@ -41,9 +64,37 @@ static void build(struct batch *b, struct new_event e[3], struct settlement t[2]
     *b = (struct batch){.events = e,
                         .settlements = t,
                         .rejections = x,
+                        .sets = sets,
                         .event_count = 3,
                         .settlement_count = 2,
                         .rejection_count = 2};
+}
+
+static void expect_key(struct record_event *got)
+{
+    struct event_key k;
+    EXPECT(record_next_key(got, &k));
+    EXPECT_STR(k.scope, "\1ids");
+    EXPECT_STR(k.key, "k");
+    EXPECT(memcmp(k.hash, key.hash, sizeof(k.hash)) == 0);
+    EXPECT_EQ_INT(k.window_ms, 60);
+    EXPECT(!record_next_key(got, &k));
+}
+
+static void expect_objects(struct record *r)
+{
+    struct object_change o;
+    EXPECT(record_next_object(r, &o));
+    EXPECT_EQ_INT(o.op, OBJECT_PUT);
+    EXPECT_STR(o.object.kind, "endpoint");
+    EXPECT_STR(o.object.name, "uid");
+    EXPECT_STR(o.object.doc, "{}");
+    EXPECT_EQ_UINT(o.object.version, 4);
+    EXPECT_EQ_UINT(o.object.sequence, 90);
+    EXPECT_EQ_INT(o.object.expires_ms, 6);
+    EXPECT(record_next_object(r, &o));
+    EXPECT_EQ_INT(o.op, OBJECT_DELETE);
+    EXPECT(!record_next_object(r, &o)); /* the set that did not hold is left out */
 }
 
 void test_record_gives_back_what_was_written(void)
@@ -73,9 +124,10 @@ void test_record_gives_back_what_was_written(void)
     EXPECT(!d.claimed);
     EXPECT_STR(d.destination, "ci");
     EXPECT(record_next_delivery(&got, &d));
-    EXPECT(d.claimed);
+    EXPECT(d.claimed && d.listed);
     EXPECT_STR(d.route, "");
     EXPECT(!record_next_delivery(&got, &d));
+    expect_key(&got);
     EXPECT(record_next_event(&r, &got));
     EXPECT_EQ_UINT(got.event.id, 3);
     EXPECT_STR(got.event.head, "A: b\r\n");
@@ -87,6 +139,7 @@ void test_record_gives_back_what_was_written(void)
     EXPECT_EQ_INT(s.next_ms, -1);
     EXPECT_STR(s.reason, "gave up");
     EXPECT_EQ_INT(s.attempt.result, ATTEMPT_LOST);
+    EXPECT_EQ_UINT(s.attempt.id, 55);
     EXPECT_EQ_INT(s.attempt.status, -7);
     EXPECT_EQ_UINT(s.attempt.delivery_id, 21);
     EXPECT_STR(s.attempt.response, "\0x");
@@ -96,6 +149,7 @@ void test_record_gives_back_what_was_written(void)
     EXPECT(record_next_rejection(&r, &q));
     EXPECT_EQ_UINT(q.id, 31);
     EXPECT(!record_next_rejection(&r, &q));
+    expect_objects(&r);
     EXPECT(record_is_done(&r));
     free(bytes);
 }
@@ -128,18 +182,25 @@ static bool read_all(str bytes)
     struct record r;
     struct record_event e;
     struct new_delivery d;
+    struct event_key k;
     struct settlement t;
     struct rejection x;
     size_t sum = 0;
     if (!record_read(&r, bytes))
         return false;
-    while (record_next_event(&r, &e))
+    while (record_next_event(&r, &e)) {
         while (record_next_delivery(&e, &d))
             sum += d.destination.n;
+        while (e.delivery_count == 0 && record_next_key(&e, &k))
+            sum += k.key.n;
+    }
     while (r.events == 0 && record_next_settlement(&r, &t))
         sum += t.reason.n;
     while (r.events == 0 && r.settlements == 0 && record_next_rejection(&r, &x))
         sum += x.body.n;
+    struct object_change o;
+    while (r.events == 0 && r.settlements == 0 && r.rejections == 0 && record_next_object(&r, &o))
+        sum += o.object.doc.n;
     return record_is_done(&r) && sum < SIZE_MAX;
 }
 

@@ -1,0 +1,127 @@
+/* store_sqlite_log.c -- the attempts of one destination or of one event, over many deliveries, by
+ * the indexes that hold only attempts with an id. */
+#include "store/store_sqlite.h"
+#include "store/store_sqlite_rows.h"
+
+static struct sqlite_reader *reader_of(struct store_reader *r)
+{
+    return (struct sqlite_reader *)(void *)r;
+}
+
+static enum err out_of_arena(struct reason *why)
+{
+    return fail(why, ERR_LIMIT, "the attempts do not fit the arena; ask for fewer");
+}
+
+static const char *log_sql(const struct attempt_filter *f)
+{
+#define LOG                                                                                        \
+    "SELECT delivery_id, number, result, started_ms, duration_us, status, error_class, summary,"   \
+    " request, response, timing, id, event_id, destination FROM attempts INDEXED BY "
+    if (f->event_id)
+        return f->ascending
+                   ? LOG "attempts_of_event WHERE event_id=?3 AND id<>0 AND id>?2 AND id<?1"
+                         " ORDER BY id"
+                   : LOG "attempts_of_event WHERE event_id=?3 AND id<>0 AND id>?2 AND id<?1"
+                         " ORDER BY id DESC";
+    return f->ascending ? LOG "attempts_of_destination WHERE destination=?3 AND id<>0 AND id>?2"
+                              " AND id<?1 ORDER BY id"
+                        : LOG "attempts_of_destination WHERE destination=?3 AND id<>0 AND id>?2"
+                              " AND id<?1 ORDER BY id DESC";
+#undef LOG
+}
+
+static void read_attempt(sqlite3_stmt *q, struct arena *a, struct attempt *out)
+{
+    *out = (struct attempt){.id = db_u64(q, 11),
+                            .delivery_id = db_u64(q, 0),
+                            .number = (uint32_t)sqlite3_column_int64(q, 1),
+                            .result = (enum attempt_result)sqlite3_column_int(q, 2),
+                            .started_ms = sqlite3_column_int64(q, 3),
+                            .duration_us = sqlite3_column_int64(q, 4),
+                            .status = sqlite3_column_int(q, 5),
+                            .error_class = arena_str(a, db_column(q, 6)),
+                            .summary = arena_str(a, db_column(q, 7)),
+                            .request = arena_str(a, db_column(q, 8)),
+                            .response = arena_str(a, db_column(q, 9)),
+                            .timing = arena_str(a, db_column(q, 10)),
+                            .event_id = db_u64(q, 12)};
+}
+
+static str event_type(struct connection *c, uint64_t event_id, struct arena *a)
+{
+    sqlite3_stmt *q = db_statement(c, "SELECT type FROM events WHERE id=?1");
+    str type = STR("");
+    if (!q)
+        return type;
+    db_bind_u64(q, 1, event_id);
+    if (sqlite3_step(q) == SQLITE_ROW)
+        type = arena_str(a, db_column(q, 0));
+    sqlite3_reset(q);
+    return type;
+}
+
+static bool log_row_is_wanted(const struct attempt_filter *f, sqlite3_stmt *q, int64_t destination)
+{
+    const struct attempt x = {.result = (enum attempt_result)sqlite3_column_int(q, 2),
+                              .status = sqlite3_column_int(q, 5)};
+    return attempt_is_wanted(f, &x) && (!f->id || db_u64(q, 11) == f->id) &&
+           (!f->delivery_id || db_u64(q, 0) == f->delivery_id) &&
+           (!f->event_id || db_u64(q, 12) == f->event_id) &&
+           (!destination || sqlite3_column_int64(q, 13) == destination);
+}
+
+static enum err read_log(struct sqlite_reader *r, sqlite3_stmt *q, const struct attempt_filter *f,
+                         int64_t destination, struct arena *a, struct attempt_log *out,
+                         struct reason *why)
+{
+    int rc = SQLITE_ROW;
+    for (size_t looked = 0; looked < SCAN_ROWS_MAX && out->count < f->limit; looked++) {
+        rc = sqlite3_step(q);
+        if (rc != SQLITE_ROW)
+            break;
+        out->next = db_u64(q, 11);
+        if (!log_row_is_wanted(f, q, destination))
+            continue;
+        str type = event_type(&r->c, db_u64(q, 12), a);
+        if (f->event_type.n && !str_eq(f->event_type, type))
+            continue;
+        struct attempt *x = &out->v[out->count++];
+        read_attempt(q, a, x);
+        x->event_type = type;
+        x->destination = rows_name(&r->c, sqlite3_column_int64(q, 13), a);
+    }
+    if (rc == SQLITE_DONE)
+        out->next = 0;
+    sqlite3_reset(q);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return db_fail(r->c.db, "list attempts", why);
+    return arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
+enum err sqlite_attempt_log(struct store_reader *base, const struct attempt_filter *f,
+                            struct arena *a, struct attempt_log *out, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    assert(f->limit <= 1000 && (f->destination.n || f->event_id));
+    *out = (struct attempt_log){0};
+    (void)apply_barrier(sqlite_of(base->store), NULL);
+    int64_t destination = f->destination.n ? rows_name_id(&r->c, f->destination) : 0;
+    if (f->destination.n && destination == 0)
+        return ERR_OK;
+    sqlite3_stmt *q = destination < 0 ? NULL : db_statement(&r->c, log_sql(f));
+    if (!q)
+        return db_fail(r->c.db, "list attempts", why);
+    out->v = ARENA_ARRAY(a, struct attempt, f->limit + 1);
+    if (!out->v)
+        return out_of_arena(why);
+    uint64_t most = f->before ? f->before : INT64_MAX, least = f->after;
+    if (f->id) {
+        least = f->id - 1 > least ? f->id - 1 : least;
+        most = f->id + 1 < most ? f->id + 1 : most;
+    }
+    db_bind_u64(q, 1, most);
+    db_bind_u64(q, 2, least);
+    sqlite3_bind_int64(q, 3, f->event_id ? (sqlite3_int64)f->event_id : destination);
+    return read_log(r, q, f, destination, a, out, why);
+}

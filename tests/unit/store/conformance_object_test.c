@@ -1,0 +1,355 @@
+/* conformance_object_test.c -- what store.h promises of objects, further keys and listed rows,
+ * checked against every store. */
+#include "cases.h"
+
+/* --- objects ---------------------------------------------------------------------------------- */
+
+static struct object_change change_of(enum object_op op, const char *id, const char *name,
+                                      const char *doc, uint64_t expect)
+{
+    return (struct object_change){.op = op,
+                                  .object = {.kind = STR("endpoint"),
+                                             .id = str_from_cstr(id),
+                                             .parent = STR("app_1"),
+                                             .name = str_from_cstr(name),
+                                             .created_ms = KIT_START_MS,
+                                             .updated_ms = KIT_START_MS,
+                                             .doc = str_from_cstr(doc)},
+                                  .expect = expect};
+}
+
+static enum err commit_changes(struct kit *k, struct object_change *changes, size_t count)
+{
+    struct object_set set = {.changes = changes, .count = count};
+    struct batch b = {.sets = &set};
+    EXPECT_OK(store_commit(k->s, &b, &k->why), k->why);
+    return set.err;
+}
+
+static enum err put_object(struct kit *k, const char *id, const char *name, const char *doc,
+                           uint64_t expect)
+{
+    struct object_change c = change_of(OBJECT_PUT, id, name, doc, expect);
+    return commit_changes(k, &c, 1);
+}
+
+static enum err delete_object(struct kit *k, const char *id, uint64_t expect)
+{
+    struct object_change c = change_of(OBJECT_DELETE, id, "", "", expect);
+    return commit_changes(k, &c, 1);
+}
+
+static enum err get_object(struct kit *k, const char *id, struct object *out)
+{
+    return store_object(k->r, STR("endpoint"), str_from_cstr(id), &k->a, out, &k->why);
+}
+
+CASE(object_is_made_replaced_and_deleted)
+{
+    struct object o;
+    EXPECT_EQ_INT(get_object(k, "ep_1", &o), ERR_NOT_FOUND);
+    EXPECT_EQ_INT(put_object(k, "ep_1", "one", "{\"a\":1}", OBJECT_ABSENT), ERR_OK);
+    EXPECT_OK(get_object(k, "ep_1", &o), k->why);
+    EXPECT_STR(o.doc, "{\"a\":1}");
+    EXPECT_STR(o.parent, "app_1");
+    EXPECT_EQ_UINT(o.version, 1);
+    EXPECT_EQ_INT(o.created_ms, KIT_START_MS);
+    struct object_change c = change_of(OBJECT_PUT, "ep_1", "uno", "{}", 1);
+    c.object.created_ms = 5;
+    c.object.updated_ms = KIT_START_MS + 9;
+    EXPECT_EQ_INT(commit_changes(k, &c, 1), ERR_OK);
+    EXPECT_EQ_UINT(c.object.version, 2);
+    EXPECT_OK(
+        store_object_named(k->r, STR("endpoint"), STR("app_1"), STR("uno"), &k->a, &o, &k->why),
+        k->why);
+    EXPECT_EQ_UINT(o.version, 2);
+    EXPECT_EQ_INT(o.created_ms, KIT_START_MS);
+    EXPECT_EQ_INT(o.updated_ms, KIT_START_MS + 9);
+    EXPECT_EQ_UINT(o.sequence, c.object.sequence);
+    EXPECT_EQ_INT(
+        store_object_named(k->r, STR("endpoint"), STR("app_1"), STR("one"), &k->a, &o, &k->why),
+        ERR_NOT_FOUND);
+    EXPECT_EQ_UINT(kit_counts(k).objects, 1);
+    EXPECT_EQ_INT(delete_object(k, "ep_1", 2), ERR_OK);
+    EXPECT_EQ_INT(get_object(k, "ep_1", &o), ERR_NOT_FOUND);
+    EXPECT_EQ_UINT(kit_counts(k).objects, 0);
+}
+
+CASE(object_changes_that_expect_otherwise_are_refused_alone)
+{
+    struct object o;
+    EXPECT_EQ_INT(put_object(k, "ep_1", "one", "{}", 3), ERR_NOT_FOUND);
+    EXPECT_EQ_INT(put_object(k, "ep_1", "one", "{}", OBJECT_ANY), ERR_OK);
+    EXPECT_EQ_INT(put_object(k, "ep_1", "one", "{}", OBJECT_ABSENT), ERR_CONFLICT);
+    EXPECT_EQ_INT(put_object(k, "ep_1", "one", "{}", 7), ERR_CONFLICT);
+    EXPECT_EQ_INT(put_object(k, "ep_2", "one", "{}", OBJECT_ANY), ERR_CONFLICT);
+    EXPECT_EQ_INT(delete_object(k, "ep_1", 7), ERR_CONFLICT);
+    EXPECT_EQ_INT(delete_object(k, "ep_9", 1), ERR_NOT_FOUND);
+    EXPECT_EQ_INT(delete_object(k, "ep_9", OBJECT_ANY), ERR_OK);
+    EXPECT_OK(get_object(k, "ep_1", &o), k->why);
+    EXPECT_EQ_UINT(o.version, 1);
+    /* Names are free once their owner is renamed or gone, also within one batch. */
+    struct object_change both[2] = {change_of(OBJECT_PUT, "ep_1", "uno", "{}", 1),
+                                    change_of(OBJECT_PUT, "ep_2", "one", "{}", OBJECT_ABSENT)};
+    EXPECT_EQ_INT(commit_changes(k, both, 2), ERR_OK);
+    EXPECT_EQ_INT(delete_object(k, "ep_2", 1), ERR_OK);
+    EXPECT_EQ_INT(put_object(k, "ep_3", "one", "{}", OBJECT_ABSENT), ERR_OK);
+    /* Objects without a name do not stand in each other's way. */
+    EXPECT_EQ_INT(put_object(k, "ep_4", "", "{}", OBJECT_ABSENT), ERR_OK);
+    EXPECT_EQ_INT(put_object(k, "ep_5", "", "{}", OBJECT_ABSENT), ERR_OK);
+}
+
+CASE(object_set_holds_whole_or_not_at_all)
+{
+    struct object o;
+    EXPECT_EQ_INT(put_object(k, "ep_1", "one", "{}", OBJECT_ABSENT), ERR_OK);
+    struct object_change good[1] = {change_of(OBJECT_PUT, "ep_0", "nil", "{}", OBJECT_ABSENT)};
+    struct object_change bad[3] = {change_of(OBJECT_PUT, "ep_1", "uno", "{\"x\":1}", 1),
+                                   change_of(OBJECT_PUT, "ep_2", "two", "{}", OBJECT_ABSENT),
+                                   change_of(OBJECT_PUT, "ep_3", "nil", "{}", OBJECT_ABSENT)};
+    struct object_change last[1] = {change_of(OBJECT_PUT, "ep_4", "two", "{}", OBJECT_ABSENT)};
+    struct object_set sets[3] = {{.next = &sets[1], .changes = good, .count = 1},
+                                 {.next = &sets[2], .changes = bad, .count = 3},
+                                 {.changes = last, .count = 1}};
+    struct new_event *with = kit_event(k, STR("{}")), *without = kit_event(k, STR("[]"));
+    with->only_with = &sets[0];
+    without->only_with = &sets[1];
+    struct batch b = {.sets = sets, .events = k->events, .event_count = 2};
+    k->count = 0;
+    EXPECT_OK(store_commit(k->s, &b, &k->why), k->why);
+    EXPECT_EQ_INT(sets[0].err, ERR_OK);
+    EXPECT_EQ_INT(sets[1].err, ERR_CONFLICT);
+    EXPECT_EQ_UINT(sets[1].failed, 2);
+    EXPECT_EQ_INT(sets[2].err, ERR_OK);
+    EXPECT(with->locator != 0 && without->locator == 0);
+    EXPECT_EQ_UINT(kit_counts(k).events, 1);
+    EXPECT_OK(get_object(k, "ep_1", &o), k->why);
+    EXPECT_STR(o.name, "one");
+    EXPECT_EQ_UINT(o.version, 1);
+    EXPECT_EQ_INT(get_object(k, "ep_2", &o), ERR_NOT_FOUND);
+    EXPECT_OK(get_object(k, "ep_4", &o), k->why);
+}
+
+CASE(object_lists_go_both_ways)
+{
+    char id[16], name[16];
+    for (int i = 1; i <= 5; i++) {
+        snprintf(id, sizeof(id), "ep_%d", i);
+        snprintf(name, sizeof(name), "n%d", i);
+        EXPECT_EQ_INT(put_object(k, id, name, "{}", OBJECT_ABSENT), ERR_OK);
+    }
+    struct object_change other = change_of(OBJECT_PUT, "ep_3x", "n1", "{}", OBJECT_ABSENT);
+    other.object.parent = STR("app_2");
+    EXPECT_EQ_INT(commit_changes(k, &other, 1), ERR_OK);
+    struct object_filter f = {.kind = STR("endpoint"), .parent = STR("app_1"), .limit = 3};
+    struct object_list l;
+    EXPECT_OK(store_objects(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 3);
+    EXPECT(l.more);
+    EXPECT_STR(l.v[2].id, "ep_3");
+    f.after = l.v[2].id;
+    EXPECT_OK(store_objects(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 2);
+    EXPECT(!l.more);
+    f.descending = true;
+    f.after = STR("ep_4");
+    EXPECT_OK(store_objects(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 3);
+    EXPECT(!l.more);
+    EXPECT_STR(l.v[0].id, "ep_3");
+    f = (struct object_filter){
+        .kind = STR("endpoint"), .any_parent = true, .descending = true, .limit = 4};
+    EXPECT_OK(store_objects(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 4);
+    EXPECT(l.more);
+    EXPECT_STR(l.v[0].id, "ep_5");
+    EXPECT_STR(l.v[2].id, "ep_3x");
+}
+
+CASE(object_changes_are_followed_in_their_order)
+{
+    struct object_list l;
+    EXPECT_EQ_INT(put_object(k, "ep_1", "", "{}", OBJECT_ABSENT), ERR_OK);
+    EXPECT_EQ_INT(put_object(k, "ep_2", "", "{}", OBJECT_ABSENT), ERR_OK);
+    uint64_t from = kit_counts(k).object_sequence;
+    EXPECT_EQ_INT(put_object(k, "ep_3", "", "{}", OBJECT_ABSENT), ERR_OK);
+    EXPECT_EQ_INT(put_object(k, "ep_1", "", "{\"a\":2}", OBJECT_ANY), ERR_OK);
+    EXPECT_EQ_INT(delete_object(k, "ep_2", OBJECT_ANY), ERR_OK);
+    EXPECT_OK(store_object_changes(k->r, from, 10, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 3);
+    EXPECT_STR(l.v[0].id, "ep_3");
+    EXPECT_STR(l.v[1].id, "ep_1");
+    EXPECT_STR(l.v[2].id, "ep_2");
+    EXPECT(!l.v[1].deleted && l.v[2].deleted);
+    EXPECT_EQ_UINT(l.v[2].sequence, kit_counts(k).object_sequence);
+    EXPECT_OK(store_object_changes(k->r, l.v[0].sequence, 1, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 1);
+    EXPECT(l.more);
+    EXPECT_STR(l.v[0].id, "ep_1");
+    /* One that came back is there, and its deletion is history. */
+    EXPECT_EQ_INT(put_object(k, "ep_2", "", "{}", OBJECT_ABSENT), ERR_OK);
+    EXPECT_OK(store_object_changes(k->r, from, 10, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 3);
+    EXPECT_STR(l.v[2].id, "ep_2");
+    EXPECT(!l.v[2].deleted);
+}
+
+CASE(object_past_its_time_is_purged)
+{
+    struct object o;
+    struct object_change c = change_of(OBJECT_PUT, "ep_1", "one", "{}", OBJECT_ABSENT);
+    c.object.expires_ms = KIT_START_MS + 100;
+    EXPECT_EQ_INT(commit_changes(k, &c, 1), ERR_OK);
+    EXPECT_EQ_INT(put_object(k, "ep_2", "two", "{}", OBJECT_ABSENT), ERR_OK);
+    const struct retention r = {.step = 10};
+    uint64_t deleted;
+    EXPECT_OK(store_purge(k->s, &r, KIT_START_MS + 99, &deleted, &k->why), k->why);
+    EXPECT_OK(get_object(k, "ep_1", &o), k->why);
+    EXPECT_OK(store_purge(k->s, &r, KIT_START_MS + 100, &deleted, &k->why), k->why);
+    EXPECT_EQ_INT(get_object(k, "ep_1", &o), ERR_NOT_FOUND);
+    EXPECT_OK(get_object(k, "ep_2", &o), k->why);
+    EXPECT_EQ_INT(put_object(k, "ep_3", "one", "{}", OBJECT_ABSENT), ERR_OK);
+}
+
+/* --- further keys, and what is listed --------------------------------------------------------- */
+
+CASE(further_key_keeps_a_second_event_out)
+{
+    struct event_key key = {
+        .scope = STR("\1ids"), .key = STR("k1"), .hash = {1}, .window_ms = 1000};
+    struct new_event *first = kit_event(k, STR("one"));
+    first->keys = &key;
+    first->key_count = 1;
+    uint64_t id = first->event.id;
+    kit_commit(k);
+    EXPECT(first->locator != 0);
+    struct event_key keys[2] = {
+        {.scope = STR("\1other"), .key = STR("k1"), .hash = {1}, .window_ms = 1000}, key};
+    struct new_event *again = kit_event(k, STR("two"));
+    again->keys = keys;
+    again->key_count = 2;
+    kit_commit(k);
+    EXPECT_EQ_UINT(again->duplicate_of, id);
+    EXPECT_EQ_UINT(again->matched, 2);
+    EXPECT(again->same_hash);
+    EXPECT_EQ_UINT(again->locator, 0);
+    keys[1].hash[0] = 9;
+    struct new_event *otherwise = kit_event(k, STR("three"));
+    otherwise->keys = keys + 1;
+    otherwise->key_count = 1;
+    kit_commit(k);
+    EXPECT_EQ_UINT(otherwise->duplicate_of, id);
+    EXPECT_EQ_UINT(otherwise->matched, 1);
+    EXPECT(!otherwise->same_hash);
+    /* What was kept out left no key behind. */
+    struct new_event *free_key = kit_event(k, STR("four"));
+    free_key->keys = keys;
+    free_key->key_count = 1;
+    kit_commit(k);
+    EXPECT(free_key->locator != 0);
+    EXPECT_EQ_UINT(kit_counts(k).events, 2);
+    clock_fake_advance(&k->clock, 1000);
+    struct new_event *later = kit_event(k, STR("five"));
+    later->keys = &key;
+    later->key_count = 1;
+    kit_commit(k);
+    EXPECT(later->locator != 0);
+}
+
+CASE(listed_rows_are_walked_both_ways)
+{
+    uint64_t events[3], deliveries[3];
+    for (int i = 0; i < 3; i++) {
+        struct new_event *n = kit_event(k, STR("{}"));
+        n->event.flags = EVENT_LISTED;
+        n->event.source = STR("app_1");
+        struct new_delivery *d = kit_delivery(k, n, STR("ep_1"));
+        d->listed = true;
+        events[i] = n->event.id;
+        deliveries[i] = d->id;
+        kit_event(k, STR("{}"));
+        kit_commit(k);
+    }
+    struct event_filter f = {
+        .source = STR("app_1"), .listed = true, .state = -1, .limit = 2, .ascending = true};
+    struct event_list l;
+    EXPECT_OK(store_events(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 2);
+    EXPECT_EQ_UINT(l.v[0].event.id, events[0]);
+    f.after = l.v[1].event.id;
+    EXPECT_OK(store_events(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 1);
+    EXPECT_EQ_UINT(l.v[0].event.id, events[2]);
+    f = (struct event_filter){
+        .source = STR("app_1"), .listed = true, .state = -1, .limit = 9, .before = events[2]};
+    EXPECT_OK(store_events(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 2);
+    EXPECT_EQ_UINT(l.v[0].event.id, events[1]);
+    struct delivery_filter df = {
+        .destination = STR("ep_1"), .listed = true, .state = -1, .limit = 9, .ascending = true};
+    df.after = deliveries[0];
+    struct delivery_list dl;
+    EXPECT_OK(store_deliveries(k->r, &df, &k->a, &dl, &k->why), k->why);
+    EXPECT_EQ_UINT(dl.count, 2);
+    EXPECT_EQ_UINT(dl.v[0].id, deliveries[1]);
+    EXPECT(dl.v[0].listed);
+}
+
+CASE(attempt_log_of_a_destination_and_of_an_event)
+{
+    uint64_t ids[4];
+    uint64_t one = kit_put(k, STR("ep_1"), true), two = kit_put(k, STR("ep_2"), true);
+    const struct {
+        uint64_t delivery;
+        enum delivery_state state;
+        int status;
+    } all[] = {{one, DELIVERY_DEAD, 503}, {two, DELIVERY_DELIVERED, 204}};
+    for (size_t i = 0; i < 2; i++) {
+        ids[i] = id_next(&k->ids);
+        struct settlement t = {
+            .delivery_id = all[i].delivery,
+            .state = all[i].state,
+            .settled_ms = kit_now(k),
+            .attempts = 1,
+            .attempt = {.id = ids[i],
+                        .number = 1,
+                        .result = all[i].state == DELIVERY_DEAD ? ATTEMPT_RETRY : ATTEMPT_SUCCESS,
+                        .status = all[i].status}};
+        struct batch b = {.settlements = &t, .settlement_count = 1};
+        EXPECT_OK(store_commit(k->s, &b, &k->why), k->why);
+    }
+    struct attempt_filter f = {.destination = STR("ep_1"), .result = -1, .limit = 10};
+    struct attempt_log l;
+    EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 1);
+    EXPECT_EQ_UINT(l.v[0].id, ids[0]);
+    EXPECT_EQ_UINT(l.v[0].delivery_id, one);
+    EXPECT_STR(l.v[0].destination, "ep_1");
+    EXPECT_STR(l.v[0].event_type, "push");
+    EXPECT_EQ_UINT(l.v[0].event_id, kit_find(k, one).event_id);
+    f = (struct attempt_filter){.event_id = kit_find(k, two).event_id, .result = -1, .limit = 10};
+    EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 1);
+    EXPECT_EQ_UINT(l.v[0].id, ids[1]);
+    f.result = -2;
+    EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 0);
+    f = (struct attempt_filter){.destination = STR("ep_2"),
+                                .id = ids[1],
+                                .result = ATTEMPT_SUCCESS,
+                                .status_min = 200,
+                                .status_max = 299,
+                                .event_type = STR("push"),
+                                .limit = 10};
+    EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 1);
+    f.status_max = 203;
+    EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 0);
+    /* Attempts without an id are in no log. */
+    uint64_t three = kit_put(k, STR("ep_1"), true);
+    kit_settle(k, three, DELIVERY_DELIVERED, 0, 1);
+    f = (struct attempt_filter){.destination = STR("ep_1"), .result = -1, .limit = 10};
+    EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 1);
+}
