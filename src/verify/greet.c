@@ -6,6 +6,7 @@
 #include "verify/verifier.h"
 
 #define REPLY_BYTES_MAX 8192
+#define KEYED_WORD_MAX 256
 
 static bool applies(const struct handshake *h, struct view *w)
 {
@@ -23,8 +24,34 @@ static bool fits_header(str value)
     return true;
 }
 
+/* Whether the keyed values of an answer give away no signature: whoever has not signed may have the
+ * secret applied to a word, never to what could be the body of an event (X and LinkedIn ask for
+ * just that, with the key that signs their events). */
+static bool keyed_are_words(const struct pieces *t, struct view *w)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "-._=+/";
+    for (size_t i = 0; i < t->count; i++) {
+        bool keyed = false;
+        for (size_t j = 0; j < t->v[i].filter_count; j++)
+            keyed = keyed || str_starts(t->v[i].filters[j], STR("hmac-"));
+        str value;
+        if (!keyed)
+            continue;
+        if (view_get(w, &t->v[i].ref, &value) != PRESENT || value.n > KEYED_WORD_MAX)
+            return false;
+        for (size_t k = 0; k < value.n; k++)
+            if (!memchr(plain, value.p[k], sizeof(plain) - 1))
+                return false;
+    }
+    return true;
+}
+
 static bool reply(const struct handshake *h, struct view *w, struct greeting *out)
 {
+    if (!h->needs_signature &&
+        !(keyed_are_words(&h->body, w) && keyed_are_words(&h->field_value, w)))
+        return false;
     *out = (struct greeting){.status = h->status, .content_type = h->content_type};
     out->body = pieces_text(&h->body, w, REPLY_BYTES_MAX);
     if (!out->body.p)

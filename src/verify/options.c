@@ -127,6 +127,14 @@ static struct yaml *fill_filled_scalar(struct filling *f, const struct yaml *nod
     return out;
 }
 
+/* What is lost with a child that counts as not written. A handshake with a condition less would
+ * answer more than it was meant to. */
+static bool takes_along(const struct yaml *node, const struct yaml *child)
+{
+    return str_eq(child->key, STR("from")) || str_eq(child->key, STR("when")) ||
+           str_eq(node->key, STR("when"));
+}
+
 static struct yaml *fill_node(struct filling *f, const struct yaml *node)
 {
     if (node->kind == YAML_SCALAR && !node->first)
@@ -139,7 +147,7 @@ static struct yaml *fill_node(struct filling *f, const struct yaml *node)
             *tail = copy;
             tail = &copy->next;
             out->count++;
-        } else if (node->kind == YAML_MAP && str_eq(child->key, STR("from"))) {
+        } else if (node->kind == YAML_MAP && takes_along(node, child)) {
             return NULL;
         }
     }

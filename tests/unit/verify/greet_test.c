@@ -105,6 +105,34 @@ void test_greet_answers_a_keyed_challenge(void)
     rig_release(&r);
 }
 
+/* Whoever can have any text signed by a handshake can have an event signed. */
+void test_greet_signs_no_event_for_a_stranger(void)
+{
+    static const char *const asked[] = {"crc_token=%7B%22id%22%3A1%7D",
+                                        "crc_token=", "crc_token=a%20b", "crc_token=a%26b"};
+    static const char *const ids[] = {"twitter", "linkedin"};
+    struct rig r;
+    struct greeting g;
+    rig_init(&r);
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        rig_use(&r, "twitter", "s3cr3t");
+        rig_request(&r, STR(""));
+        r.req.method = STR("GET");
+        r.req.query = str_from_cstr(asked[i]);
+        EXPECT(!verifier_greet(r.v, &r.req, NULL, &g));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        rig_use(&r, ids[i], "s3cr3t");
+        rig_request(&r, STR(""));
+        r.req.method = STR("GET");
+        r.req.query = STR("challengeCode=hmacsha256%3D%7B%7D&crc_token=%5B1%5D");
+        EXPECT(!verifier_greet(r.v, &r.req, NULL, &g));
+        r.req.query = STR("challengeCode=0f8fad5b-d9cb-469f-a165&crc_token=NTQx%2Fa%2BYw%3D%3D");
+        EXPECT(verifier_greet(r.v, &r.req, NULL, &g));
+    }
+    rig_release(&r);
+}
+
 void test_greet_returns_a_header(void)
 {
     struct rig r;

@@ -11,7 +11,7 @@ void test_provider_presets_are_all_there(void)
     str *ids;
     rig_init(&r);
     size_t count = provider_ids(r.table, &r.arena, &ids);
-    EXPECT(count >= 12);
+    EXPECT(count >= 270);
     for (size_t i = 0; i < count; i++) {
         char path[200];
         const struct provider *p = provider_find(r.table, ids[i], NULL);
