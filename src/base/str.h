@@ -57,6 +57,10 @@ bool str_to_i64(str s, int64_t *out);
 /* FNV-1a style mix good for hash maps that an attacker can't choose the keys of; map.h seeds it. */
 uint64_t str_hash(str s, uint64_t seed);
 
+/* 128 bits that tell texts apart: the same on every machine and in every version (it is stored),
+ * several times as fast as SHA-256, and no defence against whoever looks for two texts alike. */
+void str_fingerprint(str s, uint8_t out[16]);
+
 /* Shell-style glob: '*' any run, '?' any one byte; everything else literal. Linear-time. */
 bool str_glob(str pattern, str s);
 

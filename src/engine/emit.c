@@ -15,7 +15,6 @@ static const struct source_config *app_source(const struct config *c)
 
 static void fill(struct new_event *e, struct engine_core *core, str type, str json)
 {
-    uint8_t hash[32];
     e->event = (struct event){
         .id = id_next(&core->ids),
         .received_ms = clock_wall_ms(core->clock),
@@ -31,8 +30,7 @@ static void fill(struct new_event *e, struct engine_core *core, str type, str js
         .head = STR("Content-Type: application/json\r\n"),
         .body = json,
     };
-    sign_sha256(json, hash);
-    memcpy(e->event.body_hash, hash, sizeof(e->event.body_hash));
+    str_fingerprint(json, e->event.body_hash);
 }
 
 /* Gates by destination index, in the arena; NULL without memory. */

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "engine/planned.h"
 #include "http/router.h"
-#include "verify/sign.h"
 
 #define RETRY_AFTER_S 5
 #define TRACE_MAX 8192
@@ -355,9 +354,7 @@ static void fill_event(struct ingest *in, struct event *e, struct http_request *
         .body = req->body,
         .trace = STR(""),
     };
-    uint8_t hash[32];
-    sign_sha256(req->body, hash);
-    memcpy(e->body_hash, hash, sizeof(e->body_hash));
+    str_fingerprint(req->body, e->body_hash);
 }
 
 /* Refused requests are kept as evidence, but a flood of them may not buy a commit each. */

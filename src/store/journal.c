@@ -1,6 +1,6 @@
 /* journal.c -- appending, reading and reusing of segments. The commit path is journal_append: a
- * checksum, one pwrite, one fdatasync, no lock while they run. The applier calls journal_read,
- * journal_release and journal_prepare; recovery is in journal_open.c. */
+ * checksum, one pwrite, one fdatasync, no lock while they run. The applier calls journal_read
+ * (journal_read.c), journal_release and journal_prepare; recovery is in journal_open.c. */
 #include "store/journal.h"
 
 #include "base/log.h"
@@ -13,8 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define PAGE 4096u
-#define ROOM_KEEP_MAX (8u << 20) /* a greater buffer is given back after use */
+#define PAGE TAIL_PAGE
 #define RESERVE_BYTES (4u << 20)
 #define PREPARE_PAUSE_NS INT64_C(1000000000) /* after a failure */
 
@@ -45,25 +44,6 @@ static void store_u64(char *p, uint64_t v)
 {
     v = htole64(v);
     memcpy(p, &v, 8);
-}
-
-static uint32_t load_u32(const char *p)
-{
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return le32toh(v);
-}
-
-static uint64_t load_u64(const char *p)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return le64toh(v);
-}
-
-static size_t record_total(size_t payload)
-{
-    return JOURNAL_RECORD_HEAD + ((payload + 7) & ~(size_t)7);
 }
 
 /* --- segments --------------------------------------------------------------------------------- */
@@ -147,7 +127,7 @@ static int write_all(const struct journal *j, int fd, const char *p, size_t n, u
 
 static int write_zeros(const struct journal *j, int fd, uint64_t bytes)
 {
-    static const char zeros[1u << 18];
+    _Alignas(PAGE) static const char zeros[1u << 18];
     for (uint64_t at = 0; at < bytes; at += sizeof(zeros)) {
         uint64_t n = bytes - at < sizeof(zeros) ? bytes - at : sizeof(zeros);
         if (write_all(j, fd, zeros, n, at) != 0)
@@ -217,17 +197,22 @@ uint64_t journal_end(const struct journal *j)
     return atomic_load(&j->end);
 }
 
+static uint64_t file_at(const struct segment *s, uint64_t lsn)
+{
+    return SEGMENT_HEAD + lsn - s->start_lsn;
+}
+
 char *journal_room(struct journal *j, size_t n, uint64_t *lsn)
 {
     assert(n <= RECORD_BYTES_MAX);
-    size_t need = SEGMENT_HEAD + record_total(n) + PAGE;
-    if (need > j->room_cap || (j->room_cap > ROOM_KEEP_MAX && need < ROOM_KEEP_MAX / 4)) {
-        free(j->room);
-        j->room_cap = need < (1u << 18) ? 1u << 18 : need + need / 4;
-        j->room = xmalloc(j->room_cap);
-    }
-    *lsn = journal_end(j) + JOURNAL_RECORD_HEAD;
-    return j->room + SEGMENT_HEAD + JOURNAL_RECORD_HEAD;
+    uint64_t end = journal_end(j);
+    size_t total = record_total(n);
+    const struct segment *s = j->current;
+    j->begins_segment = !s || file_at(s, end) + total > s->bytes;
+    j->room = tail_room(&j->tail, end, j->begins_segment ? SEGMENT_HEAD : file_at(s, end), total,
+                        j->begins_segment);
+    *lsn = end + JOURNAL_RECORD_HEAD;
+    return j->room + JOURNAL_RECORD_HEAD;
 }
 
 static struct segment *take_ready(struct journal *j, uint64_t need, bool spend_reserve)
@@ -247,6 +232,17 @@ static struct segment *take_ready(struct journal *j, uint64_t need, bool spend_r
     return s;
 }
 
+/* Past the page cache: the record is copied once less, and is not in the cache of what others
+ * read. Not every file system can (tmpfs of old); then as usual. */
+static void open_for_writing(struct journal *j, const struct segment *s)
+{
+    char *path = segment_path(j, s->file);
+    if (j->write_fd >= 0)
+        close(j->write_fd);
+    j->write_fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+    free(path);
+}
+
 /* A segment for the next record; born only when its head is written together with that. */
 static struct segment *next_segment(struct journal *j, uint64_t need, bool spend_reserve,
                                     struct reason *why)
@@ -262,6 +258,7 @@ static struct segment *next_segment(struct journal *j, uint64_t need, bool spend
         s = take_ready(j, need, true);
     if (!s)
         return NULL;
+    open_for_writing(j, s);
     s->seq = j->next_seq++;
     s->start_lsn = journal_end(j);
     s->end_lsn = UINT64_MAX;
@@ -280,20 +277,29 @@ static void seal_record(char *record, uint32_t kind, size_t n, uint64_t lsn, uin
     store_u32(record, crc32c(salt, record + 4, total - 4));
 }
 
-/* Writes from `at` to the end of the page behind the record: a page that is overwritten whole is
- * not read from disk first, and what a former life left behind the record is gone. */
-static int write_record(struct journal *j, struct segment *s, size_t total, bool fresh)
+/* Writes whole pages: what lies before the record in its page once more, and zeros behind it, so
+ * that what a former life left there is gone. */
+static int write_record(struct journal *j, struct segment *s, size_t total)
 {
-    char *from = j->room + (fresh ? 0 : SEGMENT_HEAD);
-    uint64_t at = fresh ? 0 : SEGMENT_HEAD + journal_end(j) - s->start_lsn;
-    uint64_t end = at + total + (fresh ? SEGMENT_HEAD : 0);
+    uint64_t at = file_at(s, journal_end(j)), end = at + total;
+    uint64_t from = j->begins_segment ? 0 : at / PAGE * PAGE;
     uint64_t page_end = (end + PAGE - 1) / PAGE * PAGE;
     if (page_end > s->bytes)
         page_end = s->bytes;
-    memset(j->room + SEGMENT_HEAD + total, 0, page_end - end);
-    if (write_all(j, s->fd, from, page_end - at, at) != 0)
-        return -1;
-    return j->io->fdatasync(s->fd);
+    memset(j->room + total, 0, page_end - end);
+    const char *bytes = j->room - (at - from);
+    int rc = -1;
+    errno = EINVAL;
+    if (j->write_fd >= 0)
+        rc = write_all(j, j->write_fd, bytes, page_end - from, from);
+    if (rc != 0 && errno == EINVAL) {
+        /* No direct writes here, or not of this size. */
+        if (j->write_fd >= 0)
+            close(j->write_fd);
+        j->write_fd = -1;
+        rc = write_all(j, s->fd, bytes, page_end - from, from);
+    }
+    return rc != 0 ? rc : j->io->fdatasync(s->fd);
 }
 
 /* The kernel may have dropped what a failed sync could not write: nothing more is written there,
@@ -302,6 +308,7 @@ static void abandon(struct journal *j, struct segment *s, bool fresh)
 {
     s->suspect = true;
     j->current = NULL;
+    tail_end(&j->tail, journal_end(j));
     if (fresh) {
         segment_delete(j, s);
     } else {
@@ -331,21 +338,23 @@ enum err journal_append(struct journal *j, uint32_t kind, size_t n, bool spend_r
     size_t total = record_total(n);
     uint64_t lsn = journal_end(j);
     struct segment *s = j->current;
-    bool fresh = !s || SEGMENT_HEAD + (lsn - s->start_lsn) + total > s->bytes;
+    bool fresh = j->begins_segment;
+    assert(fresh || (s && file_at(s, lsn) + total <= s->bytes));
     if (fresh) {
         struct reason r = {ERR_IO, ""};
         s = next_segment(j, SEGMENT_HEAD + total, spend_reserve, &r);
         if (!s)
             return hold_back(j, fail(why, r.code, "%s", r.text));
-        segment_head_write(j, s, j->room);
+        segment_head_write(j, s, j->room - SEGMENT_HEAD);
     }
-    seal_record(j->room + SEGMENT_HEAD, kind, n, lsn, s->salt);
-    if (write_record(j, s, total, fresh) != 0) {
+    seal_record(j->room, kind, n, lsn, s->salt);
+    if (write_record(j, s, total) != 0) {
         enum err e = disk_error();
         fail_errno(why, e, "can't write the journal in %s", j->dir);
         abandon(j, s, fresh);
         return hold_back(j, e);
     }
+    tail_written(&j->tail, j->room, file_at(s, lsn), total);
     if (fresh) {
         journal_add_live(j, s);
         j->current = s;
@@ -356,154 +365,6 @@ enum err journal_append(struct journal *j, uint32_t kind, size_t n, bool spend_r
                           memory_order_relaxed);
     atomic_store(&j->end, lsn + total);
     return ERR_OK;
-}
-
-/* --- reading ---------------------------------------------------------------------------------- */
-
-int record_check(const char *p, size_t n, uint64_t lsn, uint32_t salt, struct journal_record *out)
-{
-    if (n < JOURNAL_RECORD_HEAD)
-        return -1;
-    uint32_t payload = load_u32(p + 4);
-    if (load_u64(p + 8) != lsn || payload > RECORD_BYTES_MAX || load_u32(p + 20) != 0)
-        return 0;
-    size_t total = record_total(payload);
-    if (n < total)
-        return -1;
-    if (load_u32(p) != crc32c(salt, p + 4, total - 4))
-        return 0;
-    *out = (struct journal_record){.lsn = lsn,
-                                   .end_lsn = lsn + total,
-                                   .kind = load_u32(p + 16),
-                                   .payload = str_of(p + JOURNAL_RECORD_HEAD, payload)};
-    return 1;
-}
-
-bool journal_next(str *rest, struct journal_record *out)
-{
-    if (rest->n < JOURNAL_RECORD_HEAD)
-        return false;
-    uint32_t payload = load_u32(rest->p + 4);
-    size_t total = record_total(payload);
-    if (payload > RECORD_BYTES_MAX || rest->n < total)
-        return false;
-    uint64_t lsn = load_u64(rest->p + 8);
-    *out = (struct journal_record){.lsn = lsn,
-                                   .end_lsn = lsn + total,
-                                   .kind = load_u32(rest->p + 16),
-                                   .payload = str_of(rest->p + JOURNAL_RECORD_HEAD, payload)};
-    *rest = str_slice(*rest, total, rest->n);
-    return true;
-}
-
-/* The live segment that holds lsn, kept from being reused until unpin, and where it ends now. */
-static struct segment *pin(struct journal *j, uint64_t lsn, uint64_t *end_lsn)
-{
-    struct segment *found = NULL;
-    pthread_mutex_lock(&j->lock);
-    for (size_t i = j->live_count; i-- > 0 && !found;)
-        if (j->live[i]->start_lsn <= lsn && lsn < j->live[i]->end_lsn)
-            found = j->live[i];
-    if (found) {
-        found->pins++;
-        *end_lsn = found->end_lsn;
-    }
-    pthread_mutex_unlock(&j->lock);
-    return found;
-}
-
-static void unpin(struct journal *j, struct segment *s)
-{
-    pthread_mutex_lock(&j->lock);
-    s->pins--;
-    pthread_mutex_unlock(&j->lock);
-}
-
-static bool read_all(int fd, char *p, size_t n, uint64_t at)
-{
-    while (n > 0) {
-        ssize_t done = pread(fd, p, n, (off_t)at);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (size_t)done;
-        at += (uint64_t)done;
-    }
-    return true;
-}
-
-size_t journal_peek(struct journal *j, uint64_t lsn, void *out, size_t n)
-{
-    uint64_t end_lsn;
-    struct segment *s = pin(j, lsn, &end_lsn);
-    if (!s)
-        return 0;
-    uint64_t at = SEGMENT_HEAD + lsn - s->start_lsn;
-    if (at >= s->bytes)
-        n = 0;
-    else if (n > s->bytes - at)
-        n = (size_t)(s->bytes - at);
-    if (!read_all(s->fd, out, n, at))
-        n = 0;
-    unpin(j, s);
-    return n;
-}
-
-/* The bytes of whole, good records at the head of p; *need: of the record that did not fit. */
-static size_t whole_records(const char *p, size_t n, uint64_t lsn, uint32_t salt, size_t *need)
-{
-    size_t at = 0;
-    struct journal_record r;
-    *need = 0;
-    while (at < n && record_check(p + at, n - at, lsn + at, salt, &r) == 1)
-        at = (size_t)(r.end_lsn - lsn);
-    if (at == 0 && n >= JOURNAL_RECORD_HEAD && load_u64(p + 8) == lsn)
-        *need = record_total(load_u32(p + 4));
-    return at;
-}
-
-static enum err read_segment(const struct journal *j, const struct segment *s, uint64_t lsn,
-                             uint64_t there, size_t want, struct buf *out, struct reason *why)
-{
-    size_t n = there < want ? (size_t)there : want;
-    for (;;) {
-        char *p = buf_reserve(out, n);
-        if (!p)
-            return fail(why, ERR_LIMIT, "a journal record is greater than the buffer for it");
-        if (!read_all(s->fd, p, n, SEGMENT_HEAD + lsn - s->start_lsn))
-            return fail_errno(why, ERR_IO, "can't read the journal in %s", j->dir);
-        size_t need, whole = whole_records(p, n, lsn, s->salt, &need);
-        if (whole > 0) {
-            buf_grew(out, whole);
-            return ERR_OK;
-        }
-        if (need <= n || need > there)
-            return fail(why, ERR_IO,
-                        "the journal segment %s/%08llu.gj is damaged at byte %llu; what was "
-                        "stored there can't be read",
-                        j->dir, (unsigned long long)s->file,
-                        (unsigned long long)(SEGMENT_HEAD + lsn - s->start_lsn));
-        n = need;
-    }
-}
-
-enum err journal_read(struct journal *j, uint64_t lsn, size_t want, struct buf *out,
-                      struct reason *why)
-{
-    uint64_t end = journal_end(j);
-    assert(lsn <= end);
-    if (lsn == end)
-        return ERR_OK;
-    uint64_t limit;
-    struct segment *s = pin(j, lsn, &limit);
-    if (!s)
-        return fail(why, ERR_IO, "the journal in %s has no segment for position %llu", j->dir,
-                    (unsigned long long)lsn);
-    enum err e = read_segment(j, s, lsn, (limit < end ? limit : end) - lsn, want, out, why);
-    unpin(j, s);
-    return e;
 }
 
 /* --- reuse ------------------------------------------------------------------------------------ */

@@ -1,6 +1,8 @@
 /* journal.h -- the durable truth: an endless log of records in pre-allocated segment files.
  *
- * A record is durable when journal_append returned ERR_OK: one pwrite and one fdatasync. Its LSN
+ * A record is durable when journal_append returned ERR_OK: one pwrite (past the page cache where
+ * the file system can) and one fdatasync. The newest records stay in memory (journal_tail.h) for
+ * those who read them soon. Its LSN
  * is its byte position in the endless log; positions grow by 8 at least and never repeat.
  *
  * A segment file is a head of 4096 bytes (magic, version, store id, sequence number, start LSN,
@@ -79,7 +81,8 @@ enum err journal_read(struct journal *j, uint64_t lsn, size_t want, struct buf *
                       struct reason *why) MUST_USE;
 /* Splits what journal_read gave: the record at the head of *rest, which is cut off. */
 bool journal_next(str *rest, struct journal_record *out);
-/* Up to n bytes at any LSN; how many: 0 when the segment is gone, fewer than n at its end. */
+/* Up to n bytes at any LSN; how many: 0 when they are gone, fewer than n at the end of a segment
+ * or of what is in memory (never inside of a record). */
 size_t journal_peek(struct journal *j, uint64_t lsn, void *out, size_t n);
 
 /* What lies below lsn is needed no more: its files may be reused. */

@@ -364,6 +364,8 @@ struct journal *journal_open(const struct journal_options *o, journal_visit *vis
     j->io = o->io ? o->io : &journal_io_real;
     j->clock = o->clock;
     j->next_seq = 1;
+    j->write_fd = -1;
+    tail_init(&j->tail);
     pthread_mutex_init(&j->lock, NULL);
     atomic_store(&j->end, o->from_lsn);
     struct found f = {0};
@@ -396,7 +398,9 @@ void journal_close(struct journal *j)
         segment_close(j->spares[i]);
     segment_close(j->reserve);
     free(j->live);
-    free(j->room);
+    tail_release(&j->tail);
+    if (j->write_fd >= 0)
+        close(j->write_fd);
     free(j->dir);
     pthread_mutex_destroy(&j->lock);
     free(j);

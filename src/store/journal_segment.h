@@ -3,7 +3,9 @@
 #define GAFF_STORE_JOURNAL_SEGMENT_H
 
 #include "store/journal.h"
+#include "store/journal_tail.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -39,16 +41,37 @@ struct journal {
 
     /* Of the appending thread: */
     struct segment *current; /* NULL: the next append begins a new one */
+    bool begins_segment;     /* the record at `room` does */
     uint64_t next_seq;
     _Atomic uint64_t end;          /* written by the appending thread, read by all */
     _Atomic uint64_t current_left; /* bytes, a hint for journal_prepare */
-    char *room;                    /* SEGMENT_HEAD bytes for a head, the record, and room to pad */
-    size_t room_cap;
-    unsigned failures; /* in a row */
+    int write_fd;                  /* of the current segment: past the page cache, if that works */
+    struct tail tail;              /* the next record is built there */
+    char *room;                    /* in it: where the next record begins */
+    unsigned failures;             /* in a row */
     enum err last_error;
     int64_t retry_at_ns;
     int64_t prepare_at_ns; /* of the thread that calls journal_prepare */
 };
+
+static inline uint32_t load_u32(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return le32toh(v);
+}
+
+static inline uint64_t load_u64(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return le64toh(v);
+}
+
+static inline size_t record_total(size_t payload)
+{
+    return JOURNAL_RECORD_HEAD + ((payload + 7) & ~(size_t)7);
+}
 
 /* Creates and allocates a file of at most `bytes` (halved down to `least` when the disk is short),
  * durable under its name. zero: write it too, so that later syncs change no metadata. */

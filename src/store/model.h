@@ -32,7 +32,7 @@ struct event {
     str provider;          /* id, "" when none */
     str type;              /* event type, may be empty */
     str dedupe_key;        /* the provider's delivery id, may be empty */
-    uint8_t body_hash[16]; /* first half of SHA-256 of the body */
+    uint8_t body_hash[16]; /* str_fingerprint of the body */
     str verdict;           /* word, e.g. "verified" */
     str verdict_text;      /* the sentence */
     str method, target, peer;

@@ -13,6 +13,7 @@
 
 #define CHUNK_BYTES (1u << 20)       /* decoded at a time */
 #define TRANSACTION_BYTES (4u << 20) /* in one transaction */
+#define UNSYNCED_BYTES_MAX (4ull * JOURNAL_SEGMENT_BYTES)
 #define REST_MS 25
 #define RETRY_MS_MIN 100
 #define RETRY_MS_MAX 2000
@@ -67,11 +68,20 @@ static enum err apply_open(struct sqlite_store *s, uint64_t lsn, enum writer_mod
     return e;
 }
 
+/* The journal keeps what the database has not synced, so a sync is needed only to let go of it:
+ * a checkpoint brings one along. When readers keep checkpoints from ending, this does. */
+static enum writer_mode apply_mode(struct sqlite_store *s)
+{
+    return s->writer.committed.applied_lsn - atomic_load(&s->synced_lsn) < UNSYNCED_BYTES_MAX
+               ? WRITER_LEASE
+               : WRITER_DURABLE;
+}
+
 enum err apply_until(struct sqlite_store *s, uint64_t lsn, struct reason *why)
 {
     if (s->writer.now.applied_lsn >= lsn)
         return ERR_OK;
-    enum err e = apply_open(s, lsn, WRITER_DURABLE, why);
+    enum err e = apply_open(s, lsn, apply_mode(s), why);
     return e == ERR_OK ? writer_commit(s, why) : e;
 }
 

@@ -204,10 +204,3 @@ void sign_hmac_sha256(str key, str text, uint8_t out[32])
     mac_free(m);
     memcpy(out, digest, 32);
 }
-
-void sign_sha256(str text, uint8_t out[32])
-{
-    uint8_t digest[DIGEST_BYTES_MAX];
-    digest_of(DIGEST_SHA256, text, digest);
-    memcpy(out, digest, 32);
-}

@@ -30,7 +30,5 @@ enum err sign_request(const struct provider *p, str secret, const struct signatu
 
 /* HMAC-SHA256, the plain way. */
 void sign_hmac_sha256(str key, str text, uint8_t out[32]);
-/* SHA-256 of text. */
-void sign_sha256(str text, uint8_t out[32]);
 
 #endif

@@ -177,9 +177,12 @@ static ssize_t logged_write(int fd, const char *path, const void *p, size_t n, o
 {
     pthread_mutex_lock(&undo_lock);
     char *old = malloc(n + 1);
-    ssize_t was = old ? pread(fd, old, n, at) : -1;
+    /* By a descriptor of its own: the daemon's may be for direct writes of whole pages alone. */
+    int from = real_open(path, O_RDONLY | O_CLOEXEC, 0);
+    ssize_t was = old && from >= 0 ? pread(from, old, n, at) : -1;
     if (was < 0)
         abort();
+    close(from);
     put_entry((struct entry){.type = ENTRY_WRITE,
                              .offset = (uint64_t)at,
                              .old_size = size_of(fd),

@@ -116,6 +116,32 @@ void test_str_to_i64_ends_exactly(void)
     EXPECT(!str_to_i64(STR_NONE, &v));
 }
 
+void test_str_fingerprint_is_the_same_for_ever_and_depends_on_every_byte_and_the_length(void)
+{
+    static const uint8_t known[16] = {0x6d, 0x8f, 0x8e, 0x27, 0x50, 0xae, 0xe5, 0xc4,
+                                      0x27, 0x84, 0x6e, 0x42, 0xce, 0x58, 0x87, 0x69};
+    uint8_t zeros[16], seen[200][16], again[16];
+    char text[200];
+    memset(text, 'x', sizeof(text));
+    for (size_t n = 0; n < ARRAY_LEN(seen); n++)
+        str_fingerprint(str_of(text, n), seen[n]);
+    for (size_t a = 0; a < ARRAY_LEN(seen); a++)
+        for (size_t b = 0; b < a; b++)
+            EXPECT(memcmp(seen[a], seen[b], 8) != 0 && memcmp(seen[a] + 8, seen[b] + 8, 8) != 0);
+    for (size_t at = 0; at < sizeof(text) - 1; at++) {
+        text[at] ^= 1;
+        str_fingerprint(str_of(text, 199), again);
+        EXPECT(memcmp(again, seen[199], 8) != 0 && memcmp(again + 8, seen[199] + 8, 8) != 0);
+        text[at] ^= 1;
+    }
+    /* Zeros at the end are not taken for filling. */
+    str_fingerprint(str_of("\0\0", 1), zeros);
+    str_fingerprint(str_of("\0\0", 2), again);
+    EXPECT(memcmp(zeros, again, 16) != 0);
+    str_fingerprint(STR("{\"ref\":\"refs/heads/main\",\"after\":\"1\"}"), again);
+    EXPECT(memcmp(again, known, 16) == 0);
+}
+
 void test_str_hash_depends_on_seed_length_and_all_bytes(void)
 {
     char bytes[40] = {0};

@@ -185,22 +185,15 @@ void test_journal_keeps_records_in_order(void)
     journal_close(b.j);
 }
 
-void test_journal_reads_what_it_appended(void)
+/* Reads from the first record on; how many there were. They are numbered from 0. */
+static uint32_t read_through(struct bench *b, struct buf *out)
 {
-    struct bench b = {0};
-    open_journal(&b);
-    for (uint32_t i = 0; i < 700; i++)
-        append(&b, i, 900);
-    append(&b, 700, 3u << 20); /* greater than a segment */
-    append(&b, 701, 0);
-    struct buf out;
-    buf_init(&out, 8u << 20);
     uint64_t at = JOURNAL_FIRST_LSN;
     uint32_t next = 0;
-    while (at < journal_end(b.j)) {
-        buf_clear(&out);
-        EXPECT_OK(journal_read(b.j, at, 10000, &out, &b.why), b.why);
-        str rest = buf_str(&out);
+    while (at < journal_end(b->j)) {
+        buf_clear(out);
+        EXPECT_OK(journal_read(b->j, at, 10000, out, &b->why), b->why);
+        str rest = buf_str(out);
         struct journal_record r;
         EXPECT(rest.n > 0);
         while (journal_next(&rest, &r)) {
@@ -211,13 +204,77 @@ void test_journal_reads_what_it_appended(void)
         }
         EXPECT_EQ_UINT(rest.n, 0);
     }
-    EXPECT_EQ_UINT(next, 702);
+    return next;
+}
+
+void test_journal_reads_what_it_appended(void)
+{
+    struct bench b = {0};
+    open_journal(&b);
+    for (uint32_t i = 0; i < 700; i++)
+        append(&b, i, 900);
+    append(&b, 700, 3u << 20); /* greater than a segment */
+    append(&b, 701, 0);
+    struct buf out;
+    buf_init(&out, 8u << 20);
+    EXPECT_EQ_UINT(read_through(&b, &out), 702);
+    reopen(&b);
+    EXPECT_EQ_UINT(b.seen.count, 702);
+    /* As many again: by then the first ones are no longer in memory. */
+    for (uint32_t i = 702; i < 12000; i++)
+        append(&b, i, 900);
+    EXPECT_EQ_UINT(read_through(&b, &out), 12000);
+    uint64_t at = journal_end(b.j);
     buf_clear(&out);
     EXPECT_OK(journal_read(b.j, at, 10000, &out, &b.why), b.why);
     EXPECT_EQ_UINT(out.len, 0);
     buf_release(&out);
+    journal_close(b.j);
+}
+
+void test_journal_reads_from_memory_without_the_file(void)
+{
+    struct bench b = {0};
+    char path[PATH_MAX];
+    static const char junk[8192] = "junk";
+    open_journal(&b);
+    for (uint32_t i = 0; i < 20; i++)
+        append(&b, i, 900);
+    snprintf(path, sizeof(path), "%s/00000000.gj", unit_path("j"));
+    write_file(path, junk, sizeof(junk), 4096);
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    EXPECT_EQ_UINT(read_through(&b, &out), 20);
+    /* The page that both share is written whole again by the next record, from memory. */
+    append(&b, 20, 4096);
+    EXPECT_EQ_UINT(read_through(&b, &out), 21);
+    buf_release(&out);
+    journal_close(b.j);
+}
+
+/* A record that would have begun a segment is given up: a smaller one still goes into the old. */
+void test_journal_goes_on_in_a_segment_after_a_record_that_found_no_room(void)
+{
+    struct bench b = {0};
+    open_journal(&b);
+    uint32_t count = 0;
+    for (; journal_end(b.j) + 20000 < JOURNAL_FIRST_LSN + JOURNAL_SEGMENT_BYTES_MIN; count++)
+        append(&b, count, 900);
+    disk.allocate_errno = ENOSPC;
+    for (size_t n = 30000; n < 3u << 20; n *= 3)
+        EXPECT(try_append(&b, 0, n, false) == ERR_FULL);
+    clock_fake_advance(&b.clock, 10000);
+    EXPECT(try_append(&b, 0, 40000, false) == ERR_FULL);
+    clock_fake_advance(&b.clock, 10000);
+    append(&b, count++, 900);
+    append(&b, count++, 900);
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    EXPECT_EQ_UINT(read_through(&b, &out), count);
+    buf_release(&out);
+    disk.allocate_errno = 0;
     reopen(&b);
-    EXPECT_EQ_UINT(b.seen.count, 702);
+    EXPECT_EQ_UINT(b.seen.count, count);
     journal_close(b.j);
 }
 
@@ -234,6 +291,11 @@ void test_journal_peek_gives_what_is_still_there(void)
     for (uint32_t i = 0; i < 400; i++)
         append(&b, i, 900);
     EXPECT_EQ_UINT(journal_peek(b.j, at, &got, 4), 4);
+    journal_release(b.j, journal_end(b.j));
+    /* Its file may be reused now; it is gone when the memory is needed as well. */
+    EXPECT_EQ_UINT(journal_peek(b.j, at, &got, 4), 4);
+    for (uint32_t i = 0; i < 4000; i++)
+        append(&b, i, 900);
     journal_release(b.j, journal_end(b.j));
     EXPECT_EQ_UINT(journal_peek(b.j, at, &got, 4), 0);
     journal_close(b.j);

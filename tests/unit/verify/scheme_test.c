@@ -1,5 +1,6 @@
 /* The schemes one by one, and where else than in a header a proof can be. */
 #include "rig.h"
+#include "verify/crypto.h"
 
 void test_scheme_address_list_is_asked_first(void)
 {
@@ -196,7 +197,7 @@ void test_scheme_signed_header_must_be_there_once(void)
     str secret = STR("k");
     rig_verifier(&r,
                  &(struct verifier_options){.provider = p, .secrets = &secret, .secret_count = 1});
-    uint8_t digest[32];
+    uint8_t digest[DIGEST_BYTES_MAX];
     sign_hmac_sha256(secret, STR("partbody"), digest);
     str hex = template_filter_builtin(STR("hex"), str_of((char *)digest, 32), &r.arena);
     rig_request(&r, STR("body"));
@@ -263,8 +264,8 @@ void test_scheme_plain_hash_with_the_secret(void)
     str secrets[] = {{"other", 5}, {"s3", 2}};
     rig_verifier(&r,
                  &(struct verifier_options){.provider = p, .secrets = secrets, .secret_count = 2});
-    uint8_t digest[32];
-    sign_sha256(STR("s3body"), digest);
+    uint8_t digest[DIGEST_BYTES_MAX];
+    digest_of(DIGEST_SHA256, STR("s3body"), digest);
     rig_request(&r, STR("body"));
     rig_field(&r, "X-S", template_filter_builtin(STR("hex"), str_of((char *)digest, 32), &r.arena));
     EXPECT_VERDICT(&r, VERDICT_VERIFIED);
