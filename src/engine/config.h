@@ -57,6 +57,12 @@ struct source_config {
     bool has_params;                 /* the path has {parameters} */
 };
 
+enum latest {
+    LATEST_OFF,
+    LATEST_QUEUED,  /* those that wait end CANCELLED */
+    LATEST_RUNNING, /* and the attempt under way is ended too */
+};
+
 struct destination_config {
     str name;
     const struct yaml *place; /* for messages */
@@ -65,6 +71,8 @@ struct destination_config {
     int concurrency;  /* attempts at once; the action's default */
     struct rate rate; /* attempts a second and the like; count 0: no limit */
     bool in_order;    /* `order: fifo`: one at a time per order key (whole lane without key) */
+    enum latest latest; /* `latest_wins`: a newer one of the key supersedes older ones */
+    int64_t debounce_ms, debounce_max_ms; /* 0: due at once */
     struct template order_by; /* `order_by: "{{ .repository.id }}"`; count 0: none */
     int64_t timeout_ms;       /* total deadline of an attempt */
     struct retry_policy retry;

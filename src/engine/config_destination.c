@@ -8,8 +8,8 @@
 #define TIMEOUT_DEFAULT_MS 30000
 #define JITTER_DEFAULT 0.1
 
-static const char *const own_keys[] = {"concurrency", "rate",  "order", "order_by",
-                                       "timeout",     "retry", NULL};
+static const char *const own_keys[] = {"concurrency", "rate",    "order", "order_by", "latest_wins",
+                                       "debounce",    "timeout", "retry", NULL};
 
 /* --- retry ----------------------------------------------------------------------------------- */
 
@@ -139,6 +139,43 @@ static void read_order(struct config_reader *r, const struct yaml *node,
     d->in_order = true;
 }
 
+/* One build a branch, of the newest commit: latest_wins, debounce. */
+static void read_latest(struct config_reader *r, const struct yaml *node,
+                        struct destination_config *d)
+{
+    static const char *const words[] = {"off", "queued", "running", NULL};
+    static const char *const keys[] = {"wait", "max", NULL};
+    const struct yaml *latest = yaml_get(node, STR("latest_wins"));
+    const struct yaml *debounce = yaml_get(node, STR("debounce"));
+    const struct yaml *order = yaml_get(node, STR("order"));
+    int word = debounce ? LATEST_QUEUED : LATEST_OFF;
+    read_enum(r->problems, latest, words, &word);
+    d->latest = (enum latest)word;
+    if (debounce && debounce->kind == YAML_SCALAR) {
+        read_duration(r->problems, debounce, 1, DAY_MS, &d->debounce_ms);
+        d->debounce_max_ms = 10 * d->debounce_ms;
+    } else if (debounce && read_keys(r->problems, debounce, keys)) {
+        const struct yaml *max = yaml_get(debounce, STR("max"));
+        if (!yaml_get(debounce, STR("wait")))
+            problem_at(r->problems, debounce, "debounce needs how long to wait, as { wait: 10s }");
+        read_duration(r->problems, yaml_get(debounce, STR("wait")), 1, DAY_MS, &d->debounce_ms);
+        d->debounce_max_ms = 10 * d->debounce_ms;
+        if (read_duration(r->problems, max, 1, 7 * DAY_MS, &d->debounce_max_ms) && max &&
+            d->debounce_max_ms < d->debounce_ms)
+            problem_at(r->problems, max, "the longest wait (max) is shorter than wait");
+    }
+    if (debounce && d->latest == LATEST_OFF)
+        problem_at(r->problems, latest,
+                   "debounce delivers the latest event of a burst: take latest_wins out, or say "
+                   "queued or running");
+    if (d->latest == LATEST_OFF)
+        return;
+    if (order && !d->in_order)
+        problem_at(r->problems, order,
+                   "latest_wins runs one event of a key at a time: take order: any out");
+    d->in_order = true;
+}
+
 /* --- the whole ------------------------------------------------------------------------------- */
 
 /* Own keys and the names of the kinds, NULL-terminated. */
@@ -220,6 +257,7 @@ static struct destination_config *read_destination(struct config_reader *r, cons
     if (d->action)
         d->action->timeout_ms = d->timeout_ms; /* the action enforces it */
     read_order(r, node, d);
+    read_latest(r, node, d);
     read_retry(r, yaml_get(node, STR("retry")), &d->retry);
     return d;
 }

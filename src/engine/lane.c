@@ -34,6 +34,7 @@ static struct flight *flight_new(struct lane *l)
         arena_init(&f->arena, EVENT_ARENA_MAX);
     }
     f->lane = l;
+    f->superseded_by = 0;
     list_init(&f->link);
     l->held++;
     return f;
@@ -381,7 +382,8 @@ void lane_settled(struct flight *f)
     bool in_order = l->destination && l->destination->in_order;
     bool retry = s->state == DELIVERY_PENDING;
     int64_t next_ms = s->next_ms;
-    idmap_remove(&l->busy_keys, key);
+    if (idmap_get(&l->busy_keys, key) == f) /* not that of another of its key */
+        idmap_remove(&l->busy_keys, key);
     flight_free(f);
     l->ctx->in_flight--;
     gate_leave(l->gate);
@@ -398,8 +400,34 @@ void lane_settled(struct flight *f)
     lane_pump(l);
 }
 
+/* What is here of a key when a newer delivery of it was committed: what waits ends unattempted;
+ * what runs is ended too where that is asked for, and is not tried again. */
+static void supersede(struct lane *l, uint64_t key, uint64_t by)
+{
+    LIST_EACH(&l->ready, node)
+    {
+        struct flight *f = CONTAINER_OF(node, struct flight, link);
+        if (f->delivery.order_key != key || f->delivery.id >= by)
+            continue;
+        list_remove(&f->link);
+        list_push(&l->settling, &f->link);
+        l->ready_count--;
+        l->ctx->in_flight++;
+        f->superseded_by = by;
+        settle_superseded(f);
+    }
+    struct flight *running = idmap_get(&l->busy_keys, key);
+    if (!running || !running->by || running->delivery.id >= by)
+        return;
+    running->superseded_by = by;
+    if (l->destination->latest == LATEST_RUNNING)
+        action_cancel(running->by->action, &running->task);
+}
+
 void lane_offer(struct lane *l, const struct offer *o)
 {
+    if (l->destination && l->destination->latest != LATEST_OFF)
+        supersede(l, o->order_key, o->delivery_id);
     if (o->overflow) {
         atomic_fetch_sub(&l->gate->overflowing, 1);
         l->look_again = true;

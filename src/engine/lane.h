@@ -31,6 +31,7 @@ struct flight {
     struct arena arena; /* of the attempt */
     struct task task;
     struct settlement settlement;
+    uint64_t superseded_by; /* a newer delivery of its key came while it ran; 0: none */
     int64_t started_ns;
 };
 
@@ -84,6 +85,8 @@ void lane_drain(struct lane *l, bool cancel);
 /* The settlement of f is durable: its place is free, its retry is noted. */
 void lane_settled(struct flight *f);
 
+/* settle.c: a newer one of its key came before it could start: ends CANCELLED, unattempted. */
+void settle_superseded(struct flight *f);
 /* settle.c: turns an outcome into a settlement on this turn's ticket. */
 void settle_outcome(struct flight *f, const struct outcome *o);
 

@@ -15,8 +15,15 @@ bool planned_enter(struct engine_core *core, const struct plan *plan, struct gat
                                      .destination = item->to->name,
                                      .route = item->route->name,
                                      .order_key = item->order_key,
-                                     .claimed = gate_enter(g[i]),
+                                     .supersedes = item->to->latest != LATEST_OFF,
                                      .next_ms = e->event.received_ms};
+        if (item->to->debounce_ms > 0) {
+            d[i].next_ms = debounce_due(g[i]->debounce, item->order_key, e->event.received_ms,
+                                        item->to->debounce_ms, item->to->debounce_max_ms);
+            gate_pass_by(g[i]);
+        } else {
+            d[i].claimed = gate_enter(g[i]);
+        }
     }
     e->deliveries = d;
     e->delivery_count = plan->count;

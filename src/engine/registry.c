@@ -34,6 +34,9 @@ void registry_free(struct registry *r)
 {
     if (!r)
         return;
+    struct map_entry e;
+    for (size_t i = 0; map_next(&r->gates, &i, &e);)
+        debounce_free(((struct gate *)e.value)->debounce);
     free_values(&r->gates);
     free_values(&r->sources);
     pthread_mutex_destroy(&r->lock);
@@ -58,6 +61,7 @@ struct gate *registry_gate(struct registry *r, str destination)
         atomic_init(&g->room, LANE_WINDOW);
         /* Until the lane has looked into the store nobody knows what waits there. */
         atomic_init(&g->backlogged, true);
+        g->debounce = debounce_new();
         map_put(&r->gates, destination, g);
     }
     pthread_mutex_unlock(&r->lock);
@@ -102,10 +106,15 @@ bool gate_enter(struct gate *g)
     while (room > 0)
         if (atomic_compare_exchange_weak(&g->room, &room, room - 1))
             return true;
+    gate_pass_by(g);
+    return false;
+}
+
+void gate_pass_by(struct gate *g)
+{
     /* Order matters: the lane clears `backlogged` only while nothing overflows. */
     atomic_fetch_add(&g->overflowing, 1);
     atomic_store(&g->backlogged, true);
-    return false;
 }
 
 void gate_leave(struct gate *g)

@@ -4,6 +4,7 @@
 #ifndef GAFF_ENGINE_REGISTRY_H
 #define GAFF_ENGINE_REGISTRY_H
 
+#include "engine/debounce.h"
 #include "engine/metrics.h"
 
 /* The lane's window: deliveries held in memory (ready, running, or being settled). All others
@@ -24,6 +25,7 @@ struct gate {
     _Atomic int64_t attempts, succeeded, failed, dead;
     _Atomic int64_t last_success_ms, last_failure_ms;
     struct histogram attempt_us;
+    struct debounce *debounce;
 };
 
 struct source_stats {
@@ -48,6 +50,8 @@ void registry_each_source(struct registry *r, void (*fn)(struct source_stats *s,
 /* True when one delivery may be committed as CLAIMED for this lane; otherwise the caller commits
  * it PENDING and, once committed, tells the lane of the overflow. */
 bool gate_enter(struct gate *g);
+/* For one that is committed PENDING in any case: the lane is to be told of an overflow. */
+void gate_pass_by(struct gate *g);
 /* A place taken is free again. */
 void gate_leave(struct gate *g);
 

@@ -16,6 +16,10 @@ static str keep(struct flight *f, str s, size_t max)
 static str reason_text(struct flight *f, const struct retry_decision *next, const struct outcome *o,
                        uint32_t attempt)
 {
+    char text[SUPERSEDED_TEXT_MAX];
+    if (next->state == DELIVERY_CANCELLED && f->superseded_by)
+        return arena_printf(&f->arena, STR_FMT "; " STR_FMT,
+                            STR_ARG(superseded_text(f->superseded_by, text)), STR_ARG(o->summary));
     if (next->state == DELIVERY_DEAD && o->result == ATTEMPT_RETRY)
         return arena_printf(&f->arena, "gave up after %u attempts: " STR_FMT, attempt,
                             STR_ARG(o->summary));
@@ -70,15 +74,34 @@ static void count(struct flight *f, int64_t now_ms)
     histogram_add(&g->attempt_us, s->attempt.duration_us);
 }
 
+void settle_superseded(struct flight *f)
+{
+    char text[SUPERSEDED_TEXT_MAX];
+    f->settlement = (struct settlement){
+        .delivery_id = f->delivery.id,
+        .event_id = f->delivery.event_id,
+        .state = DELIVERY_CANCELLED,
+        .settled_ms = clock_wall_ms(f->lane->ctx->core->clock),
+        .attempts = f->delivery.attempts,
+        .reason = keep(f, superseded_text(f->superseded_by, text), REASON_TEXT_MAX),
+    };
+    METRIC_ADD(&f->lane->ctx->core->metrics, deliveries_superseded, 1);
+    commit_ticket_add_settlement(f->lane->ctx->outcomes, &f->settlement);
+}
+
 void settle_outcome(struct flight *f, const struct outcome *o)
 {
     struct lane_context *ctx = f->lane->ctx;
     const struct destination_config *d = f->by->destination;
     int64_t now_ms = clock_wall_ms(ctx->core->clock);
     uint32_t number = f->delivery.attempts + 1;
+    bool superseded =
+        f->superseded_by && (o->result == ATTEMPT_RETRY || o->result == ATTEMPT_CANCELLED);
     /* A drain's cancellation is no attempt of the schedule. */
-    bool counts = o->result != ATTEMPT_CANCELLED;
+    bool counts = superseded || o->result != ATTEMPT_CANCELLED;
     struct retry_decision next = retry_decide(&d->retry, number, o, now_ms, &ctx->rng);
+    if (superseded)
+        next = (struct retry_decision){.state = DELIVERY_CANCELLED};
     assert(delivery_may_move(DELIVERY_CLAIMED, next.state));
     f->settlement = (struct settlement){
         .delivery_id = f->delivery.id,

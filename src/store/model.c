@@ -2,6 +2,8 @@
  * engine ask here; nobody keeps a second copy. */
 #include "store/model.h"
 
+#include "base/id.h"
+
 static const char *const state_words[DELIVERY_STATE_COUNT] = {
 #define X(name, word) [DELIVERY_##name] = (word),
     DELIVERY_STATES(X)
@@ -54,4 +56,12 @@ const char *attempt_result_word(enum attempt_result r)
 {
     assert((size_t)r < ARRAY_LEN(result_words));
     return result_words[r];
+}
+
+str superseded_text(uint64_t by, char out[SUPERSEDED_TEXT_MAX])
+{
+    char id[ID_TEXT_MAX];
+    int n = snprintf(out, SUPERSEDED_TEXT_MAX, "superseded by " STR_FMT,
+                     STR_ARG(id_format("dlv", by, id)));
+    return str_of(out, (size_t)n);
 }

@@ -76,6 +76,10 @@ enum attempt_result {
 };
 const char *attempt_result_word(enum attempt_result r);
 
+/* "superseded by dlv_...": why an older delivery of a key was cancelled. */
+#define SUPERSEDED_TEXT_MAX 64
+str superseded_text(uint64_t by, char out[SUPERSEDED_TEXT_MAX]);
+
 struct attempt {
     uint64_t id; /* of id.h, made when it started; 0: in no list but that of its delivery */
     uint64_t delivery_id;

@@ -8,6 +8,7 @@
 #define PAYLOAD_HEAD 24u
 #define IS_CLAIMED 1u
 #define IS_LISTED 2u
+#define SUPERSEDES 4u
 
 static void put_u32(char **p, uint32_t v)
 {
@@ -148,7 +149,8 @@ static void put_event(char **p, const struct new_event *n)
         put_u64(p, d->id);
         put_u64(p, d->order_key);
         put_u64(p, (uint64_t)d->next_ms);
-        put_u32(p, (d->claimed ? IS_CLAIMED : 0) | (d->listed ? IS_LISTED : 0));
+        put_u32(p, (d->claimed ? IS_CLAIMED : 0) | (d->listed ? IS_LISTED : 0) |
+                       (d->supersedes ? SUPERSEDES : 0));
         put_blob(p, d->destination);
         put_blob(p, d->route);
     }
@@ -356,6 +358,7 @@ bool record_next_delivery(struct record_event *e, struct new_delivery *out)
     uint32_t flags = cursor_u32(c);
     out->claimed = (flags & IS_CLAIMED) != 0;
     out->listed = (flags & IS_LISTED) != 0;
+    out->supersedes = (flags & SUPERSEDES) != 0;
     out->destination = cursor_blob(c);
     out->route = cursor_blob(c);
     if (c->failed)

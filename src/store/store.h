@@ -29,6 +29,9 @@ struct new_delivery {
     uint64_t order_key;
     bool claimed; /* goes straight into a lane of this node: stored as CLAIMED */
     bool listed;  /* as in struct delivery */
+    /* Those of its destination and order key (not 0) that are older and still PENDING become
+     * CANCELLED, in the same transaction, with the reason "superseded by dlv_...". */
+    bool supersedes;
     int64_t next_ms;
 };
 

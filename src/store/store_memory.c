@@ -70,6 +70,21 @@ static bool keys_match(struct memory_store *s, struct new_event *n)
     return false;
 }
 
+static void supersede(struct memory_store *s, const struct memory_delivery *by)
+{
+    LIST_EACH(&by->destination->open, node)
+    {
+        struct memory_delivery *d = CONTAINER_OF(node, struct memory_delivery, open);
+        if (d->d.state != DELIVERY_PENDING || d->d.order_key != by->d.order_key ||
+            d->d.id >= by->d.id)
+            continue;
+        char text[SUPERSEDED_TEXT_MAX];
+        memory_set_reason(s, d, superseded_text(by->d.id, text));
+        d->d.settled_ms = by->d.created_ms;
+        memory_set_state(s, d, DELIVERY_CANCELLED);
+    }
+}
+
 static void commit_event(struct memory_store *s, struct new_event *n)
 {
     n->duplicate_of = 0;
@@ -101,8 +116,12 @@ static void commit_event(struct memory_store *s, struct new_event *n)
     n->locator = e->e.id;
     if (e->e.id > s->max_id)
         s->max_id = e->e.id;
-    for (size_t i = 0; i < n->delivery_count; i++)
-        memory_add_delivery_row(s, e, &n->deliveries[i], n->event.received_ms);
+    for (size_t i = 0; i < n->delivery_count; i++) {
+        struct memory_delivery *d =
+            memory_add_delivery_row(s, e, &n->deliveries[i], n->event.received_ms);
+        if (d && n->deliveries[i].supersedes && d->d.order_key)
+            supersede(s, d);
+    }
 }
 
 static void commit_settlement(struct memory_store *s, const struct settlement *t)

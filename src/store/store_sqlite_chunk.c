@@ -14,12 +14,22 @@ struct born { /* a delivery that came into being in this chunk */
     str reason;
 };
 
+struct superseding {
+    str destination;
+    uint64_t order_key, id;
+    int64_t at_ms;
+};
+
 struct chunk {
     struct born *born;
     size_t born_count, born_cap;
     uint32_t *slots; /* delivery id -> index in born + 1; a power of two, at least 2 * born_cap */
     struct settlement *late; /* of deliveries that are rows already */
     size_t late_count, late_cap;
+    struct superseding *over; /* older rows of a key that must go */
+    size_t over_count, over_cap;
+    struct idmap latest;      /* place_of() -> index in born + 1, of those that superseded */
+    struct arena texts;       /* of reasons made here */
     struct attempt *attempts; /* of deliveries in born */
     size_t attempt_count, attempt_cap;
     struct buf keys;
@@ -33,6 +43,7 @@ struct chunk *chunk_new(void)
 {
     struct chunk *c = xcalloc(1, sizeof(*c));
     buf_init(&c->keys, RECORD_BYTES_MAX);
+    arena_init(&c->texts, RECORD_BYTES_MAX);
     return c;
 }
 
@@ -44,6 +55,9 @@ void chunk_free(struct chunk *c)
     free(c->slots);
     free(c->late);
     free(c->attempts);
+    free(c->over);
+    idmap_release(&c->latest);
+    arena_release(&c->texts);
     buf_release(&c->keys);
     free(c);
 }
@@ -86,7 +100,11 @@ static void empty(struct chunk *c)
 {
     if (c->born_cap)
         memset(c->slots, 0, 2 * c->born_cap * sizeof(*c->slots));
-    c->born_count = c->late_count = c->attempt_count = 0;
+    c->born_count = c->late_count = c->attempt_count = c->over_count = 0;
+    if (c->latest.count)
+        idmap_release(&c->latest);
+    c->latest = (struct idmap){0};
+    arena_reset(&c->texts);
     buf_clear(&c->keys);
     c->keys_until_ms = 0;
     c->rejections = 0;
@@ -119,6 +137,28 @@ static void gather_settlement(struct chunk *c, const struct settlement *t)
         GROW(c->attempts, c->attempt_count, c->attempt_cap);
         c->attempts[c->attempt_count++] = t->attempt;
     }
+}
+
+/* Of the deliveries gathered here only the latest of its key can be pending; those that are rows
+ * already follow when the chunk is written. */
+static void gather_superseding(struct chunk *c, const struct born *b)
+{
+    const struct new_delivery *d = &b->d;
+    uint64_t place = d->order_key ^ str_hash(d->destination, d->order_key);
+    size_t index = (size_t)(b - c->born);
+    size_t before = (size_t)(uintptr_t)idmap_get(&c->latest, place);
+    struct born *old = before ? &c->born[before - 1] : NULL;
+    if (old && old->state == DELIVERY_PENDING && old->d.id < d->id &&
+        old->d.order_key == d->order_key && str_eq(old->d.destination, d->destination)) {
+        char text[SUPERSEDED_TEXT_MAX];
+        old->state = DELIVERY_CANCELLED;
+        old->settled_ms = b->created_ms;
+        old->reason = arena_str(&c->texts, superseded_text(d->id, text));
+    }
+    idmap_put(&c->latest, place, (void *)(uintptr_t)(index + 1));
+    GROW(c->over, c->over_count, c->over_cap);
+    c->over[c->over_count++] =
+        (struct superseding){d->destination, d->order_key, d->id, b->created_ms};
 }
 
 static void add_key(struct chunk *c, const struct dedupe_entry *k, int64_t window_ms)
@@ -292,6 +332,30 @@ static bool write_late(struct sqlite_store *s, const struct chunk *c, const stru
     return !changed || t->attempt.number == 0 || write_attempt(w, &t->attempt);
 }
 
+static bool write_superseding(struct sqlite_store *s, const struct superseding *by)
+{
+    struct writer *w = &s->writer;
+    char text[SUPERSEDED_TEXT_MAX];
+    int64_t destination = writer_name(s, by->destination);
+    sqlite3_stmt *q =
+        db_statement(&w->c, "UPDATE deliveries INDEXED BY deliveries_in_order SET state=5,"
+                            " settled_ms=?4, reason=?5 WHERE destination=?1 AND order_key=?2"
+                            " AND order_key<>0 AND state<2 AND state=0 AND id<?3");
+    static_assert(DELIVERY_CANCELLED == 5, "the state in the statement");
+    if (!q || !destination)
+        return false;
+    sqlite3_bind_int64(q, 1, destination);
+    db_bind_u64(q, 2, by->order_key);
+    db_bind_u64(q, 3, by->id);
+    sqlite3_bind_int64(q, 4, by->at_ms);
+    db_bind_str(q, 5, superseded_text(by->id, text));
+    if (!db_run(q))
+        return false;
+    for (int n = sqlite3_changes(w->c.db); n > 0; n--)
+        count_move(w, DELIVERY_PENDING, DELIVERY_CANCELLED);
+    return true;
+}
+
 static bool write_rejection(struct writer *w, const struct rejection *r)
 {
     sqlite3_stmt *q = db_statement(&w->c, "INSERT OR IGNORE INTO rejections VALUES"
@@ -338,6 +402,9 @@ static bool write_out(struct sqlite_store *s, struct chunk *c)
     for (size_t i = 0; i < c->attempt_count; i++)
         if (!write_attempt(w, &c->attempts[i]))
             return false;
+    for (size_t i = 0; i < c->over_count; i++)
+        if (!write_superseding(s, &c->over[i]))
+            return false;
     if (c->rejections && !trim_rejections(w))
         return false;
     empty(c);
@@ -366,6 +433,8 @@ static bool apply_events(struct sqlite_store *s, struct chunk *c, struct record 
                                .next_ms = d.next_ms,
                                .state = d.claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING,
                                .reason = STR("")};
+            if (d.supersedes && d.order_key)
+                gather_superseding(c, b);
         }
         if (e.delivery_count)
             r->c.failed = true;

@@ -77,6 +77,16 @@ static void model_move(struct spy_delivery *d, enum delivery_state to)
         spy.claimed_max = spy.by_state[DELIVERY_CLAIMED];
 }
 
+static void model_supersede(const struct new_delivery *n)
+{
+    for (size_t i = 0; i < spy.count; i++) {
+        struct spy_delivery *d = spy.v[i];
+        if (d->state == DELIVERY_PENDING && d->order_key == n->order_key && d->id < n->id &&
+            str_eq(str_from_cstr(d->destination), n->destination))
+            model_move(d, DELIVERY_CANCELLED);
+    }
+}
+
 static void model_add(uint64_t event_id, const struct new_delivery *n)
 {
     struct spy_delivery *d = xcalloc(1, sizeof(*d));
@@ -89,6 +99,8 @@ static void model_add(uint64_t event_id, const struct new_delivery *n)
     spy.by_state[DELIVERY_PENDING]++;
     if (n->claimed)
         model_move(d, DELIVERY_CLAIMED);
+    if (n->supersedes && n->order_key)
+        model_supersede(n);
     if (spy.count == spy.cap) {
         spy.cap = spy.cap ? spy.cap * 2 : 256;
         spy.v = xrealloc(spy.v, spy.cap * sizeof(*spy.v));

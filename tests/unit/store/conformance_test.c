@@ -387,6 +387,76 @@ CASE(in_order_a_stuck_key_hides_no_other)
     EXPECT_EQ_UINT(l.v[0].id, other);
 }
 
+static uint64_t put_latest(struct kit *k, const char *to, uint64_t key, bool claimed)
+{
+    struct new_event *n = kit_event(k, STR("{}"));
+    struct new_delivery *d = kit_delivery(k, n, str_from_cstr(to));
+    d->order_key = key;
+    d->claimed = claimed;
+    d->supersedes = true;
+    return d->id;
+}
+
+CASE(superseded_are_cancelled_with_the_commit)
+{
+    uint64_t old[6], other[3];
+    old[0] = put_latest(k, "ci", 7, false);
+    other[0] = put_latest(k, "ci", 8, false);
+    other[1] = put_latest(k, "cd", 7, false);
+    other[2] = put_latest(k, "ci", 0, false);
+    old[1] = put_latest(k, "ci", 7, false); /* in the same batch */
+    kit_commit(k);
+    EXPECT_EQ_INT(kit_find(k, old[0]).state, DELIVERY_CANCELLED);
+    EXPECT_EQ_INT(kit_find(k, old[1]).state, DELIVERY_PENDING);
+    kit_counts(k);
+    old[2] = put_latest(k, "ci", 7, true);
+    put_latest(k, "ci", 0, false); /* without a key nothing is superseded */
+    kit_commit(k);
+    old[3] = put_latest(k, "ci", 7, false);
+    kit_commit(k);
+    EXPECT_EQ_INT(kit_find(k, old[2]).state, DELIVERY_CLAIMED); /* it is its lane's to end */
+    /* A retry that was scheduled in time, and one that came before. */
+    kit_settle(k, old[2], DELIVERY_PENDING, kit_now(k) + 5000, 1);
+    old[4] = put_latest(k, "ci", 7, true);
+    kit_commit(k);
+    EXPECT_EQ_UINT(kit_claim(k, STR("cd"), 10, true, NULL).count, 1);
+    for (int i = 0; i < 4; i++) {
+        struct delivery d = kit_find(k, old[i]);
+        char id[ID_TEXT_MAX], text[80];
+        static const int by[] = {1, 2, 4, 4};
+        EXPECT_EQ_INT(d.state, DELIVERY_CANCELLED);
+        EXPECT_EQ_INT(d.settled_ms, kit_now(k));
+        (void)snprintf(text, sizeof(text), "superseded by " STR_FMT,
+                       STR_ARG(id_format("dlv", old[by[i]], id)));
+        EXPECT_EQ_STR(d.reason, str_from_cstr(text));
+    }
+    EXPECT_EQ_INT(kit_find(k, old[4]).state, DELIVERY_CLAIMED);
+    for (int i = 0; i < 3; i++)
+        EXPECT(kit_find(k, other[i]).state < DELIVERY_DELIVERED);
+    EXPECT_EQ_UINT(kit_counts(k).by_state[DELIVERY_CANCELLED], 4);
+    EXPECT_EQ_UINT(kit_counts(k).by_state[DELIVERY_PENDING], 3);
+    /* They can be replayed like any other. */
+    struct delivery_filter f = {.id = old[0], .state = DELIVERY_CANCELLED};
+    uint64_t moved;
+    EXPECT_OK(store_move(k->s, STORE_REPLAY, &f, kit_now(k), &moved, &k->why), k->why);
+    EXPECT_EQ_UINT(moved, 1);
+}
+
+CASE(superseding_many_leaves_one)
+{
+    uint64_t last = 0;
+    for (int i = 0; i < 30; i++) {
+        for (int j = 0; j < 60; j++)
+            last = put_latest(k, "ci", 1 + (uint64_t)(j % 3), false);
+        kit_commit(k);
+    }
+    EXPECT_EQ_UINT(kit_counts(k).by_state[DELIVERY_PENDING], 3);
+    EXPECT_EQ_UINT(kit_counts(k).by_state[DELIVERY_CANCELLED], 1797);
+    struct delivery_list l = kit_claim(k, STR("ci"), 10, true, NULL);
+    EXPECT_EQ_UINT(l.count, 3);
+    EXPECT_EQ_UINT(l.v[2].id, last);
+}
+
 CASE(in_order_survives_a_long_run)
 {
     uint64_t last[8] = {0};
