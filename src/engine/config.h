@@ -68,13 +68,13 @@ struct destination_config {
     const struct yaml *place; /* for messages */
     size_t index;             /* in config.destinations */
     struct action_config *action;
-    int concurrency;  /* attempts at once; the action's default */
-    struct rate rate; /* attempts a second and the like; count 0: no limit */
-    bool in_order;    /* `order: fifo`: one at a time per order key (whole lane without key) */
+    int concurrency;    /* attempts at once; the action's default */
+    struct rate rate;   /* attempts a second and the like; count 0: no limit */
+    bool in_order;      /* `order: fifo`: one at a time per order key (whole lane without key) */
     enum latest latest; /* `latest_wins`: a newer one of the key supersedes older ones */
     int64_t debounce_ms, debounce_max_ms; /* 0: due at once */
-    struct template order_by; /* `order_by: "{{ .repository.id }}"`; count 0: none */
-    int64_t timeout_ms;       /* total deadline of an attempt */
+    struct template order_by;             /* `order_by: "{{ .repository.id }}"`; count 0: none */
+    int64_t timeout_ms;                   /* total deadline of an attempt */
     struct retry_policy retry;
 };
 
