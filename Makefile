@@ -77,7 +77,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(2)')
 PROGRAM_SRCS := $(wildcard src/app/cli_*.c src/app/commands.c src/app/main.c src/app/daemon.c)
 LAYER_SRCS   := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c))
 LIB_SRCS     := $(filter-out $(PROGRAM_SRCS),$(LAYER_SRCS))
-EMBED_DIRS   := $(wildcard presets/providers presets/targets src/store/schema)
+EMBED_DIRS   := $(wildcard presets/providers presets/targets src/store/schema src/store/schema/postgres)
 EMBEDDED     := $(wildcard $(EMBED_DIRS:%=%/*.yaml) $(EMBED_DIRS:%=%/*.sql))
 WEB_SRCS     := $(wildcard web/*.json web/*.mjs web/*.html web/src/*.* web/src/*/*.*)
 UNIT_SRCS    := $(wildcard tests/unit/*.c) \

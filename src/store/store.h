@@ -6,13 +6,19 @@
  * whole; on any error nothing of it may be counted on (it may or may not be there after a crash:
  * the sender was told 5xx and will come again).
  *
- * Threads: store_commit by one thread at a time; everything else from any thread. Readers are
- * per thread. What a query returns is a snapshot that includes all that was committed before the
- * call (read your writes).
+ * Threads: store_commit by store.writers threads at a time; everything else from any thread.
+ * Readers are per thread. What a query returns is a snapshot that includes all that was committed
+ * before the call (read your writes).
  *
  * Leases: a delivery that is CLAIMED belongs to one node until its lease ends; nobody else gets
  * it. A settle of a delivery whose lease was lost (epoch differs) is refused for that row only.
- * A store with a single owner process voids all leases of former runs when it is opened. */
+ * A store with a single owner process voids all leases of former runs when it is opened.
+ *
+ * Several nodes: on a shared store a destination's lane belongs to one node, by a lease that the
+ * store renews while the node lives and whose time is the store's. Who first claims from a free
+ * lane owns it; a claim on another's lane is ERR_CONFLICT. When a node dies its lanes are free
+ * and what it had claimed is due again. A node may use what it claimed only while
+ * store_lease_holds; when the lease was lost, its claims are void (STORE_LOST). */
 #ifndef GAFF_STORE_STORE_H
 #define GAFF_STORE_STORE_H
 
@@ -20,8 +26,33 @@
 #include "base/err.h"
 #include "store/model.h"
 
+#include <stdatomic.h>
+
 struct store;
 struct store_reader;
+
+/* Where what was committed is, at least. */
+enum store_durability { STORE_VOLATILE, STORE_LOCAL, STORE_REPLICATED };
+const char *store_durability_word(enum store_durability d);
+
+/* What a shared store tells, from a thread of its own: take note and return. */
+enum store_note {
+    STORE_DUE,    /* look for what is due of this destination, also when its lane was elsewhere */
+    STORE_WANTED, /* another node should own this lane: let it go by store_release */
+    STORE_LOST,   /* the lease was lost: all that was claimed before is void */
+};
+typedef void store_watch_fn(enum store_note note, str destination, void *arg);
+
+struct node_row {
+    str name, version, lanes; /* lanes: names of destinations, separated by spaces; may be cut */
+    int64_t epoch, started_ms, seen_ms, lag_ms, skew_ms;
+    uint64_t lane_count;
+    bool alive, self;
+};
+struct node_list {
+    struct node_row *v;
+    size_t count;
+};
 
 struct new_delivery {
     uint64_t id;
@@ -311,6 +342,14 @@ struct store_ops {
                        void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg,
                        struct reason *why);
 
+    /* Of shared stores; NULL for those with one owner process. */
+    void (*watch)(struct store *s, store_watch_fn *fn, void *arg); /* NULL fn: no more */
+    /* Lets a lane go; nothing of it is claimed or being committed as claimed by this node. */
+    enum err (*release)(struct store *s, str destination, struct reason *why);
+    /* Who shares the store, the dead of late included. */
+    enum err (*nodes)(struct store_reader *r, struct arena *a, struct node_list *out,
+                      struct reason *why);
+
     struct store_reader *(*reader_open)(struct store *s, struct reason *why);
     void (*reader_close)(struct store_reader *r);
     void (*close)(struct store *s); /* everything acknowledged is on disk already */
@@ -318,16 +357,59 @@ struct store_ops {
 
 struct store { /* first member of every implementation */
     const struct store_ops *ops;
+    bool shared;      /* other nodes may work on it; a commit crosses a network */
+    unsigned writers; /* commits at a time; 0: one */
+    unsigned node;    /* below STORE_NODES_MAX, in no other living node: makes ids unique */
+    /* Of a shared store: until when, on the real monotonic clock, this node may use its claims. */
+    _Atomic int64_t lease_ns;
+    _Atomic int durability;   /* enum store_durability */
+    _Atomic bool unreachable; /* what is asked now is refused at once */
 };
+#define STORE_NODES_MAX 64
 struct store_reader {
     struct store *store;
 };
 
+struct store_options {
+    str read;    /* where lists and counts are read, as url; they may lag. Empty: from the store */
+    str direct;  /* past a pooler, for LISTEN, as url. Empty: by the store's url */
+    str node;    /* this node's name; empty: the host's */
+    str version; /* of the program, for those who look at the nodes */
+    bool require_replicated; /* a commit that is not replicated is refused */
+};
 /* url: "memory:" ("memory:64": at most 64 MiB instead of 256), "sqlite:PATH" (a directory PATH
- * holds the database and its journal), later
- * "postgres://...". NULL with a full sentence: locked by another process (ERR_CONFLICT),
- * newer schema, no permission, no space. */
-struct store *store_open(str url, const struct clock *clock, struct reason *why);
+ * holds the database and its journal), "postgres://..." (or "postgres:" and what libpq takes).
+ * NULL with a full sentence: locked by another process (ERR_CONFLICT), newer schema, no
+ * permission, no space. */
+struct store *store_open_with(str url, const struct store_options *o, const struct clock *clock,
+                              struct reason *why);
+static inline struct store *store_open(str url, const struct clock *clock, struct reason *why)
+{
+    return store_open_with(url, &(struct store_options){0}, clock, why);
+}
+/* A postgres url without what may be secret, for messages: "postgres://HOST/DATABASE". */
+str store_url_shown(str url, struct arena *a);
+
+static inline bool store_lease_holds(struct store *s)
+{
+    return !s->shared ||
+           clock_mono_ns(clock_real()) < atomic_load_explicit(&s->lease_ns, memory_order_relaxed);
+}
+static inline void store_watch(struct store *s, store_watch_fn *fn, void *arg)
+{
+    if (s->ops->watch)
+        s->ops->watch(s, fn, arg);
+}
+static inline enum err store_release(struct store *s, str destination, struct reason *why)
+{
+    return s->ops->release ? s->ops->release(s, destination, why) : ERR_OK;
+}
+static inline enum err store_nodes(struct store_reader *r, struct arena *a, struct node_list *out,
+                                   struct reason *why)
+{
+    *out = (struct node_list){0};
+    return r->store->ops->nodes ? r->store->ops->nodes(r, a, out, why) : ERR_OK;
+}
 
 static inline enum err store_commit(struct store *s, struct batch *b, struct reason *why)
 {

@@ -4,6 +4,7 @@
 #define GAFF_TESTS_UNIT_STORE_CASES_H
 
 #include "kit.h"
+#include "postgres_database.h"
 
 static void run(const char *url, void (*body)(struct kit *k))
 {
@@ -13,10 +14,19 @@ static void run(const char *url, void (*body)(struct kit *k))
     kit_close(&k);
 }
 
+static void run_postgres(void (*body)(struct kit *k))
+{
+    struct postgres_database db;
+    postgres_database_make(&db);
+    run(db.url, body);
+    postgres_database_drop(&db);
+}
+
 #define CASE(what)                                                                                 \
     static void case_##what(struct kit *k);                                                        \
     void test_conformance_memory_##what(void);                                                     \
     void test_conformance_sqlite_##what(void);                                                     \
+    void test_conformance_postgres_##what(void);                                                   \
     void test_conformance_memory_##what(void)                                                      \
     {                                                                                              \
         run("memory:", case_##what);                                                               \
@@ -24,6 +34,10 @@ static void run(const char *url, void (*body)(struct kit *k))
     void test_conformance_sqlite_##what(void)                                                      \
     {                                                                                              \
         run("sqlite:store", case_##what);                                                          \
+    }                                                                                              \
+    void test_conformance_postgres_##what(void)                                                    \
+    {                                                                                              \
+        run_postgres(case_##what);                                                                 \
     }                                                                                              \
     static void case_##what(struct kit *k)
 
