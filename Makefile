@@ -18,7 +18,7 @@ MAKEFLAGS += --no-builtin-rules
 BUILD   ?= build
 VARIANT ?= release
 OUT     := $(BUILD)/$(VARIANT)
-LAYERS  ?= base http verify rule store action engine api app
+LAYERS  ?= base http verify rule store action engine api compat app
 ONLY    ?=
 T       ?=
 FUZZ_SECONDS ?= 30
@@ -74,9 +74,12 @@ say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(2)')
 # ---- sources ----
 
 # What only the program has; all else is the library.
-PROGRAM_SRCS := $(wildcard src/app/cli_*.c src/app/commands.c src/app/main.c src/app/daemon.c)
+PROGRAM_SRCS := $(wildcard src/app/cli_*.c src/app/commands.c src/app/main.c src/app/daemon.c \
+                src/app/webhook*.c)
+# The drop-in for hooks.json: of the program too, but unit tests and fuzzers link it.
+COMPAT_SRCS  := $(if $(filter compat,$(LAYERS)),$(wildcard src/compat/*.c))
 LAYER_SRCS   := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c))
-LIB_SRCS     := $(filter-out $(PROGRAM_SRCS),$(LAYER_SRCS))
+LIB_SRCS     := $(filter-out $(PROGRAM_SRCS) $(COMPAT_SRCS),$(LAYER_SRCS))
 EMBED_DIRS   := $(wildcard presets/providers presets/targets src/store/schema src/store/schema/postgres)
 EMBEDDED     := $(wildcard $(EMBED_DIRS:%=%/*.yaml) $(EMBED_DIRS:%=%/*.sql))
 WEB_SRCS     := $(wildcard web/*.json web/*.mjs web/*.html web/src/*.* web/src/*/*.*)
@@ -87,6 +90,7 @@ FUZZ_SRCS    := $(wildcard fuzz/*_fuzz.c)
 
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 LIB_OBJS     := $(call obj,$(LIB_SRCS)) $(OUT)/gen/presets_gen.o
+COMPAT_OBJS  := $(call obj,$(COMPAT_SRCS))
 PROGRAM_OBJS := $(call obj,$(PROGRAM_SRCS)) $(OUT)/gen/web_gen.o
 UNIT_OBJS    := $(call obj,$(UNIT_SRCS))
 EXAMPLES     := $(patsubst examples/%.c,$(OUT)/examples/%,$(EXAMPLE_SRCS))
@@ -120,9 +124,9 @@ $(OUT)/obj/%.o: %.c $(OUT)/gen/flags | need-libraries
 $(OUT)/gen/%.o: $(OUT)/gen/%.c $(OUT)/gen/flags
 	$(Q)$(COMPILE) -Itests/unit -MMD -MP -c -o $@ $<
 
-$(OUT)/gaff: $(PROGRAM_OBJS) $(LIB_OBJS) $(OUT)/gen/objects
+$(OUT)/gaff: $(PROGRAM_OBJS) $(COMPAT_OBJS) $(LIB_OBJS) $(OUT)/gen/objects
 	$(call say,LINK,$@)
-	$(Q)$(CC) -pie -o $@ $(PROGRAM_OBJS) $(LIB_OBJS) $(ALL_LDFLAGS) $(PKG_LIBS)
+	$(Q)$(CC) -pie -o $@ $(PROGRAM_OBJS) $(COMPAT_OBJS) $(LIB_OBJS) $(ALL_LDFLAGS) $(PKG_LIBS)
 
 # One relocatable object whose hidden names are made local: short internal names can't clash
 # with those of a program that links the archive.
@@ -151,8 +155,8 @@ $(OUT)/libgaff.pc: dist/libgaff.pc.in Makefile
 # What a file depends on beside other files: rewritten only when it changes. So a new flag
 # compiles again, and a source that went away links again.
 $(OUT)/gen/flags:     FACT = $(COMPILE)
-$(OUT)/gen/objects:   FACT = $(LIB_OBJS) $(PROGRAM_OBJS)
-$(UNIT_KEY).objects:  FACT = $(UNIT_OBJS) $(LIB_OBJS)
+$(OUT)/gen/objects:   FACT = $(LIB_OBJS) $(COMPAT_OBJS) $(PROGRAM_OBJS)
+$(UNIT_KEY).objects:  FACT = $(UNIT_OBJS) $(COMPAT_OBJS) $(LIB_OBJS)
 $(OUT)/gen/flags $(OUT)/gen/objects $(UNIT_KEY).objects: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','\'',$(FACT))' > $@.new
@@ -187,7 +191,7 @@ $(UNIT_KEY).c: $(UNIT_OBJS) $(UNIT_KEY).objects scripts/gen-unit-table
 	@mkdir -p $(@D)
 	$(Q)scripts/gen-unit-table $(UNIT_OBJS) > $@
 
-$(UNIT_KEY).tests: $(UNIT_OBJS) $(LIB_OBJS) $(UNIT_KEY).o
+$(UNIT_KEY).tests: $(UNIT_OBJS) $(COMPAT_OBJS) $(LIB_OBJS) $(UNIT_KEY).o
 	$(call say,LINK,$(OUT)/unit-tests)
 	$(Q)$(CC) -pie -o $@ $^ $(ALL_LDFLAGS) $(PKG_LIBS)
 
@@ -217,7 +221,7 @@ tsan: ## The whole suite under ThreadSanitizer
 	@$(MAKE) --no-print-directory VARIANT=tsan test
 
 # Linked by the clang driver with -fsanitize=fuzzer, which brings main.
-$(BUILD)/fuzz/%_fuzz: $(BUILD)/fuzz/obj/fuzz/%_fuzz.o $(LIB_OBJS)
+$(BUILD)/fuzz/%_fuzz: $(BUILD)/fuzz/obj/fuzz/%_fuzz.o $(COMPAT_OBJS) $(LIB_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -o $@ $^ -fsanitize=fuzzer $(ALL_LDFLAGS) $(PKG_LIBS)
 
@@ -298,5 +302,5 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | \
 	    awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
 
-ALL_OBJS := $(LIB_OBJS) $(PROGRAM_OBJS) $(UNIT_OBJS) $(UNIT_KEY).o $(call obj,$(FUZZ_SRCS))
+ALL_OBJS := $(LIB_OBJS) $(COMPAT_OBJS) $(PROGRAM_OBJS) $(UNIT_OBJS) $(UNIT_KEY).o $(call obj,$(FUZZ_SRCS))
 -include $(ALL_OBJS:.o=.d)

@@ -57,7 +57,7 @@ struct runner {
 
 /* --- the process ---------------------------------------------------------------------------- */
 
-struct runner_link *runner_launch(struct reason *why)
+static struct runner_link *launch(bool plain, struct reason *why)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
@@ -66,7 +66,7 @@ struct runner_link *runner_launch(struct reason *why)
     }
     pid_t pid = fork();
     if (pid == 0)
-        runner_process_main(ends[1]);
+        runner_process_main(ends[1], plain);
     (void)close(ends[1]);
     if (pid < 0) {
         (void)fail_errno(why, ERR_IO, "cannot start the runner process");
@@ -77,6 +77,16 @@ struct runner_link *runner_launch(struct reason *why)
     link->fd = ends[0];
     link->pid = pid;
     return link;
+}
+
+struct runner_link *runner_launch(struct reason *why)
+{
+    return launch(false, why);
+}
+
+struct runner_link *runner_launch_plain(struct reason *why)
+{
+    return launch(true, why);
 }
 
 /* The socket is closed already: the runner kills what runs and goes, by itself or by force. */

@@ -21,6 +21,9 @@ struct runner_link; /* the started process, before it is attached to a loop */
 /* Forks the runner. Must be called while the process has one thread, before secrets are read.
  * NULL with a reason. */
 struct runner_link *runner_launch(struct reason *why);
+/* As above, but the commands keep what the daemon was started with: its umask, its limits, its
+ * session, the right to gain privileges (sudo). For hooks that were written for another program. */
+struct runner_link *runner_launch_plain(struct reason *why);
 /* Attaches the link to a loop and takes it over: one runner for each loop. */
 struct runner *runner_attach(struct runner_link *link, struct loop *l);
 /* The process ends and running commands are killed; every open run's done is called with started
@@ -32,7 +35,8 @@ int runner_pid(const struct runner *r);
 #define RUNNER_OUTPUT_MAX 65536
 
 struct run_spec {
-    const char *const *argv; /* NULL-terminated; argv[0] is a path, resolved at load */
+    const char *program;     /* the path to execute; NULL: argv[0] */
+    const char *const *argv; /* NULL-terminated */
     const char *const *env;  /* "NAME=value", NULL-terminated; nothing is inherited */
     const char *cwd;         /* NULL: where the daemon was started */
     const char *user;        /* NULL: as the runner */
@@ -44,6 +48,7 @@ struct run_spec {
      * not. Duplicates are sent to the runner: the caller's may be closed after runner_start. No
      * deadline then unless timeout_ms > 0. */
     int stdin_fd, stdout_fd, stderr_fd;
+    bool outlives; /* it goes on when the daemon ends, and what it leaves behind is never killed */
 };
 
 struct run_result {

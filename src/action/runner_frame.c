@@ -34,16 +34,19 @@ static void put_list(struct buf *out, const char *const *v)
         put_cstr(out, v[i]);
 }
 
+#define JOB_OUTLIVES (1u << FRAME_DESCRIPTORS)
+
 void frame_put_job(struct buf *out, const struct run_spec *spec, uint64_t id, uint8_t descriptors)
 {
     size_t start = frame_begin(out, FRAME_JOB);
     buf_u64(out, id);
-    buf_u8(out, descriptors);
+    buf_u8(out, (uint8_t)(descriptors | (spec->outlives ? JOB_OUTLIVES : 0)));
     buf_u64(out, (uint64_t)spec->timeout_ms);
     buf_u64(out, (uint64_t)spec->kill_after_ms);
     buf_u32(out, (uint32_t)spec->output_max);
     put_cstr(out, spec->cwd);
     put_cstr(out, spec->user);
+    put_cstr(out, spec->program);
     put_list(out, spec->argv);
     put_list(out, spec->env);
     frame_end(out, start);
@@ -131,16 +134,19 @@ bool frame_get_job(str payload, struct arena *a, struct frame_job *out)
 {
     struct cursor c = cursor_of(payload);
     out->id = cursor_u64(&c);
-    out->descriptors = cursor_u8(&c);
+    uint8_t flags = cursor_u8(&c);
+    out->descriptors = flags & (JOB_OUTLIVES - 1);
+    out->outlives = (flags & JOB_OUTLIVES) != 0;
     out->timeout_ms = (int64_t)cursor_u64(&c);
     out->kill_after_ms = (int64_t)cursor_u64(&c);
     out->output_max = cursor_u32(&c);
     out->cwd = get_cstr(&c);
     out->user = get_cstr(&c);
+    out->program = get_cstr(&c);
     out->argv = get_list(&c, a);
     out->env = get_list(&c, a);
     return !c.failed && out->argv && out->argv[0] && out->env &&
-           out->output_max <= RUNNER_OUTPUT_MAX && out->descriptors < (1u << FRAME_DESCRIPTORS);
+           out->output_max <= RUNNER_OUTPUT_MAX && flags < 2 * JOB_OUTLIVES;
 }
 
 bool frame_get_cancel(str payload, uint64_t *id)

@@ -21,9 +21,11 @@ enum frame_kind { FRAME_JOB = 1, FRAME_CANCEL, FRAME_RESULT };
 struct frame_job {
     uint64_t id;
     uint8_t descriptors; /* bit n: descriptor n of the command was sent along */
+    bool outlives;
     int64_t timeout_ms, kill_after_ms;
     size_t output_max;
     const char *cwd, *user; /* NULL: as the runner */
+    const char *program;    /* NULL: argv[0] */
     const char **argv, **env;
 };
 

@@ -106,7 +106,7 @@ static void job_finish(struct runner_state *p, struct job *j)
 {
     assert(j->exited);
     /* Long-lived workers take their children along; so does whoever had to be told to end. */
-    if (j->phase != PHASE_RUNNING || !j->piped)
+    if (j->phase != PHASE_RUNNING || !(j->piped || j->outlives))
         kill_group(j, SIGKILL);
     struct run_result r = {.started = true, .timed_out = j->timed_out, .exit_code = -1};
     int status = 0;
@@ -127,6 +127,12 @@ static void job_finish(struct runner_state *p, struct job *j)
     r.errors_cut = j->streams[1].cut;
     if (!p->closing)
         frame_put_result(&p->out, j->id, &r);
+    job_free(p, j);
+}
+
+void job_leave(struct runner_state *p, struct job *j)
+{
+    assert(j->outlives);
     job_free(p, j);
 }
 
@@ -312,6 +318,7 @@ static void job_add(struct runner_state *p, const struct frame_job *f, pid_t pid
     j->pidfd = pidfd;
     j->output_max = f->output_max;
     j->kill_after_ms = f->kill_after_ms;
+    j->outlives = f->outlives;
     j->started_ns = started_ns;
     p->jobs[j->slot] = j;
     idmap_put(&p->by_id, j->id, j);
@@ -332,7 +339,11 @@ void job_start(struct runner_state *p, const struct frame_job *f)
 {
     char error[SPAWN_ERROR_MAX] = "";
     int ours[3], pipes[2];
-    struct spawn s = {.argv = f->argv, .env = f->env, .cwd = f->cwd};
+    struct spawn s = {.program = f->program ? f->program : f->argv[0],
+                      .argv = f->argv,
+                      .env = f->env,
+                      .outlives = f->outlives,
+                      .cwd = f->cwd};
     bool ok = open_descriptors(p, f, ours, pipes);
     if (!ok)
         (void)snprintf(error, sizeof(error), "cannot open the pipes of the command: %s",

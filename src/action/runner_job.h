@@ -33,6 +33,7 @@ struct job {
     int64_t kill_after_ms, started_ns, ended_ns;
     enum phase phase;
     bool exited, timed_out;
+    bool outlives;
     bool piped; /* at least one stream was ours */
     struct heap_node timer;
     struct list fresh; /* its streams are not watched yet */
@@ -79,6 +80,8 @@ void job_exited(struct runner_state *p, struct job *j);
 /* Its timer, taken off the heap, is due. May end the job. */
 void job_timer(struct runner_state *p, struct job *j);
 void job_set_timer(struct runner_state *p, struct job *j, int64_t delay_ms);
+/* Lets go of a command that goes on without us. */
+void job_leave(struct runner_state *p, struct job *j);
 /* TERM to the group, later KILL; nothing when that is under way. */
 void job_terminate(struct runner_state *p, struct job *j);
 

@@ -61,6 +61,10 @@ static void begin_closing(struct runner_state *p)
         struct job *j = p->jobs[i];
         if (!j)
             continue;
+        if (j->outlives) {
+            job_leave(p, j);
+            continue;
+        }
         if (j->kill_after_ms > CLOSING_GRACE_MS)
             j->kill_after_ms = CLOSING_GRACE_MS;
         if (j->phase == PHASE_TERMINATED)
@@ -264,6 +268,15 @@ static int keep_descriptors_few(int socket)
     return 3;
 }
 
+/* What commands do not inherit from the daemon. */
+static void restrain_commands(void)
+{
+    (void)umask(077);
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
 static void restrain(void)
 {
     (void)setsid(); /* away from the daemon's terminal, and the commands with us */
@@ -279,22 +292,20 @@ static void restrain(void)
     for (int i = 1; i < NSIG; i++)
         if (i != SIGSEGV && i != SIGBUS && i != SIGFPE && i != SIGILL && i != SIGABRT)
             (void)sigaction(i, &deflt, NULL);
-    (void)umask(077);
-    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-_Noreturn void runner_process_main(int socket)
+_Noreturn void runner_process_main(int socket, bool plain)
 {
     wipe_inheritance();
     restrain();
+    if (!plain)
+        restrain_commands();
     struct runner_state *p = (struct runner_state *)xcalloc(1, sizeof(*p));
     p->socket = keep_descriptors_few(socket);
     p->epoll = epoll_create1(EPOLL_CLOEXEC);

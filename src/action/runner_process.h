@@ -2,8 +2,10 @@
 #ifndef GAFF_ACTION_RUNNER_PROCESS_H
 #define GAFF_ACTION_RUNNER_PROCESS_H
 
+#include "base/compiler.h"
+
 /* Sheds what the daemon had (descriptors, environment, arguments), then serves the socket until
- * the daemon closes its end. */
-_Noreturn void runner_process_main(int socket);
+ * the daemon closes its end. plain: commands keep umask, limits and privileges. */
+_Noreturn void runner_process_main(int socket, bool plain);
 
 #endif

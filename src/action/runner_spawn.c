@@ -105,13 +105,15 @@ __attribute__((no_sanitize("address"), no_sanitize("undefined"))) static int chi
     if (child_prepare(c)) {
         c->stage = STAGE_EXEC;
         /* After the change of user, which clears it: the command must not outlive the runner. */
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != c->runner)
-            return 127;
+        if (!c->spec->outlives) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (getppid() != c->runner)
+                return 127;
+        }
         sigset_t none;
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        (void)execve(c->spec->argv[0], (char *const *)(uintptr_t)c->spec->argv,
+        (void)execve(c->spec->program, (char *const *)(uintptr_t)c->spec->argv,
                      (char *const *)(uintptr_t)c->spec->env);
     }
     c->error = errno;
@@ -154,14 +156,14 @@ static void explain(const struct child *c, char out[SPAWN_ERROR_MAX])
                        s->cwd, strerror(error));
         break;
     case STAGE_EXEC:
-        explain_exec(s->argv[0], error, out);
+        explain_exec(s->program, error, out);
         break;
     }
 }
 
 pid_t spawn_start(const struct spawn *s, int *pidfd, char error[SPAWN_ERROR_MAX])
 {
-    assert(stack_top && s->argv[0]);
+    assert(stack_top && s->program && s->argv[0]);
     struct child c = {.spec = s, .runner = getpid()};
     if (getrlimit(RLIMIT_NOFILE, &c.open_files) < 0)
         c.open_files = (struct rlimit){OPEN_FILES_SOFT, OPEN_FILES_SOFT};

@@ -19,10 +19,12 @@ struct spawn_user {
 };
 
 struct spawn {
-    const char *const *argv, *const *env; /* argv[0] is the path */
-    const char *cwd;                      /* NULL: the runner's */
-    const struct spawn_user *user;        /* NULL: the runner's */
-    int descriptors[3];                   /* become 0, 1, 2; all of them are above 2 */
+    const char *program;
+    const char *const *argv, *const *env;
+    bool outlives;                 /* the runner */
+    const char *cwd;               /* NULL: the runner's */
+    const struct spawn_user *user; /* NULL: the runner's */
+    int descriptors[3];            /* become 0, 1, 2; all of them are above 2 */
 };
 
 /* Once, before the first spawn_start: the stack that children run on. */

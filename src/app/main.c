@@ -1,6 +1,7 @@
 /* main.c -- finds the sentence, reads its options, calls its verb. The only program with a main;
  * all else can be linked into somebody's own. */
 #include "app/cli.h"
+#include "app/webhook.h"
 
 #include "base/log.h"
 
@@ -175,12 +176,21 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
+/* The name this program was called by, without its directory. */
+static str base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return str_from_cstr(slash ? slash + 1 : path);
+}
+
 int main(int argc, char **argv)
 {
     struct cli c = {.terminal = isatty(STDOUT_FILENO)};
     int length;
     signal(SIGPIPE, SIG_IGN);
     arena_init(&c.arena, 256u << 20);
+    if (argc > 0 && str_eq(base_name(argv[0]), STR("webhook")))
+        return webhook_main(argc, argv);
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return cli_version(&c);
     const struct cli_command *command = find(argc - 1, argv + 1, &length);
@@ -192,6 +202,10 @@ int main(int argc, char **argv)
         return argc < 2 ? CLI_USAGE : CLI_OK;
     }
     c.command = command;
+    c.rest = argv + length;
+    c.rest_count = argc - length;
+    if (command->fn == cli_webhook) /* its flags are not ours */
+        return command->fn(&c);
     if (asks_help(argc - 1 - length, argv + 1 + length)) {
         print_usage(command);
         return CLI_OK;

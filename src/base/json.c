@@ -5,6 +5,8 @@
  * ("raw"), so that long ids pass through unharmed. Writing is in json_write.c. */
 #include "base/json.h"
 
+#include "base/codec.h"
+
 #include <limits.h>
 #include <math.h>
 #include <yyjson.h>
@@ -68,6 +70,83 @@ struct json_doc *json_parse(str text, struct reason *why)
         fail(why, ERR_LIMIT, "the JSON is nested deeper than %d levels", JSON_DEPTH_MAX);
         return NULL;
     }
+    return (struct json_doc *)doc;
+}
+
+/* The value of four hexadecimal digits at s[0..4), or -1. */
+static int hex4(str s)
+{
+    int v = 0;
+    if (s.n < 4)
+        return -1;
+    for (size_t i = 0; i < 4; i++) {
+        char c = s.p[i];
+        int digit = c >= '0' && c <= '9'                 ? c - '0'
+                    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                         : -1;
+        if (digit < 0)
+            return -1;
+        v = v * 16 + digit;
+    }
+    return v;
+}
+
+/* Copies an escape that begins at s[0] == '\\'; a surrogate without its other half becomes U+FFFD.
+ * Returns how many bytes of s were taken. */
+static size_t mend_escape(str s, struct buf *out)
+{
+    int first = s.n > 1 && s.p[1] == 'u' ? hex4(str_slice(s, 2, s.n)) : -1;
+    if (first < 0xd800 || first > 0xdfff) {
+        size_t n = s.n > 1 && first < 0 ? 2 : s.n > 1 ? 6 : 1;
+        buf_append(out, s.p, n);
+        return n;
+    }
+    str after = str_slice(s, 6, s.n);
+    int second = str_starts(after, STR("\\u")) ? hex4(str_slice(after, 2, after.n)) : -1;
+    if (first < 0xdc00 && second >= 0xdc00 && second <= 0xdfff) {
+        buf_append(out, s.p, 12);
+        return 12;
+    }
+    buf_str_append(out, STR("\\ufffd"));
+    return 6;
+}
+
+/* Broken Unicode in strings is mended; outside of strings it is an error either way. */
+static void mend_unicode(str text, struct buf *out)
+{
+    for (size_t i = 0; i < text.n;) {
+        uint32_t c;
+        str rest = str_slice(text, i, text.n);
+        size_t n = utf8_decode(rest, &c);
+        if (n == 1 && c == '\\') {
+            i += mend_escape(rest, out);
+        } else if (n > 0) {
+            buf_append(out, rest.p, n);
+            i += n;
+        } else {
+            buf_str_append(out, STR("\xef\xbf\xbd"));
+            i++;
+        }
+    }
+}
+
+struct json_doc *json_parse_first(str text, struct reason *why)
+{
+    static const yyjson_read_flag flags = YYJSON_READ_STOP_WHEN_DONE | YYJSON_READ_NUMBER_AS_RAW;
+    yyjson_read_err err;
+    struct buf mended;
+    buf_init(&mended, 3 * text.n + 1);
+    if (!utf8_valid(text) || str_find_str(text, STR("\\u")) < text.n) {
+        mend_unicode(text, &mended);
+        text = buf_str(&mended);
+    }
+    yyjson_doc *doc =
+        text.n ? yyjson_read_opts((char *)(uintptr_t)text.p, text.n, flags, NULL, &err) : NULL;
+    if (text.n == 0)
+        fail(why, ERR_INVALID, "EOF");
+    else if (!doc)
+        fail(why, ERR_INVALID, "byte %zu: %s", err.pos, err.msg);
+    buf_release(&mended);
     return (struct json_doc *)doc;
 }
 

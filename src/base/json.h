@@ -19,6 +19,10 @@ enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 
 /* NULL with *why filled ("byte 41: unexpected character ...") when text is no JSON (RFC 8259). */
 struct json_doc *json_parse(str text, struct reason *why);
+/* The first value of text, leniently, for payloads that others made and other programs took: what
+ * follows the value is ignored, numbers keep the text they were written with, invalid UTF-8 and
+ * lone surrogates become U+FFFD. Depth is not capped: whoever walks the document caps it. */
+struct json_doc *json_parse_first(str text, struct reason *why);
 void json_doc_free(struct json_doc *d); /* accepts NULL */
 const struct json *json_root(const struct json_doc *d);
 

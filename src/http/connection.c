@@ -30,7 +30,10 @@ static void refuse(struct connection *c, int status, const char *code, const cha
     c->close_after = c->linger_after = true;
     c->state = CONN_HANDLING;
     c->deadline_ns = INT64_MAX;
-    http_reply_error(&c->x->pub, status, code, str_from_cstr(text));
+    if (c->server->refusal)
+        c->server->refusal(&c->x->pub, status, text, c->server->arg);
+    else
+        http_reply_error(&c->x->pub, status, code, str_from_cstr(text));
 }
 
 static void refuse_parsed(struct connection *c)
@@ -69,6 +72,7 @@ static void set_peer(struct connection *c, struct exchange *e)
     } else {
         memcpy(e->peer_text, c->peer_text, sizeof(e->peer_text));
         r->peer = str_from_cstr(e->peer_text);
+        r->peer_port = c->peer_port;
     }
     r->tls = c->tls != NULL || (trust->count > 0 && proxy_is_https(&r->fields, &c->peer, trust));
 }
@@ -394,6 +398,7 @@ static void take_proxy_header(struct connection *c, size_t n)
     }
     if (has_client) {
         c->peer = client;
+        c->peer_port = 0;
         address_format(&c->peer, c->peer_text);
     }
     c->state = CONN_IDLE;
@@ -530,13 +535,14 @@ static void set_first_peer(struct connection *c, const struct address *peer)
         memcpy(c->peer_text, "unix", sizeof("unix"));
 }
 
-void connection_new(struct http_server *s, int fd, const struct address *peer, bool is_counted,
-                    bool is_refused)
+void connection_new(struct http_server *s, int fd, const struct address *peer, uint16_t peer_port,
+                    bool is_counted, bool is_refused)
 {
     struct connection *c = xcalloc(1, sizeof(*c));
     c->magic = CONNECTION_MAGIC;
     c->server = s;
     set_first_peer(c, peer);
+    c->peer_port = peer_port;
     c->counted = c->peer;
     c->is_counted = is_counted;
     bool is_open = open_handle(c, fd, peer == NULL);

@@ -99,6 +99,7 @@ struct connection {
     size_t waiting_seen;     /* bytes in the write queue at the last sweep: progress? */
     struct address peer, counted; /* counted: the peer's own, while is_counted */
     char peer_text[ADDRESS_TEXT_MAX];
+    uint16_t peer_port; /* of the peer itself; 0 for a unix socket */
 };
 
 static_assert(sizeof(struct connection) < 600, "ten thousand idle ones must stay cheap");
@@ -113,6 +114,8 @@ struct http_server {
     bool proxy_protocol;
     http_handler *handler;
     http_body_limit *body_limit;
+    http_refusal *refusal;
+    bool any_method;
     void *arg;
     char *cert_file, *key_file;
     struct tls_context *tls;
@@ -194,8 +197,8 @@ void pools_trim(struct http_server *s, bool all);
 
 /* Takes over the descriptor; peer NULL for a unix socket. is_counted: it is among the connections
  * of its address. is_refused: answer 503 and close. */
-void connection_new(struct http_server *s, int fd, const struct address *peer, bool is_counted,
-                    bool is_refused);
+void connection_new(struct http_server *s, int fd, const struct address *peer, uint16_t peer_port,
+                    bool is_counted, bool is_refused);
 /* Goes on with what is buffered; from inside itself a no-op. */
 void connection_advance(struct connection *c);
 void connection_start_reading(struct connection *c);

@@ -55,6 +55,7 @@ struct exchange *exchange_take(struct http_server *s)
     e->server = s;
     e->pub.arena = &e->arena;
     parse_init(&e->parse, &s->limits, e->fields);
+    e->parse.any_method = s->any_method;
     return e;
 }
 

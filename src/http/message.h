@@ -31,6 +31,7 @@ struct http_request {
     struct http_fields fields;
     str body;                  /* the bytes as received, chunked coding undone, nothing else */
     str peer;                  /* client address as text, trusted proxies resolved: "203.0.113.9" */
+    uint16_t peer_port;        /* of a peer that is no proxy; 0: not known */
     bool tls;                  /* directly or, from a trusted proxy, X-Forwarded-Proto: https */
     int64_t received_ms;       /* wall clock when the head was complete */
     int64_t received_mono_ns;  /* the same moment on the monotonic clock */

@@ -58,6 +58,8 @@ static int check_header_length(struct parse *p, const char *end)
 static int on_method(llhttp_t *m, const char *at, size_t n)
 {
     struct parse *p = m->data;
+    if (p->any_method)
+        return 0; /* feed_method has it */
     if (!p->method.p) {
         p->method.p = at;
         /* Empty lines before a request are let through (RFC 9112 section 2.2), whole ones only. */
@@ -352,6 +354,26 @@ static enum parse_result finish_head(struct parse *p, const char *end)
     return check_fields(p);
 }
 
+/* llhttp knows methods by a table. For those who take any token it is given POST in its place, once
+ * the whole token is there: no method changes how a request is framed here. */
+static enum parse_result feed_method(struct parse *p, const char *end)
+{
+    const char *at = p->start;
+    while (at < end && is_token_char(*at))
+        at++;
+    if (at == end)
+        return check_line_length(p, end) ? PARSE_FAILED : PARSE_MORE;
+    if (at == p->start || *at != ' ') {
+        malformed(p, "the request does not begin with a method and a blank");
+        return PARSE_FAILED;
+    }
+    p->method = str_of(p->start, (size_t)(at - p->start));
+    p->fed = at;
+    llhttp_errno_t error = llhttp_execute(machine_of(p), "POST", sizeof("POST") - 1);
+    assert(error == HPE_OK);
+    return PARSE_DONE;
+}
+
 enum parse_result parse_head(struct parse *p, const char *start, const char *end)
 {
     assert(p->head_n == 0 && (!p->start || p->start == start));
@@ -359,6 +381,11 @@ enum parse_result parse_head(struct parse *p, const char *start, const char *end
         p->start = p->fed = start;
     if (p->status)
         return PARSE_FAILED;
+    if (p->any_method && !p->method.p) {
+        enum parse_result r = feed_method(p, end);
+        if (r != PARSE_DONE)
+            return r;
+    }
     const char *from = p->fed;
     p->fed = end;
     llhttp_t *m = machine_of(p);

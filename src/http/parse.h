@@ -21,6 +21,7 @@ struct parse {
     const struct http_limits *limits;
     struct http_field *fields; /* room for limits->header_count_max, the caller's */
     size_t field_count;
+    bool any_method; /* set after parse_init: every token is a method, known to llhttp or not */
 
     /* Valid once parse_head is done. */
     str method, target;

@@ -6,6 +6,7 @@
 #include "http/connection.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -117,16 +118,25 @@ static void note_pause(const char *why)
         log_line(LOG_WARN, "accepting connections pauses: %s", why);
 }
 
+/* sin_port and sin6_port stand at the same place. */
+static uint16_t port_of(const struct sockaddr_storage *sa)
+{
+    static_assert(offsetof(struct sockaddr_in, sin_port) ==
+                      offsetof(struct sockaddr_in6, sin6_port),
+                  "one reading for both");
+    return ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
+}
+
 static void take_socket(struct http_server *s, int fd, const struct sockaddr_storage *sa)
 {
     struct address peer;
     if (!address_from_sockaddr((const struct sockaddr *)sa, &peer)) {
-        connection_new(s, fd, NULL, false, false);
+        connection_new(s, fd, NULL, 0, false, false);
         return;
     }
     bool is_proxy = nets_contain(s->trust.nets, s->trust.count, &peer);
     bool is_counted = !is_proxy && count_address(s, &peer);
-    connection_new(s, fd, &peer, is_counted, !is_proxy && !is_counted);
+    connection_new(s, fd, &peer, port_of(sa), is_counted, !is_proxy && !is_counted);
 }
 
 /* True when one was accepted and the next may be tried. */
@@ -199,6 +209,8 @@ static void copy_options(struct http_server *s, const struct http_server_options
     s->proxy_protocol = o->proxy_protocol;
     s->handler = o->handler;
     s->body_limit = o->body_limit;
+    s->refusal = o->refusal;
+    s->any_method = o->any_method;
     s->arg = o->arg;
     if (o->trusted_proxy_count > 0) {
         s->trusted = xcalloc(o->trusted_proxy_count, sizeof(*s->trusted));

@@ -53,6 +53,10 @@ typedef void http_handler(struct http_exchange *x, void *arg);
  * body is buffered; <= 0 takes limits.body_bytes_max. May be NULL. (A source may allow more.) */
 typedef int64_t http_body_limit(const struct http_request *head, void *arg);
 
+/* Answers (by http_reply) a request that no handler will see: malformed, too large, too slow. The
+ * connection ends with the answer; x->req is empty. May be NULL: a JSON error. */
+typedef void http_refusal(struct http_exchange *x, int status, const char *text, void *arg);
+
 struct net; /* an address range, see http/address.h */
 
 struct http_server_options {
@@ -64,6 +68,8 @@ struct http_server_options {
     bool proxy_protocol; /* PROXY v1/v2 expected first, from trusted proxies only */
     http_handler *handler;
     http_body_limit *body_limit;
+    http_refusal *refusal;
+    bool any_method; /* every token is a method; otherwise unknown ones are answered 501 */
     void *arg;
     const char *server_name; /* the Server field; NULL for none */
 };
