@@ -162,9 +162,24 @@ static void runner_died(struct runner *r)
         finish_unstarted(r, CONTAINER_OF(r->open.next, struct run, link), gone);
 }
 
-static bool handle_result(struct runner *r, enum frame_kind kind, str payload)
+static bool handle_output(struct runner *r, str payload)
+{
+    uint64_t id;
+    bool errors;
+    str bytes;
+    if (!frame_get_output(payload, &id, &errors, &bytes))
+        return false;
+    struct run *run = (struct run *)idmap_get(&r->by_id, id);
+    if (run && run->output)
+        run->output(run, errors, bytes);
+    return run != NULL;
+}
+
+static bool handle_frame(struct runner *r, enum frame_kind kind, str payload)
 {
     uint64_t id = 0;
+    if (kind == FRAME_OUTPUT)
+        return handle_output(r, payload);
     struct run_result result = {0};
     if (kind != FRAME_RESULT || !frame_get_result(payload, &id, &result))
         return false;
@@ -192,7 +207,7 @@ static bool receive(struct runner *r)
     str payload;
     bool broken = false;
     while (frame_take(&rest, &kind, &payload, &broken))
-        if (!handle_result(r, kind, payload))
+        if (!handle_frame(r, kind, payload))
             return false;
     buf_consume(&r->in, before - rest.n);
     return !broken;
@@ -293,6 +308,28 @@ static int input_file(str input)
     return fd;
 }
 
+/* One that nobody can change: the command's own user may not be ours. */
+static int sealed_file(str bytes)
+{
+    if (bytes.n > INPUT_MAX)
+        return -1;
+    int fd = memfd_create("gaff-file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    size_t written = 0;
+    while (fd >= 0 && written < bytes.n) {
+        ssize_t n = pwrite(fd, bytes.p + written, bytes.n - written, (off_t)written);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            (void)close(fd);
+            return -1;
+        }
+        written += (size_t)n;
+    }
+    if (fd >= 0)
+        (void)fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+    return fd;
+}
+
 static bool add_descriptor(struct frame *f, uint8_t *mask, unsigned number, int fd)
 {
     if (fd < 0)
@@ -311,7 +348,8 @@ static size_t list_length(const char *const *v)
 }
 
 /* Fills the frame; a static sentence when that can't be done. */
-static const char *build_job(struct frame *f, const struct run_spec *spec, uint64_t id)
+static const char *build_job(struct frame *f, const struct run_spec *spec, uint64_t id,
+                             bool streams)
 {
     uint8_t mask = 0;
     if (spec->input.n > INPUT_MAX)
@@ -330,7 +368,10 @@ static const char *build_job(struct frame *f, const struct run_spec *spec, uint6
     if (spec->stderr_fd > 0 &&
         !add_descriptor(f, &mask, 2, fcntl(spec->stderr_fd, F_DUPFD_CLOEXEC, 3)))
         return "no descriptor is left for the command's stderr";
-    frame_put_job(&f->bytes, spec, id, mask);
+    for (size_t i = 0; i < spec->file_count; i++)
+        if (!add_descriptor(f, &mask, 3 + (unsigned)i, sealed_file(spec->files[i])))
+            return "no memory or descriptor is left for a file of the command";
+    frame_put_job(&f->bytes, spec, id, mask, streams);
     return buf_ok(&f->bytes) ? NULL : "the command's arguments and environment exceed 1 MiB";
 }
 
@@ -357,7 +398,7 @@ static void refuse(struct runner *r, struct run *run, const char *why)
 void runner_start(struct runner *r, const struct run_spec *spec, struct run *run)
 {
     assert(spec->argv && spec->argv[0] && spec->env);
-    assert(spec->output_max <= RUNNER_OUTPUT_MAX);
+    assert(spec->output_max <= RUNNER_OUTPUT_MAX && spec->file_count <= RUNNER_FILES_MAX);
     run->id = ++r->next_id;
     run->refused = NULL;
     list_init(&run->link);
@@ -371,7 +412,7 @@ void runner_start(struct runner *r, const struct run_spec *spec, struct run *run
         return;
     }
     struct frame *f = frame_new();
-    const char *why = build_job(f, spec, run->id);
+    const char *why = build_job(f, spec, run->id, run->output != NULL);
     if (why) {
         frame_free(f);
         refuse(r, run, why);

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/loop.h"
+#include "action/runner_sandbox.h"
 
 struct runner;      /* the daemon's end, on one loop */
 struct runner_link; /* the started process, before it is attached to a loop */
@@ -34,6 +35,12 @@ int runner_pid(const struct runner *r);
 
 #define RUNNER_OUTPUT_MAX 65536
 
+#define RUNNER_FILES_MAX 5
+
+struct run_limits { /* of each process of the command; 0: the runner's own */
+    int64_t memory_bytes, cpu_s, open_files, processes, file_bytes;
+};
+
 struct run_spec {
     const char *program;     /* the path to execute; NULL: argv[0] */
     const char *const *argv; /* NULL-terminated */
@@ -49,6 +56,11 @@ struct run_spec {
      * deadline then unless timeout_ms > 0. */
     int stdin_fd, stdout_fd, stderr_fd;
     bool outlives; /* it goes on when the daemon ends, and what it leaves behind is never killed */
+    struct run_limits limits;
+    const struct sandbox_rules *sandbox; /* NULL: none */
+    /* Sealed files in memory that the command finds open as 3, 4, ... (/dev/fd/3). */
+    const str *files;
+    size_t file_count; /* <= RUNNER_FILES_MAX */
 };
 
 struct run_result {
@@ -65,6 +77,9 @@ struct run_result {
 
 struct run { /* embed it; lives until done ran */
     void (*done)(struct run *run, const struct run_result *result);
+    /* What the command writes, as it comes and in parts; NULL: told at the end alone. What comes
+     * faster than it is taken is left out here (never from the result). */
+    void (*output)(struct run *run, bool errors, str bytes);
     uint64_t id;
     const char *refused; /* private to runner.c */
     struct list link;    /* private to runner.c */

@@ -36,11 +36,27 @@ static void put_list(struct buf *out, const char *const *v)
 
 #define JOB_OUTLIVES (1u << FRAME_DESCRIPTORS)
 
-void frame_put_job(struct buf *out, const struct run_spec *spec, uint64_t id, uint8_t descriptors)
+static void put_limits(struct buf *out, const struct run_limits *l)
+{
+    const int64_t v[] = {l->memory_bytes, l->cpu_s, l->open_files, l->processes, l->file_bytes};
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        buf_u64(out, (uint64_t)v[i]);
+}
+
+static void put_sandbox(struct buf *out, const struct sandbox_rules *s)
+{
+    buf_u8(out, s ? 1 : 0);
+    buf_u8(out, s && s->network ? 1 : 0);
+    put_list(out, s ? s->read : NULL);
+    put_list(out, s ? s->write : NULL);
+}
+
+void frame_put_job(struct buf *out, const struct run_spec *spec, uint64_t id, uint8_t descriptors,
+                   bool streams)
 {
     size_t start = frame_begin(out, FRAME_JOB);
     buf_u64(out, id);
-    buf_u8(out, (uint8_t)(descriptors | (spec->outlives ? JOB_OUTLIVES : 0)));
+    buf_u16(out, (uint16_t)(descriptors | (spec->outlives ? JOB_OUTLIVES : 0)));
     buf_u64(out, (uint64_t)spec->timeout_ms);
     buf_u64(out, (uint64_t)spec->kill_after_ms);
     buf_u32(out, (uint32_t)spec->output_max);
@@ -49,6 +65,9 @@ void frame_put_job(struct buf *out, const struct run_spec *spec, uint64_t id, ui
     put_cstr(out, spec->program);
     put_list(out, spec->argv);
     put_list(out, spec->env);
+    buf_u8(out, streams ? 1 : 0);
+    put_limits(out, &spec->limits);
+    put_sandbox(out, spec->sandbox);
     frame_end(out, start);
 }
 
@@ -56,6 +75,15 @@ void frame_put_cancel(struct buf *out, uint64_t id)
 {
     size_t start = frame_begin(out, FRAME_CANCEL);
     buf_u64(out, id);
+    frame_end(out, start);
+}
+
+void frame_put_output(struct buf *out, uint64_t id, bool errors, str bytes)
+{
+    size_t start = frame_begin(out, FRAME_OUTPUT);
+    buf_u64(out, id);
+    buf_u8(out, errors ? 1 : 0);
+    buf_blob(out, bytes);
     frame_end(out, start);
 }
 
@@ -92,7 +120,7 @@ bool frame_take(str *bytes, enum frame_kind *kind, str *payload, bool *broken)
     struct cursor c = cursor_of(*bytes);
     uint32_t n = cursor_u32(&c);
     uint8_t k = cursor_u8(&c);
-    if (n < 1 || n > FRAME_MAX || k < FRAME_JOB || k > FRAME_RESULT) {
+    if (n < 1 || n > FRAME_MAX || k < FRAME_JOB || k > FRAME_OUTPUT) {
         *broken = true;
         return false;
     }
@@ -130,12 +158,22 @@ static const char **get_list(struct cursor *c, struct arena *a)
     return v;
 }
 
+static void get_limits(struct cursor *c, struct run_limits *l)
+{
+    int64_t *const v[] = {&l->memory_bytes, &l->cpu_s, &l->open_files, &l->processes,
+                          &l->file_bytes};
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        *v[i] = (int64_t)cursor_u64(c);
+}
+
+static_assert(FRAME_DESCRIPTORS == 8, "a bit each in the byte of a job");
+
 bool frame_get_job(str payload, struct arena *a, struct frame_job *out)
 {
     struct cursor c = cursor_of(payload);
     out->id = cursor_u64(&c);
-    uint8_t flags = cursor_u8(&c);
-    out->descriptors = flags & (JOB_OUTLIVES - 1);
+    uint16_t flags = cursor_u16(&c);
+    out->descriptors = (uint8_t)(flags & (JOB_OUTLIVES - 1));
     out->outlives = (flags & JOB_OUTLIVES) != 0;
     out->timeout_ms = (int64_t)cursor_u64(&c);
     out->kill_after_ms = (int64_t)cursor_u64(&c);
@@ -145,14 +183,29 @@ bool frame_get_job(str payload, struct arena *a, struct frame_job *out)
     out->program = get_cstr(&c);
     out->argv = get_list(&c, a);
     out->env = get_list(&c, a);
-    return !c.failed && out->argv && out->argv[0] && out->env &&
-           out->output_max <= RUNNER_OUTPUT_MAX && flags < 2 * JOB_OUTLIVES;
+    out->streams = cursor_u8(&c) != 0;
+    get_limits(&c, &out->limits);
+    out->is_sandboxed = cursor_u8(&c) != 0;
+    out->sandbox.network = cursor_u8(&c) != 0;
+    out->sandbox.read = (const char *const *)get_list(&c, a);
+    out->sandbox.write = (const char *const *)get_list(&c, a);
+    return !c.failed && out->argv && out->argv[0] && out->env && out->sandbox.read &&
+           out->sandbox.write && out->output_max <= RUNNER_OUTPUT_MAX && flags < 2 * JOB_OUTLIVES;
 }
 
 bool frame_get_cancel(str payload, uint64_t *id)
 {
     struct cursor c = cursor_of(payload);
     *id = cursor_u64(&c);
+    return !c.failed;
+}
+
+bool frame_get_output(str payload, uint64_t *id, bool *errors, str *bytes)
+{
+    struct cursor c = cursor_of(payload);
+    *id = cursor_u64(&c);
+    *errors = cursor_u8(&c) != 0;
+    *bytes = cursor_blob(&c);
     return !c.failed;
 }
 

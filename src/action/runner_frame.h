@@ -13,10 +13,10 @@
 #define FRAME_MAX (1u << 20)    /* bytes of one frame: argv, environment, captured output */
 #define FRAME_STRINGS_MAX 4096u /* elements of argv and of the environment together */
 #define FRAME_JOBS_MAX 1024u    /* jobs that one runner has at once */
-#define FRAME_DESCRIPTORS 3u    /* stdin, stdout, stderr */
-#define FRAME_HEAD 5u           /* length and kind */
+#define FRAME_DESCRIPTORS (3u + RUNNER_FILES_MAX) /* stdin, stdout, stderr, files */
+#define FRAME_HEAD 5u                             /* length and kind */
 
-enum frame_kind { FRAME_JOB = 1, FRAME_CANCEL, FRAME_RESULT };
+enum frame_kind { FRAME_JOB = 1, FRAME_CANCEL, FRAME_RESULT, FRAME_OUTPUT };
 
 struct frame_job {
     uint64_t id;
@@ -27,9 +27,15 @@ struct frame_job {
     const char *cwd, *user; /* NULL: as the runner */
     const char *program;    /* NULL: argv[0] */
     const char **argv, **env;
+    bool streams; /* output frames are wanted */
+    struct run_limits limits;
+    bool is_sandboxed;
+    struct sandbox_rules sandbox;
 };
 
-void frame_put_job(struct buf *out, const struct run_spec *spec, uint64_t id, uint8_t descriptors);
+void frame_put_job(struct buf *out, const struct run_spec *spec, uint64_t id, uint8_t descriptors,
+                   bool streams);
+void frame_put_output(struct buf *out, uint64_t id, bool errors, str bytes);
 void frame_put_cancel(struct buf *out, uint64_t id);
 void frame_put_result(struct buf *out, uint64_t id, const struct run_result *r);
 
@@ -40,6 +46,7 @@ bool frame_take(str *bytes, enum frame_kind *kind, str *payload, bool *broken);
 /* False when malformed. Slices and strings point into the payload; arrays lie in the arena. */
 bool frame_get_job(str payload, struct arena *a, struct frame_job *out);
 bool frame_get_cancel(str payload, uint64_t *id);
+bool frame_get_output(str payload, uint64_t *id, bool *errors, str *bytes);
 bool frame_get_result(str payload, uint64_t *id, struct run_result *out);
 
 #endif

@@ -69,6 +69,8 @@ static bool stream_read(struct runner_state *p, struct job *j, struct stream *s)
         size_t take = (size_t)n < room ? (size_t)n : room;
         buf_append(&s->kept, p->scratch, take);
         s->cut = s->cut || take < (size_t)n;
+        if (j->sends_output && p->out.len < STREAM_UNSENT_MAX)
+            frame_put_output(&p->out, j->id, s == &j->streams[1], str_of(p->scratch, (size_t)n));
         if (!j->exited && (size_t)n < sizeof(p->scratch))
             return true; /* of an exited command the end of the stream is wanted too */
     }
@@ -274,20 +276,20 @@ static int take_descriptor(struct runner_state *p)
     return fd;
 }
 
-/* The three descriptors of the command in ours[], sent along or made here; those of new pipes
+/* The descriptors of the command in ours[], sent along or made here; those of new pipes
  * that stay with the runner in pipes[]. */
-static bool open_descriptors(struct runner_state *p, const struct frame_job *f, int ours[3],
-                             int pipes[2])
+static bool open_descriptors(struct runner_state *p, const struct frame_job *f,
+                             int ours[FRAME_DESCRIPTORS], int pipes[2])
 {
     bool ok = true;
-    for (int i = 0; i < 3; i++)
+    for (unsigned i = 0; i < FRAME_DESCRIPTORS; i++)
         ours[i] = -1;
     pipes[0] = pipes[1] = -1;
-    for (int i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < FRAME_DESCRIPTORS; i++) {
         if (f->descriptors & (1u << i)) {
             ours[i] = take_descriptor(p);
             ok = ok && ours[i] >= 0;
-        } else if (i > 0 && ok) {
+        } else if (i > 0 && i < 3 && ok) {
             int ends[2];
             ok = pipe2(ends, O_CLOEXEC) == 0;
             if (ok) {
@@ -317,6 +319,7 @@ static void job_add(struct runner_state *p, const struct frame_job *f, pid_t pid
     j->pid = pid;
     j->pidfd = pidfd;
     j->output_max = f->output_max;
+    j->sends_output = f->streams;
     j->kill_after_ms = f->kill_after_ms;
     j->outlives = f->outlives;
     j->started_ns = started_ns;
@@ -338,12 +341,14 @@ static void job_add(struct runner_state *p, const struct frame_job *f, pid_t pid
 void job_start(struct runner_state *p, const struct frame_job *f)
 {
     char error[SPAWN_ERROR_MAX] = "";
-    int ours[3], pipes[2];
+    int ours[FRAME_DESCRIPTORS], pipes[2];
+    struct sandbox sandbox = {.ruleset = -1};
     struct spawn s = {.program = f->program ? f->program : f->argv[0],
                       .argv = f->argv,
                       .env = f->env,
                       .outlives = f->outlives,
-                      .cwd = f->cwd};
+                      .cwd = f->cwd,
+                      .limits = &f->limits};
     bool ok = open_descriptors(p, f, ours, pipes);
     if (!ok)
         (void)snprintf(error, sizeof(error), "cannot open the pipes of the command: %s",
@@ -358,15 +363,24 @@ void job_start(struct runner_state *p, const struct frame_job *f)
         if (ok && geteuid() != 0 && s.user->uid == geteuid() && s.user->gid == getegid())
             s.user = NULL; /* already so */
     }
+    if (ok && f->is_sandboxed) {
+        ok = sandbox_prepare(&sandbox, &f->sandbox, s.program, f->cwd, error);
+        s.sandbox = ok ? &sandbox : NULL;
+    }
     pid_t pid = -1;
     int pidfd = -1;
     int64_t started_ns = clock_mono_ns(clock_real());
     if (ok) {
         for (int i = 0; i < 3; i++)
             s.descriptors[i] = ours[i] >= 0 ? ours[i] : p->null;
+        while (s.file_count < RUNNER_FILES_MAX && ours[3 + s.file_count] >= 0) {
+            s.files[s.file_count] = ours[3 + s.file_count];
+            s.file_count++;
+        }
         pid = spawn_start(&s, &pidfd, error);
     }
-    close_all(ours, 3);
+    sandbox_release(&sandbox);
+    close_all(ours, FRAME_DESCRIPTORS);
     if (pid < 0) {
         close_all(pipes, 2);
         refuse(p, f->id, error);

@@ -11,6 +11,7 @@
 
 #define DESCRIPTORS_WAITING 64
 #define STREAM_READ_BYTES 65536
+#define STREAM_UNSENT_MAX (4u << 20) /* what waits for the daemon; beyond it parts are left out */
 #define RESULTS_MAX ((size_t)FRAME_JOBS_MAX * (2 * RUNNER_OUTPUT_MAX + 4096))
 
 enum watched { WATCHED_EXIT, WATCHED_OUTPUT, WATCHED_ERRORS, WATCHED_SOCKET, WATCHED_CHILDREN };
@@ -34,7 +35,8 @@ struct job {
     enum phase phase;
     bool exited, timed_out;
     bool outlives;
-    bool piped; /* at least one stream was ours */
+    bool sends_output; /* its output is sent as it comes */
+    bool piped;        /* at least one stream was ours */
     struct heap_node timer;
     struct list fresh; /* its streams are not watched yet */
     int64_t watch_ms;  /* when they will be */

@@ -92,6 +92,7 @@ static bool handle_frame(struct runner_state *p, enum frame_kind kind, str paylo
             job_terminate(p, j);
         return true;
     case FRAME_RESULT:
+    case FRAME_OUTPUT:
         break;
     }
     return false;

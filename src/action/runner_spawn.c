@@ -30,6 +30,7 @@ enum stage {
     STAGE_DESCRIPTORS,
     STAGE_USER,
     STAGE_CWD,
+    STAGE_SANDBOX,
     STAGE_EXEC,
 };
 
@@ -37,6 +38,7 @@ struct child {
     const struct spawn *spec;
     struct rlimit open_files;
     pid_t runner;
+    int ruleset;
     volatile enum stage stage;
     volatile int error; /* errno of the stage that failed; 0: the exec succeeded */
 };
@@ -51,13 +53,13 @@ void spawn_setup(void)
     stack_top = p + STACK_BYTES;
 }
 
-/* Everything above 2 is closed on exec as well; this is for kernels without close_range. */
-static void child_close_all(rlim_t open_files_max)
+/* Everything of the runner is closed on exec as well; this is for kernels without close_range. */
+static void child_close_all(unsigned first, rlim_t open_files_max)
 {
-    if (syscall(SYS_close_range, 3u, ~0u, 0u) == 0)
+    if (syscall(SYS_close_range, first, ~0u, 0u) == 0)
         return;
     int last = open_files_max > 65536 ? 65536 : (int)open_files_max;
-    for (int fd = 3; fd < last; fd++)
+    for (int fd = (int)first; fd < last; fd++)
         (void)syscall(SYS_close, fd);
 }
 
@@ -70,6 +72,20 @@ static bool child_become(const struct spawn_user *u)
     if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
         return false;
     return syscall(SYS_setresuid, u->uid, u->uid, u->uid) == 0;
+}
+
+static bool set_limit(int which, int64_t value)
+{
+    struct rlimit limit = {(rlim_t)value, (rlim_t)value};
+    return value <= 0 || syscall(SYS_prlimit64, 0, which, &limit, NULL) == 0;
+}
+
+/* As the user that it is by now, whose processes are counted. */
+static bool child_limit(const struct run_limits *l)
+{
+    return set_limit(RLIMIT_AS, l->memory_bytes) && set_limit(RLIMIT_CPU, l->cpu_s) &&
+           set_limit(RLIMIT_NOFILE, l->open_files) && set_limit(RLIMIT_NPROC, l->processes) &&
+           set_limit(RLIMIT_FSIZE, l->file_bytes);
 }
 
 static bool child_prepare(struct child *c)
@@ -90,12 +106,43 @@ static bool child_prepare(struct child *c)
     for (int i = 0; i < 3; i++)
         if (dup2(s->descriptors[i], i) < 0)
             return false;
-    child_close_all(c->open_files.rlim_cur);
+    /* First out of the way, then into place: a file may lie where another one belongs. */
+    int aside[RUNNER_FILES_MAX];
+    for (size_t i = 0; i < s->file_count; i++) {
+        aside[i] = fcntl(s->files[i], F_DUPFD, 3 + RUNNER_FILES_MAX);
+        if (aside[i] < 0)
+            return false;
+    }
+    int ruleset = -1; /* the sandbox's, kept until it is entered */
+    if (s->sandbox) {
+        ruleset = fcntl(s->sandbox->ruleset, F_DUPFD, 3 + RUNNER_FILES_MAX);
+        if (ruleset < 0)
+            return false;
+    }
+    for (size_t i = 0; i < s->file_count; i++)
+        if (dup2(aside[i], 3 + (int)i) < 0)
+            return false;
+    int first = 3 + (int)s->file_count;
+    if (ruleset >= 0 && (dup3(ruleset, first, O_CLOEXEC) < 0))
+        return false;
+    c->ruleset = ruleset >= 0 ? first++ : -1;
+    child_close_all((unsigned)first, c->open_files.rlim_cur);
     c->stage = STAGE_USER;
     if (s->user && !child_become(s->user))
         return false;
     c->stage = STAGE_CWD;
-    return !s->cwd || chdir(s->cwd) == 0;
+    if (s->cwd && chdir(s->cwd) != 0)
+        return false;
+    c->stage = STAGE_LIMITS;
+    return !s->limits || child_limit(s->limits);
+}
+
+static bool child_enter_sandbox(struct child *c)
+{
+    c->stage = STAGE_SANDBOX;
+    struct sandbox s = {.ruleset = c->ruleset,
+                        .network = c->spec->sandbox && c->spec->sandbox->network};
+    return !c->spec->sandbox || sandbox_enter(&s);
 }
 
 /* No sanitizer here: the frame is left by execve, which would leave its marks on the stack. */
@@ -113,6 +160,11 @@ __attribute__((no_sanitize("address"), no_sanitize("undefined"))) static int chi
         sigset_t none;
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        if (!child_enter_sandbox(c)) {
+            c->error = errno;
+            return 127;
+        }
+        c->stage = STAGE_EXEC;
         (void)execve(c->spec->program, (char *const *)(uintptr_t)c->spec->argv,
                      (char *const *)(uintptr_t)c->spec->env);
     }
@@ -154,6 +206,9 @@ static void explain(const struct child *c, char out[SPAWN_ERROR_MAX])
     case STAGE_CWD:
         (void)snprintf(out, SPAWN_ERROR_MAX, "cannot enter the working directory %.100s: %s",
                        s->cwd, strerror(error));
+        break;
+    case STAGE_SANDBOX:
+        (void)snprintf(out, SPAWN_ERROR_MAX, "cannot enter the sandbox: %s", strerror(error));
         break;
     case STAGE_EXEC:
         explain_exec(s->program, error, out);

@@ -3,7 +3,7 @@
 #ifndef GAFF_ACTION_RUNNER_SPAWN_H
 #define GAFF_ACTION_RUNNER_SPAWN_H
 
-#include "base/compiler.h"
+#include "action/runner.h"
 
 #include <sys/types.h>
 
@@ -25,6 +25,10 @@ struct spawn {
     const char *cwd;               /* NULL: the runner's */
     const struct spawn_user *user; /* NULL: the runner's */
     int descriptors[3];            /* become 0, 1, 2; all of them are above 2 */
+    int files[RUNNER_FILES_MAX];   /* become 3, 4, ... */
+    size_t file_count;
+    const struct run_limits *limits; /* NULL: the runner's */
+    const struct sandbox *sandbox;   /* NULL: none */
 };
 
 /* Once, before the first spawn_start: the stack that children run on. */
