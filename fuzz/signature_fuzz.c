@@ -26,6 +26,15 @@ static struct verifier *make(const struct provider *p)
                                           "000102030405060708090a0b0c0d0e0f"
                                           "101112131415161718191a1b1c1d1e1f",
                                           "user:a long password that is not guessed"};
+    str keys[16], values[16];
+    size_t option_count, needed = 0;
+    const struct provider_option *options = provider_options(p, &option_count);
+    for (size_t i = 0; i < option_count; i++)
+        if (options[i].required) {
+            assert(needed < ARRAY_LEN(keys));
+            keys[needed] = options[i].name;
+            values[needed++] = options[i].initial;
+        }
     struct net everyone;
     assert(net_parse(STR("::/0"), &everyone));
     for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
@@ -35,6 +44,9 @@ static struct verifier *make(const struct provider *p)
             verifier_new(&(struct verifier_options){.provider = p,
                                                     .secrets = &secret,
                                                     .secret_count = provider_needs_secret(p),
+                                                    .config_keys = keys,
+                                                    .config_values = values,
+                                                    .config_count = needed,
                                                     .allow_from = &everyone,
                                                     .allow_count = 1},
                          NULL, &problems);

@@ -33,7 +33,7 @@ static bool add_field(struct signing *g, str name, str value)
 static str timestamp_text(struct arena *a, enum timestamp_unit unit, int64_t now_ms)
 {
     char out[CLOCK_TEXT_MAX];
-    if (unit == UNIT_ISO)
+    if (unit == UNIT_ISO || unit == UNIT_ISO_UTC)
         return arena_str(a, clock_format(now_ms, out));
     return arena_printf(a, "%lld", (long long)(unit == UNIT_MS ? now_ms : now_ms / 1000));
 }

@@ -1,49 +1,14 @@
 #!/usr/bin/env python3
 """Makes the vectors of providers that publish none, with Python's own hmac and hashlib, which
-share no code with Gaff. Prints nothing, writes the files beside itself: run it after adding a case
-and look at the difference. Files not written here hold published examples and are never touched."""
-import base64
+share no code with Gaff, from what is known of each provider and not from Gaff's files. Prints
+nothing, writes the files beside itself: run it after adding a case and look at the difference.
+Files not written here hold published examples and are never touched."""
 import hashlib
-import hmac
 import json
-import pathlib
 
-HERE = pathlib.Path(__file__).parent
-NOW = 1795443390
-ORIGIN = "Python's hashlib and hmac, and the package cryptography"
-
-
-def mac(name, key, text):
-    return hmac.new(key, text, getattr(hashlib, name)).digest()
-
-
-made = {}
-
-
-def write(provider, cases):
-    made.setdefault(provider, []).extend(cases)
-
-
-def write_files():
-    for provider, cases in made.items():
-        document = {"provider": provider, "origin": ORIGIN, "cases": cases}
-        (HERE / f"{provider}-made.yaml").write_text(
-            "# Made by make.py.\n" + json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-
-
-def case(name, secret, headers, body, **more):
-    return {"name": name, "secret": secret, "now": str(NOW * 1000), "headers": headers,
-            "body": body, **more}
-
-
-def b64(raw):
-    return base64.b64encode(raw).decode()
-
-
-BODY = '{"id":"evt_1","type":"charge.succeeded","amount":"12 €"}'
-RAW = BODY.encode()
-KEY = bytes(range(32))
-WHSEC = "whsec_" + b64(KEY)
+import odd
+from tools import (BODY, HERE, HEX, KEY, NOW, RAW, SECRET, WHSEC, b64, b64url, case, event, mac,
+                   write, write_files)
 
 
 def stripe():
@@ -118,7 +83,7 @@ def generic():
     encodings = {
         "hex": bytes.hex,
         "base64": b64,
-        "base64url": lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        "base64url": b64url,
     }
     cases = [
         case(f"{name} {encoding}", long.decode(), {"X-Sig": "v=" + text(mac(name, long, RAW))},
@@ -161,42 +126,6 @@ def credentials():
 
 
 # --- many of a kind -----------------------------------------------------------------------------
-
-HEX = bytes.hex
-SECRET = "a secret of 26 characters."
-
-
-def tree(paths):
-    """{".a.b": 1} as {"a": {"b": 1}}, with a further member."""
-    root = {}
-    for path, value in paths.items():
-        at, names = root, path[1:].split(".")
-        for name in names[:-1]:
-            at = at.setdefault(name, {})
-        at[names[-1]] = value
-    return {**root, "amount": "12 €"}
-
-
-def event(delivery_id=None, event_type=None):
-    """Headers, body and what must be found in them, for the places of an id and of a type."""
-    headers, members, form, found = {}, {}, [], {}
-    for name, place, value in (("delivery-id", delivery_id, "evt_17"),
-                               ("event-type", event_type, "thing.done")):
-        if not place:
-            continue
-        found[name] = value
-        if place.startswith("."):
-            members[place] = value
-        elif place.startswith("form:"):
-            form.append(f"{place[5:]}={value}")
-        else:
-            headers[place] = value
-    if form:
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-    body = "&".join(form + ["amount=12"]) if form else json.dumps(
-        tree(members), ensure_ascii=False, separators=(",", ":"))
-    return headers, body, found
-
 
 def plain():
     """The lines of plain.txt."""
@@ -291,8 +220,6 @@ def timed():
         "X-Webhook-Event-Type", secret=b64(KEY), key=KEY)
     one("cloudflare-stream", NOW, dot, {"Webhook-Signature": "time={t},sig1={s}"}, None,
         ".status.state")
-    one("coinbase-cdp", NOW, dot, {"X-Hook0-Signature": "t={t},v0={s}"}, "X-Event-Id",
-        "X-Event-Type")
     one("buildkite", NOW, dot, {"X-Buildkite-Signature": "timestamp={t},signature={s}"}, None,
         "X-Buildkite-Event")
     one("rootly", NOW, none, {"X-Rootly-Signature": t_v1}, ".event.id", ".event.type")
@@ -372,10 +299,6 @@ def timed():
         {"X-Faundit-Signature-Next": "{s}", "X-Faundit-Timestamp": "{t}"})
     one("close", NOW, none, {"close-sig-hash": "{s}", "close-sig-timestamp": "{t}"}, ".event.id",
         ".event.action", secret=KEY.hex(), key=KEY)
-
-
-def b64url(raw):
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def odd_keys():
@@ -525,8 +448,7 @@ def ed25519_keys():
         f"v1.ed25519.k1.{NOW}000.evt_17.{{b}}",
         {"X-Turnkey-Signature-Key-Id": "k1", "X-Turnkey-Timestamp": f"{NOW}000"})
 
-
 for make in (stripe, github, slack, standard, generic, credentials, plain, svix, timed, odd_keys,
-             urls, plain_hashes, in_the_body, tokens, ed25519_keys):
+             urls, plain_hashes, in_the_body, tokens, ed25519_keys, *odd.MAKERS):
     make()
 write_files()

@@ -169,17 +169,42 @@ static inline void rig_sign_with(struct rig *r, const struct provider *p, const 
         r->fields[r->req.fields.count++] = out[i];
 }
 
+/* Every option that a source must give, with its example. */
+#define RIG_OPTIONS_MAX 8
+struct rig_options {
+    str keys[RIG_OPTIONS_MAX], values[RIG_OPTIONS_MAX];
+    size_t count;
+};
+
+static inline struct rig_options rig_options(const struct provider *p)
+{
+    struct rig_options out = {.count = 0};
+    size_t count;
+    const struct provider_option *v = provider_options(p, &count);
+    for (size_t i = 0; i < count; i++)
+        if (v[i].required) {
+            EXPECT(out.count < RIG_OPTIONS_MAX);
+            out.keys[out.count] = v[i].name;
+            out.values[out.count++] = v[i].initial;
+        }
+    return out;
+}
+
 /* False when the provider's signature cannot be made of this request. */
 static inline bool rig_try_sign(struct rig *r, const struct provider *p, str secret)
 {
     struct http_field out[SIGN_FIELDS_MAX];
     struct reason why;
     size_t count;
+    struct rig_options o = rig_options(p);
     struct signature_input in = {.method = STR("POST"),
                                  .url = STR("https://hooks.example.org/in/x"),
                                  .id = STR("msg_1"),
                                  .event_type = STR("push"),
                                  .now_ms = RIG_NOW_MS,
+                                 .config_keys = o.keys,
+                                 .config_values = o.values,
+                                 .config_count = o.count,
                                  .body = r->req.body};
     if (sign_request(p, secret, &in, &r->arena, out, &count, &why) != ERR_OK)
         return false;

@@ -172,16 +172,35 @@ void test_vectors_with_wrong_secret_are_refused(void)
     each_vector(refuses_wrong_secret);
 }
 
+/* What the references of s are looked up in: with `each`, the first item. */
+static struct view view_of(struct rig *r, const struct scheme *s)
+{
+    struct view w = {.req = &r->req, .arena = &r->arena};
+    const struct json *list;
+    if (s->has_each && json_walk(&r->arena, http_request_json(&r->req), s->each, &list) == PRESENT)
+        w.item = json_at(list, 0);
+    return w;
+}
+
 /* The reference of s at which this request has a signature; NULL: none. */
 static const struct ref *place_in(struct rig *r, const struct scheme *s)
 {
-    struct view w = {.req = &r->req, .arena = &r->arena};
+    struct view w = view_of(r, s);
     for (size_t i = 0; i < s->signature.from_count; i++) {
         str value;
         if (view_get(&w, &s->signature.from[i], &value) == PRESENT && value.n)
             return &s->signature.from[i];
     }
     return NULL;
+}
+
+static bool applies(struct rig *r, const struct scheme *s)
+{
+    struct view w = view_of(r, s);
+    for (size_t i = 0; i < s->when_count; i++)
+        if (!condition_holds(&s->when[i], &w))
+            return false;
+    return true;
 }
 
 /* The provider's data with the options of the case put in. */
@@ -203,7 +222,7 @@ static const struct scheme *scheme_of(struct rig *r, const struct vector *v)
 {
     const struct recipe *recipe = recipe_of(r, v);
     for (size_t i = 0; i < recipe->alternative_count; i++)
-        if (place_in(r, &recipe->alternatives[i]))
+        if (applies(r, &recipe->alternatives[i]) && place_in(r, &recipe->alternatives[i]))
             return &recipe->alternatives[i];
     FAIL("%s: " STR_FMT ": there is no signature in it", v->file, STR_ARG(v->name));
 }
@@ -217,6 +236,19 @@ static bool is_in_body(const struct ref *place)
 static int code_of(const struct vector *v, enum verdict_code code)
 {
     return v->provider->recipe->alternative_count > 1 ? -1 : (int)code;
+}
+
+/* Whether every byte of the body counts: not where its blanks do not, or only some members do. */
+static bool signs_every_byte(const struct scheme *s)
+{
+    for (size_t i = 0; i < s->signed_text.count; i++) {
+        const struct piece *piece = &s->signed_text.v[i];
+        if (piece->is_ref && piece->ref.kind == REF_BODY &&
+            !(piece->filter_count && str_starts(piece->filters[0], STR("json-")) &&
+              !str_eq(piece->filters[0], STR("json-string"))))
+            return true;
+    }
+    return false;
 }
 
 /* Where only some of the body is signed, some of the changes must be refused. */
@@ -243,12 +275,14 @@ static void refuses_other_body(struct rig *r, const struct vector *v)
     const struct ref *place = place_in(r, s);
     if (s->ops->is_credential)
         return;
-    if (is_in_body(place) || !(s->signed_text.mentions & REF_BIT(REF_BODY))) {
+    if (is_in_body(place) || !signs_every_byte(s)) {
         if (!yaml_get(v->node, STR("body-unsigned")))
             refuses_some_changes(r, v);
         return;
     }
-    int code = code_of(v, VERDICT_MISMATCH);
+    bool time_in_body =
+        s->has_timestamp && is_in_body(&s->timestamp.from) && s->timestamp.from.kind != REF_FIELD;
+    int code = time_in_body ? -1 : code_of(v, VERDICT_MISMATCH);
     char *body = arena_alloc(&r->arena, v->body.n + 1);
     for (size_t i = 0; i < v->body.n; i++) {
         memcpy(body, v->body.p, v->body.n);
@@ -286,11 +320,12 @@ static str replaced(struct rig *r, str text, str old, str new)
 
 /* Puts another signature where that of the case is, in a header, the query or the body; false when
  * it is written there in a way that cannot be found by looking. */
-static bool put_signature(struct rig *r, const struct vector *v, const struct ref *place, str value)
+static bool put_signature(struct rig *r, const struct vector *v, const struct scheme *s,
+                          const struct ref *place, str value)
 {
-    struct view w = {.req = &r->req, .arena = &r->arena};
     str now;
     fill_request(r, v);
+    struct view w = view_of(r, s);
     if (place->kind == REF_HEADER) {
         rig_set(r, arena_cstr(&r->arena, place->arg), value);
         return true;
@@ -313,11 +348,12 @@ static bool put_signature(struct rig *r, const struct vector *v, const struct re
     return true;
 }
 
-static str signature_of(struct rig *r, const struct vector *v, const struct ref *place)
+static str signature_of(struct rig *r, const struct vector *v, const struct scheme *s,
+                        const struct ref *place)
 {
-    struct view w = {.req = &r->req, .arena = &r->arena};
     str value = STR_NONE;
     fill_request(r, v);
+    struct view w = view_of(r, s);
     EXPECT(view_get(&w, place, &value) == PRESENT && value.n > 0);
     return value;
 }
@@ -329,7 +365,7 @@ static void refuses_cut_signature(struct rig *r, const struct vector *v)
     fill_request(r, v);
     const struct scheme *s = scheme_of(r, v);
     const struct ref *place = place_in(r, s);
-    str value = signature_of(r, v, place);
+    str value = signature_of(r, v, s, place);
     for (size_t n = 0; n < value.n; n++) {
         str cut = str_slice(value, 0, n), rest = cut;
         /* Where several are sent, an earlier one may still be whole. */
@@ -338,13 +374,13 @@ static void refuses_cut_signature(struct rig *r, const struct vector *v)
             UNUSED(str_cut(&rest, s->signature.fields.separator));
         if (fields > 1u + (s->timestamp.from.kind == REF_FIELD))
             break;
-        if (put_signature(r, v, place, cut))
+        if (put_signature(r, v, s, place, cut))
             expect_code(r, v, "signature cut", v->now_ms, false, n ? -1 : VERDICT_NO_SIGNATURE);
     }
     /* Alone, "=" may be the padding that base64url leaves out. */
     static const char *const more[] = {"0", "A", "%00", "a=", ",v1,", "==="};
     for (size_t i = 0; i < ARRAY_LEN(more) && !s->signature.fields.separator; i++)
-        if (put_signature(r, v, place,
+        if (put_signature(r, v, s, place,
                           arena_printf(&r->arena, STR_FMT "%s", STR_ARG(value), more[i])))
             expect_code(r, v, "signature longer", v->now_ms, false, -1);
 }
@@ -361,10 +397,11 @@ static void refuses_without(struct rig *r, const struct vector *v, str header, i
     fill_request(r, v);
     rig_drop(r, name);
     expect_code(r, v, "header missing", v->now_ms, false, missing);
-    EXPECT_HAS(r->verdict.text, name);
+    if (v->provider->recipe->alternative_count == 1)
+        EXPECT_HAS(r->verdict.text, name);
     fill_request(r, v);
     rig_field(r, name, http_field_get(&r->req.fields, header));
-    expect_code(r, v, "header doubled", v->now_ms, false, VERDICT_DOUBLE_SIGNATURE);
+    expect_code(r, v, "header doubled", v->now_ms, false, code_of(v, VERDICT_DOUBLE_SIGNATURE));
     fill_request(r, v);
     rig_set(r, name, STR(""));
     expect_code(r, v, "header empty", v->now_ms, false, missing);
