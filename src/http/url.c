@@ -157,6 +157,44 @@ enum err http_url_parse(str text, struct http_url *out, struct reason *why)
     return rc;
 }
 
+void http_url_host(const struct http_url *u, char out[HTTP_HOST_MAX + 1])
+{
+    char *host = NULL;
+    out[0] = '\0';
+    if (curl_url_get(u->handle, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        strlen(host) <= HTTP_HOST_MAX)
+        for (size_t i = 0; i == 0 || host[i - 1]; i++)
+            out[i] = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] | 0x20) : host[i];
+    curl_free(host);
+}
+
+/* "." or "%2e" off the front of s. */
+static bool take_dot(str *s)
+{
+    size_t n = str_starts(*s, STR(".")) ? 1 : 0;
+    if (n == 0 && s->n >= 3 && str_eq_nocase(str_slice(*s, 0, 3), STR("%2e")))
+        n = 3;
+    *s = str_slice(*s, n, s->n);
+    return n > 0;
+}
+
+bool http_url_has_dot_segments(str url)
+{
+    size_t scheme = str_find_str(url, STR("://"));
+    str rest = str_slice(url, scheme < url.n ? scheme + 3 : 0, url.n);
+    rest = str_slice(rest, 0, str_find(rest, '#'));
+    rest = str_slice(rest, 0, str_find(rest, '?'));
+    (void)str_cut(&rest, '/');
+    while (rest.p) {
+        str segment = str_cut(&rest, '/');
+        bool dots = take_dot(&segment);
+        (void)(dots && take_dot(&segment));
+        if (dots && segment.n == 0)
+            return true;
+    }
+    return false;
+}
+
 void http_url_release(struct http_url *u)
 {
     curl_url_cleanup(u->handle);

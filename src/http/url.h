@@ -21,6 +21,11 @@ struct http_url {
 /* Takes text apart: http or https, no userinfo, no NUL or control bytes, a port that is not 0, a
  * host that is well formed (IDN names must convert). ERR_INVALID otherwise, and *out is zeroed. */
 enum err http_url_parse(str text, struct http_url *out, struct reason *why) MUST_USE;
+#define HTTP_HOST_MAX 255
+/* The host as it will be dialled, in lower case, NUL-terminated; "" when it is too long. */
+void http_url_host(const struct http_url *u, char out[HTTP_HOST_MAX + 1]);
+/* True when the path of a URL has a segment . or .., also percent-encoded: it would be folded. */
+bool http_url_has_dot_segments(str url);
 void http_url_release(struct http_url *u); /* accepts a zeroed struct */
 
 #endif
