@@ -74,8 +74,9 @@ struct action_config {
     const struct action_kind *kind;
     int64_t timeout_ms;
     int default_concurrency;
-    bool runs_command; /* exec, worker: must not be reachable from an unverified source */
-    void *data;        /* the kind's own, in the arena */
+    struct rate default_rate; /* count 0: no limit */
+    bool runs_command;        /* exec, worker: must not be reachable from an unverified source */
+    void *data;               /* the kind's own, in the arena */
 };
 
 struct action_kind {

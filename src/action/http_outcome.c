@@ -11,9 +11,8 @@
 
 /* RFC 9110 section 10.2.3: seconds (a fraction is rounded up, as others do) or an HTTP date.
  * 0 when there is none, it is malformed, or it is past. */
-static int64_t read_retry_after(const struct http_fields *fields, int64_t now_ms)
+int64_t http_retry_after(str text, int64_t now_ms)
 {
-    str text = http_field_get(fields, STR("Retry-After"));
     if (!text.p || text.n == 0)
         return 0;
     int64_t at_ms;
@@ -83,7 +82,8 @@ void http_outcome_judge(const struct http_verdicts *v, const struct http_answer 
         remark = remark_on(answer->status);
     }
     if (o->result == ATTEMPT_RETRY)
-        o->not_before_ms = read_retry_after(&answer->fields, now_ms);
+        o->not_before_ms =
+            http_retry_after(http_field_get(&answer->fields, STR("Retry-After")), now_ms);
     const char *text = http_status_text(answer->status);
     o->summary = arena_printf(a, "HTTP %d%s%s%s", answer->status, text[0] ? " " : "", text, remark);
 }

@@ -20,6 +20,10 @@ struct http_verdicts {
 void http_outcome_judge(const struct http_verdicts *v, const struct http_answer *answer,
                         int64_t now_ms, struct arena *a, struct outcome *o);
 
+/* The wall clock that a Retry-After asks to wait for: seconds or an HTTP date; 0 when there is
+ * none, it is malformed, or it is past. */
+int64_t http_retry_after(str text, int64_t now_ms);
+
 /* "POST https://example.org/a?[hidden] HTTP/1.1", then the fields, one a line, values that carry
  * credentials or signatures hidden. So are the query and path segments that look like a token. */
 void http_record_request(struct buf *out, const struct http_call *call);

@@ -295,3 +295,10 @@ str message_both(const struct message *m, struct arena *a)
         return m->title.n ? m->title : m->text;
     return arena_printf(a, STR_FMT "\n" STR_FMT, STR_ARG(m->title), STR_ARG(m->text));
 }
+
+str message_and_link(const struct message *m, struct arena *a)
+{
+    str both = message_both(m, a);
+    return m->link.n ? arena_printf(a, STR_FMT "\n" STR_FMT, STR_ARG(both), STR_ARG(m->link))
+                     : both;
+}

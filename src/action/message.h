@@ -49,8 +49,10 @@ enum err message_make(const struct message_parts *parts, const struct message_ru
                       struct event_refs *refs, struct arena *a, struct message *out,
                       struct reason *why) MUST_USE;
 
-/* Title, or else the first line of the text; and both, on lines of their own. */
+/* Title, or else the first line of the text. */
 str message_summary(const struct message *m);
+/* Title and text; title, text and link: on lines of their own. */
 str message_both(const struct message *m, struct arena *a);
+str message_and_link(const struct message *m, struct arena *a);
 
 #endif

@@ -13,7 +13,9 @@ struct shape {
     struct template text;
     str constant;               /* JSON as it is */
     struct shape *first, *next; /* members or items */
-    str each;                   /* the field whose entries come after the members; n == 0: none */
+    bool has_when;
+    struct template when; /* a container that is left out when this has no value */
+    str each;             /* the field whose entries come after the members; n == 0: none */
     struct template key;
     struct shape *entry; /* the value or item for each */
 };
@@ -124,6 +126,21 @@ static bool read_each(struct reader *r, const struct yaml *node, struct shape *s
     return ok && s->entry;
 }
 
+static bool read_when(struct reader *r, const struct yaml *node, struct shape *s)
+{
+    const struct yaml *when = yaml_get(node, STR("$when"));
+    if (!when)
+        return true;
+    s->has_when = read_template(r, when, &s->when);
+    if (!s->has_when)
+        return false;
+    const struct template *t = &s->when;
+    bool single = t->count == 1 && t->parts[0].kind == TEMPLATE_REF && t->parts[0].optional;
+    if (!single)
+        problem_at(r->problems, when, "$when takes one optional reference: \"{{ link? }}\"");
+    return single;
+}
+
 static bool read_members(struct reader *r, const struct yaml *node, struct shape *s)
 {
     s->kind = node->kind == YAML_MAP ? SHAPE_OBJECT : SHAPE_LIST;
@@ -131,13 +148,14 @@ static bool read_members(struct reader *r, const struct yaml *node, struct shape
     bool ok = true;
     for (const struct yaml *one = node->first; one; one = one->next) {
         if (node->kind == YAML_MAP && str_starts(one->key, STR("$"))) {
-            static const char *const words[] = {"$each", "$key", "$value", "$item",
-                                                "$schema" /* a member that services use */};
+            static const char *const words[] = {
+                "$each", "$key",  "$value",
+                "$item", "$when", "$schema" /* a member that services use */};
             bool found = false;
             for (size_t i = 0; i < ARRAY_LEN(words); i++)
                 found = found || str_eq(one->key, str_from_cstr(words[i]));
             if (!found)
-                problem_at_key(r->problems, one, "there are $each, $key, $value and $item");
+                problem_at_key(r->problems, one, "there are $each, $key, $value, $item and $when");
             ok = ok && found;
             if (!str_eq(one->key, STR("$schema")))
                 continue;
@@ -150,7 +168,7 @@ static bool read_members(struct reader *r, const struct yaml *node, struct shape
         (*tail)->name = one->key;
         tail = &(*tail)->next;
     }
-    return (node->kind != YAML_MAP || read_each(r, node, s)) && ok;
+    return (node->kind != YAML_MAP || (read_when(r, node, s) && read_each(r, node, s))) && ok;
 }
 
 static struct shape *read_node(struct reader *r, const struct yaml *node)
@@ -286,6 +304,11 @@ static enum err write_node(struct scope *s, const struct shape *n, struct json_w
         else
             json_string(w, text);
         return ERR_OK;
+    }
+    if (n->has_when) {
+        enum err e = expand(s, &n->when, &text, &absent);
+        if (e != ERR_OK || absent)
+            return e;
     }
     if (name.p)
         json_key_str(w, name);

@@ -10,6 +10,8 @@
  *     inputs: { $each: inputs }         # a member for each entry of the field `inputs`
  *     env: { $each: env, $key: "X_{{ key }}", $value: { value: "{{ value }}" } }
  *     list: { $each: env, $item: { name: "{{ key }}", value: "{{ value }}" } }
+ *     links: [{ $when: "{{ link? }}", href: "{{ link }}" }]   # left out when link is absent or
+ * empty
  *
  * A form or a query is one level of names to texts, with the same $each, $key and $value. */
 #ifndef GAFF_ACTION_SHAPE_H

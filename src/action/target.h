@@ -21,7 +21,8 @@ struct target_choice {
 
 struct target_field {
     str name, about;
-    str initial; /* STR_NONE: none */
+    str initial;                   /* STR_NONE: none */
+    struct template initial_value; /* of a field that may hold references */
     str pattern_text;
     struct pattern *pattern;       /* NULL: any text */
     struct target_choice *choices; /* NULL: not limited */
@@ -98,6 +99,8 @@ struct target *target_read(struct arena *a, const struct yaml *file, str id, str
  * base, the value of the host field; no . or .. in its path. */
 enum err target_judge_url(const struct target *t, str url, str base, struct reason *why) MUST_USE;
 const struct target_field *target_field_find(const struct target *t, str name);
+/* Secrets, addresses and choices: never from an event. */
+bool target_field_is_literal(const struct target_field *f);
 /* NULL, or what is wrong with that value for that field: a sentence without the value. */
 const char *target_field_refuses(const struct target_field *f, str value);
 /* What {{ field:NAME }} stands for when `value` was written. */

@@ -33,7 +33,9 @@ static const struct {
     {"severity", {[PART_SEVERITY] = true}},
     {"link", {[PART_LINK] = true}},
     {"summary", {[PART_TITLE] = true, [PART_TEXT] = true}},
+    {"detail", {[PART_TITLE] = true, [PART_TEXT] = true}},
     {"message", {[PART_TITLE] = true, [PART_TEXT] = true}},
+    {"message_and_link", {[PART_TITLE] = true, [PART_TEXT] = true, [PART_LINK] = true}},
 };
 
 static bool is_known(str name, bool is_filter, void *arg)
@@ -119,6 +121,11 @@ static bool read_template(struct reader *r, const struct yaml *node, struct temp
     return false;
 }
 
+bool target_field_is_literal(const struct target_field *f)
+{
+    return f->secret || f->is_url || f->choices;
+}
+
 /* --- fields ---------------------------------------------------------------------------------- */
 
 const char *target_field_refuses(const struct target_field *f, str value)
@@ -195,7 +202,9 @@ static void read_field(struct reader *r, const struct yaml *node, struct target_
         if (!f->pattern)
             problem_at(r->problems, pattern, "%s", why.text);
     }
-    if (initial && target_field_refuses(f, f->initial))
+    if (initial && !target_field_is_literal(f))
+        (void)read_template(r, initial, &f->initial_value);
+    if (initial && template_is_constant(&f->initial_value) && target_field_refuses(f, f->initial))
         problem_at(r->problems, initial, "the default %s", target_field_refuses(f, f->initial));
 }
 
@@ -356,12 +365,13 @@ static void read_url(struct reader *r, const struct yaml *request, const struct 
         const struct target_field *f =
             str_eq(part->text, STR("field")) ? target_field_find(t, part->arg) : NULL;
         bool plain = f && ((f->is_url && i == 0) || f->choices);
-        bool escaped =
-            part->filter_count > 0 && str_eq(part->filters[part->filter_count - 1], STR("url"));
+        str last = part->filter_count ? part->filters[part->filter_count - 1] : STR("");
+        bool escaped = str_eq(last, STR("url")) || str_eq(last, STR("path"));
         if (!plain && !escaped)
-            problem_at(r->problems, node,
-                       "what is inserted into a URL ends in the filter url, but for a field with "
-                       "`url: true` at its beginning and one with choices");
+            problem_at(
+                r->problems, node,
+                "what is inserted into a URL ends in the filter url or path, but for a field with "
+                "`url: true` at its beginning and one with choices");
     }
     if (t->url.count > 0 && (t->host_field || t->host_count > 0))
         check_url_choices(r, node);
@@ -493,7 +503,7 @@ static void read_limits(struct reader *r, const struct yaml *node)
     struct target *t = r->target;
     t->timeout_ms = TIMEOUT_DEFAULT_MS;
     t->idempotency = STR("");
-    t->repeatable = t->kind == TARGET_NOTIFY;
+    t->repeatable = t->kind != TARGET_CI;
     if (!node || !read_keys(r->problems, node, keys))
         return;
     (void)read_rate(r->problems, yaml_get(node, STR("rate")), &t->rate);

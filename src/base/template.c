@@ -243,6 +243,20 @@ static str filter_url(str in, str arg, struct arena *a)
     return from_buf(&b, a);
 }
 
+/* Percent-encoded but for the slashes: several segments of a path. */
+static str filter_path(str in, str arg, struct arena *a)
+{
+    struct buf b;
+    UNUSED(arg);
+    buf_init(&b, 3 * in.n + 8);
+    for (str rest = in; rest.p;) {
+        percent_encode(&b, str_cut(&rest, '/'));
+        if (rest.p)
+            buf_char(&b, '/');
+    }
+    return from_buf(&b, a);
+}
+
 /* In single quotes nothing is special to a POSIX shell but the quote itself. */
 static str filter_shell(str in, str arg, struct arena *a)
 {
@@ -308,6 +322,18 @@ static str filter_line(str in, str arg, struct arena *a)
     return str_trim(str_of(out, in.n));
 }
 
+/* refs/heads/main and refs/tags/v1 as people and most services write them. */
+static str filter_branch(str in, str arg, struct arena *a)
+{
+    static const str prefixes[] = {{"refs/heads/", 11}, {"refs/tags/", 10}};
+    UNUSED(arg);
+    UNUSED(a);
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        if (str_starts(in, prefixes[i]))
+            return str_slice(in, prefixes[i].n, in.n);
+    return in;
+}
+
 /* At most so many characters; the last is an ellipsis when something was cut. */
 static str filter_trunc(str in, str arg, struct arena *a)
 {
@@ -335,6 +361,7 @@ static const struct {
     {"hex", filter_hex, false},     {"base64", filter_base64, false},
     {"url", filter_url, false},     {"base64url", filter_base64url, false},
     {"json", filter_json, false},   {"json_value", filter_json_value, false},
+    {"path", filter_path, false},   {"branch", filter_branch, false},
     {"shell", filter_shell, false}, {"html", filter_html, false},
     {"line", filter_line, false},   {"trunc", filter_trunc, true},
 };

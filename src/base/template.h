@@ -37,7 +37,8 @@ typedef str template_resolve(const struct template_part *ref, struct arena *a, v
 /* Applies a filter that is not built in; STR_NONE on failure. May be NULL. Built in, always there
  * and never asked for: lower, upper, hex, base64, base64url, json (quoted and escaped), json_value
  * (as it is when it is JSON, else quoted), url (percent-encoded), shell (single-quoted), html (&, <
- * and > escaped), line (line breaks become blanks), trunc:N (at most N characters). */
+ * and > escaped), line (line breaks become blanks), trunc:N (at most N characters),
+ * branch (refs/heads/main as main). */
 typedef str template_filter(str name, str in, struct arena *a, void *arg);
 
 /* True when `name` is known; used at load. Not asked for built-in filters. */

@@ -134,6 +134,7 @@ void config_unref(struct config *c)
         wipe_expansions(c->tree);
     secret_release(&c->admin_token);
     provider_table_free(c->providers);
+    target_table_free(c->targets);
     map_release(&c->sources_by_name);
     map_release(&c->destinations_by_name);
     struct arena arena = c->arena;
@@ -199,6 +200,7 @@ static void read_presets(struct config_reader *r)
     struct config *c = r->config;
     const char *directory = arena_cstr(r->arena, c->presets);
     c->providers = provider_table_new();
+    c->targets = target_table_new(directory);
     if (fs_exists(directory))
         provider_table_add_dir(c->providers, directory, r->problems);
     else if (yaml_get(c->tree, STR("presets")))
@@ -266,6 +268,7 @@ struct config *config_new_default(void)
     c->tree = CONFIG_NEW(&r, struct yaml);
     *c->tree = (struct yaml){.kind = YAML_MAP, .file = STR("gaff.yaml"), .line = 1, .column = 1};
     c->providers = provider_table_new();
+    c->targets = target_table_new(NULL);
     finish_paths(&r);
     assert(p.errors == 0);
     problems_release(&p);

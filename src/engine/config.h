@@ -20,7 +20,7 @@
 #include "base/map.h"
 #include "base/problem.h"
 #include "base/secret.h"
-#include "action/action.h"
+#include "action/action_target.h"
 #include "http/server.h"
 #include "rule/match_index.h"
 #include "verify/verify.h"
@@ -124,6 +124,7 @@ struct config {
     str presets; /* directory of provider files of the user's own; absolute; may be absent */
 
     struct provider_table *providers;
+    struct target_table *targets;
     struct source_config **sources;
     size_t source_count;
     struct map sources_by_name;

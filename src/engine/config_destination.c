@@ -178,15 +178,18 @@ static void read_latest(struct config_reader *r, const struct yaml *node,
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
-/* Own keys and the names of the kinds, NULL-terminated. */
+/* Own keys and the names of the kinds and targets, NULL-terminated. */
 static const char *const *known_keys(struct config_reader *r)
 {
-    size_t kinds = 0, n = 0;
+    const struct target_table *targets = r->config->targets;
+    size_t kinds = 0, n = 0, count = target_count(targets);
     while (action_kinds[kinds])
         kinds++;
-    const char **v = CONFIG_ARRAY(r, const char *, kinds + ARRAY_LEN(own_keys));
+    const char **v = CONFIG_ARRAY(r, const char *, kinds + count + ARRAY_LEN(own_keys));
     for (size_t i = 0; i < kinds; i++)
         v[n++] = action_kinds[i]->name;
+    for (size_t i = 0; i < count; i++)
+        v[n++] = target_id_at(targets, i);
     for (size_t i = 0; own_keys[i]; i++)
         v[n++] = own_keys[i];
     return v;
@@ -197,14 +200,22 @@ static void report_no_action(struct config_reader *r, const struct yaml *node)
     struct buf kinds;
     buf_init(&kinds, 256);
     for (size_t i = 0; action_kinds[i]; i++)
-        buf_printf(&kinds, "%s%s",
-                   !i                    ? ""
-                   : action_kinds[i + 1] ? ", "
-                                         : " or ",
-                   action_kinds[i]->name);
+        buf_printf(&kinds, "%s, ", action_kinds[i]->name);
+    buf_str_append(&kinds, STR("or a target as slack (all: gaff targets ls)"));
     problem_at_key(r->problems, node, "destination \"" STR_FMT "\" does nothing; give it one of %s",
                    STR_ARG(node->key), buf_cstr(&kinds));
     buf_release(&kinds);
+}
+
+static struct action_config *read_kind(struct config_reader *r, const struct yaml *node)
+{
+    const struct action_kind *kind = action_kind_find(node->key);
+    if (kind)
+        return kind->read(r->arena, node, r->problems);
+    struct target_table *targets = r->config->targets;
+    const struct target *target = target_find(targets, node->key, r->problems);
+    const struct message_rules *messages = target_messages(targets, r->problems);
+    return target ? action_target_read(target, messages, r->arena, node, r->problems) : NULL;
 }
 
 /* known: no key was misspelt; otherwise that one may have been the action. */
@@ -213,8 +224,7 @@ static void read_action(struct config_reader *r, const struct yaml *node, bool k
 {
     const struct yaml *first = NULL;
     for (const struct yaml *one = node->first; one; one = one->next) {
-        const struct action_kind *kind = action_kind_find(one->key);
-        if (!kind)
+        if (!action_kind_find(one->key) && !target_exists(r->config->targets, one->key))
             continue;
         if (first) {
             problem_at_key(r->problems, one,
@@ -224,7 +234,7 @@ static void read_action(struct config_reader *r, const struct yaml *node, bool k
             continue;
         }
         first = one;
-        d->action = kind->read(r->arena, one, r->problems);
+        d->action = read_kind(r, one);
     }
     if (!first && known)
         report_no_action(r, node);
@@ -246,6 +256,7 @@ static struct destination_config *read_destination(struct config_reader *r, cons
     read_action(r, node, known, d);
     if (d->action) {
         d->concurrency = d->action->default_concurrency;
+        d->rate = d->action->default_rate;
         if (d->action->timeout_ms > 0)
             d->timeout_ms = d->action->timeout_ms;
     }

@@ -93,6 +93,9 @@ struct http_call { /* embed it; lives until done ran; slices must too */
     str body; /* sent as it is */
     enum outbound_policy policy;
     int64_t timeout_ms; /* total, from when the call leaves the queue; 0: none */
+    /* On a connection of its own, so that its bytes are sent once at most: a kept connection that
+     * turns out to be dead makes libcurl (and us) send them again. */
+    bool once;
     void (*done)(struct http_call *call, const struct http_answer *answer);
     void *impl; /* private, as are those below */
     struct list link;

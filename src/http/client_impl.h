@@ -65,7 +65,7 @@ struct transfer {
     /* What the easy handle has been told, so that the next call sets only what differs. */
     struct http_url url;
     struct buf url_text, method;
-    bool method_set, sends_body;
+    bool method_set, sends_body, once;
     int64_t timeout_ms;
     /* The request's header lines, NUL-terminated one after the other, and libcurl's list over
      * them; no allocation once they have grown. */

@@ -207,6 +207,10 @@ enum http_call_class transfer_prepare(struct transfer *t, struct reason *why)
         (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
         (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, call->body.p ? call->body.p : "");
     }
+    if (call->once != t->once) {
+        (void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, call->once ? 1L : 0L);
+        t->once = call->once;
+    }
     if (call->timeout_ms != t->timeout_ms) {
         int64_t ms = call->timeout_ms > INT32_MAX ? INT32_MAX : call->timeout_ms;
         (void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)(ms < 0 ? 0 : ms));

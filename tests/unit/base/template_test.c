@@ -115,6 +115,10 @@ void test_template_filters_for_messages(void)
     expect_expands("{{ .{\"a\":[1,2]} | json_value }}", "{\"a\":[1,2]}");
     expect_expands("{{ .17 | json_value }}", "17");
     expect_expands("{{ .17\",\"b\":\"2 | json_value }}", "\"17\\\",\\\"b\\\":\\\"2\"");
+    expect_expands("{{ .a/b&c | path }}", "a/b%26c");
+    expect_expands("{{ .refs/heads/fix/x | branch }}", "fix/x");
+    expect_expands("{{ .refs/tags/v1 | branch }}", "v1");
+    expect_expands("{{ .main | branch }}", "main");
     expect_refuses("{{ body | trunc }}", ERR_INVALID, "unknown filter \"trunc\"");
     expect_refuses("{{ body | trunc:x }}", ERR_INVALID, "unknown filter \"trunc:x\"");
     expect_refuses("{{ body | json:1 }}", ERR_INVALID, "unknown filter \"json:1\"");
