@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/secret.h"
+#include "verify/crypto.h"
 #include "verify/sign.h"
 
 #define CANONICAL_MAX 65536u
@@ -102,10 +103,10 @@ static size_t signed_fields(const struct sigv4_input *in, str host, str date, st
 
 static void write_hash(struct buf *out, str text)
 {
-    uint8_t hash[32];
+    uint8_t hash[DIGEST_BYTES_MAX];
     char hex[64];
-    sign_sha256(text, hash);
-    hex_encode(hash, sizeof(hash), hex);
+    digest_of(DIGEST_SHA256, text, hash);
+    hex_encode(hash, sizeof(hex) / 2, hex);
     buf_append(out, hex, sizeof(hex));
 }
 
