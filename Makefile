@@ -38,9 +38,10 @@ endif
 OBJCOPY    ?= objcopy
 STRIP      ?= strip
 PKG_CONFIG ?= pkg-config
-PKGS := libuv libllhttp yyjson libcurl sqlite3 openssl yaml-0.1 libpcre2-8
+PKGS := libuv libllhttp yyjson sqlite3 openssl yaml-0.1 libpcre2-8
+LOADED := libcurl # by the program itself, when it is first used; only its headers are needed here
 
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(LOADED) 2>/dev/null)
 PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lpthread -lm
 
 # Prints its argument if the compiler knows that flag on this processor.
@@ -111,8 +112,8 @@ examples: $(EXAMPLES) ## Build the example programs
 test-programs: all examples $(OUT)/unit-tests
 
 need-libraries:
-	@$(PKG_CONFIG) --exists $(PKGS) || { \
-	    $(PKG_CONFIG) --print-errors --exists $(PKGS); \
+	@$(PKG_CONFIG) --exists $(PKGS) $(LOADED) || { \
+	    $(PKG_CONFIG) --print-errors --exists $(PKGS) $(LOADED); \
 	    echo "make: a library is missing; scripts/deps installs it" >&2; exit 1; }
 
 COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)

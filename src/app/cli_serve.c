@@ -4,12 +4,11 @@
 
 #include "engine/config.h"
 #include "gaff.h"
+#include "http/client.h"
 
-#include <curl/curlver.h>
 #include <fcntl.h>
 #include <llhttp.h>
 #include <openssl/opensslv.h>
-
 #include <sqlite3.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -66,9 +65,9 @@ int cli_check(struct cli *c)
 int cli_version(struct cli *c)
 {
     UNUSED(c);
-    printf("gaff %s\nlibuv %s\nllhttp %d.%d.%d\nSQLite %s\nOpenSSL %s\nlibcurl %s\n", GAFF_VERSION,
+    printf("gaff %s\nlibuv %s\nllhttp %d.%d.%d\nSQLite %s\nOpenSSL %s\n%s\n", GAFF_VERSION,
            uv_version_string(), LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH,
-           sqlite3_libversion(), OPENSSL_VERSION_TEXT, LIBCURL_VERSION);
+           sqlite3_libversion(), OPENSSL_VERSION_TEXT, http_client_library());
     return CLI_OK;
 }
 

@@ -5,7 +5,6 @@
  * thread. */
 #include "http/client_impl.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #define IN_FLIGHT_DEFAULT 64
@@ -17,12 +16,6 @@ struct failed_call {
     enum http_call_class class;
     char error[256];
 };
-
-static void curl_init_once(void)
-{
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        die("libcurl could not be initialised");
-}
 
 /* libcurl's CURLOPT_PREREQFUNCTION: the connection, new or kept, is judged once more by its
  * peer before a byte of the request is sent. */
@@ -47,58 +40,58 @@ static int on_before_request(void *arg, char *peer, char *local, int port, int l
 static void set_callbacks(struct transfer *t)
 {
     CURL *e = t->easy;
-    (void)curl_easy_setopt(e, CURLOPT_PRIVATE, t);
-    (void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
-    (void)curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_on_header);
-    (void)curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
-    (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_on_body);
-    (void)curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-    (void)curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_before_request);
-    (void)curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
-    (void)curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, client_on_close_socket);
-    (void)curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->pool->client);
+    (void)libcurl.easy_setopt(e, CURLOPT_PRIVATE, t);
+    (void)libcurl.easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
+    (void)libcurl.easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_on_header);
+    (void)libcurl.easy_setopt(e, CURLOPT_HEADERDATA, t);
+    (void)libcurl.easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_on_body);
+    (void)libcurl.easy_setopt(e, CURLOPT_WRITEDATA, t);
+    (void)libcurl.easy_setopt(e, CURLOPT_PREREQFUNCTION, on_before_request);
+    (void)libcurl.easy_setopt(e, CURLOPT_PREREQDATA, t);
+    (void)libcurl.easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, client_on_close_socket);
+    (void)libcurl.easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->pool->client);
     const struct fetch_extra *extra = t->pool->client->extra;
     if (extra && extra->unix_socket) { /* no address to judge */
-        (void)curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, extra->unix_socket);
+        (void)libcurl.easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, extra->unix_socket);
         return;
     }
-    (void)curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, client_on_open_socket);
-    (void)curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
+    (void)libcurl.easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, client_on_open_socket);
+    (void)libcurl.easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
 }
 
 static void set_constants(struct transfer *t)
 {
     const struct http_client *c = t->pool->client;
     CURL *e = t->easy;
-    (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    if (curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK)
+    (void)libcurl.easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    (void)libcurl.easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (libcurl.easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK)
         die("libcurl cannot be limited to http and https");
-    (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
-    (void)curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    (void)curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    (void)curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
+    (void)libcurl.easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)libcurl.easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
+    (void)libcurl.easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    (void)libcurl.easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    (void)libcurl.easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    (void)libcurl.easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
     if (c->ca_file)
-        (void)curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file);
+        (void)libcurl.easy_setopt(e, CURLOPT_CAINFO, c->ca_file);
     /* Unset, the environment's http_proxy and no_proxy would count. */
-    (void)curl_easy_setopt(e, CURLOPT_PROXY, c->proxy ? c->proxy : "");
-    (void)curl_easy_setopt(e, CURLOPT_NOPROXY, "");
+    (void)libcurl.easy_setopt(e, CURLOPT_PROXY, c->proxy ? c->proxy : "");
+    (void)libcurl.easy_setopt(e, CURLOPT_NOPROXY, "");
     if (c->proxy) {
-        (void)curl_easy_setopt(e, CURLOPT_HTTPPROXYTUNNEL, 1L);
-        (void)curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+        (void)libcurl.easy_setopt(e, CURLOPT_HTTPPROXYTUNNEL, 1L);
+        (void)libcurl.easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     }
     /* Or the end of a transfer would wait for a name server that hangs, and the loop with it. */
-    (void)curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+    (void)libcurl.easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     if (c->extra)
-        (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
+        (void)libcurl.easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
 }
 
 /* Forgets what the easy handle was told. */
 static void transfer_reset(struct transfer *t)
 {
-    curl_easy_reset(t->easy);
+    libcurl.easy_reset(t->easy);
     http_url_release(&t->url);
     t->method_set = false;
     t->timeout_ms = 0;
@@ -110,7 +103,7 @@ static struct transfer *transfer_new(struct http_pool *pool)
 {
     struct transfer *t = (struct transfer *)xcalloc(1, sizeof(*t));
     t->pool = pool;
-    t->easy = curl_easy_init();
+    t->easy = libcurl.easy_init();
     if (!t->easy)
         die("out of memory");
     buf_init(&t->url_text, HTTP_URL_MAX);
@@ -125,7 +118,7 @@ static struct transfer *transfer_new(struct http_pool *pool)
 
 static void transfer_free(struct transfer *t)
 {
-    curl_easy_cleanup(t->easy);
+    libcurl.easy_cleanup(t->easy);
     http_url_release(&t->url);
     buf_release(&t->url_text);
     buf_release(&t->method);
@@ -217,8 +210,15 @@ static void fail_call(struct http_client *c, struct http_call *call, enum http_c
 
 static void begin_call(struct http_client *c, struct http_call *call)
 {
-    struct transfer *t = transfer_take(&c->pools[call->policy]);
+    struct http_pool *pool = &c->pools[call->policy];
     struct reason why = {.text = ""};
+    if (libcurl_load(&why) != ERR_OK) {
+        fail_call(c, call, HTTP_CALL_INVALID, why.text);
+        return;
+    }
+    if (!pool->multi)
+        pool_open(pool);
+    struct transfer *t = transfer_take(pool);
     t->call = call;
     enum http_call_class class = transfer_prepare(t, &why);
     if (class != HTTP_CALL_OK) {
@@ -232,9 +232,9 @@ static void begin_call(struct http_client *c, struct http_call *call)
     call->state = CALL_ACTIVE;
     list_push(&c->active, &t->link);
     c->in_flight++;
-    CURLMcode rc = curl_multi_add_handle(t->pool->multi, t->easy);
+    CURLMcode rc = libcurl.multi_add_handle(t->pool->multi, t->easy);
     if (rc != CURLM_OK)
-        die("libcurl refused a transfer: %s", curl_multi_strerror(rc));
+        die("libcurl refused a transfer: %s", libcurl.multi_strerror(rc));
 }
 
 /* Starts what waits, as far as there is room. */
@@ -251,7 +251,7 @@ static void pump(struct http_client *c)
 static struct http_call *transfer_detach(struct transfer *t)
 {
     struct http_call *call = t->call;
-    (void)curl_multi_remove_handle(t->pool->multi, t->easy);
+    (void)libcurl.multi_remove_handle(t->pool->multi, t->easy);
     list_remove(&t->link);
     t->pool->client->in_flight--;
     return call;
@@ -265,7 +265,7 @@ static bool transfer_was_unlucky(const struct transfer *t, CURLcode rc)
     if (rc != CURLE_RECV_ERROR && rc != CURLE_SEND_ERROR && rc != CURLE_GOT_NOTHING)
         return false;
     long connects = 0;
-    (void)curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+    (void)libcurl.easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
     return connects == 0 && t->head_seen == 0 && !t->restarted && !t->pool->client->proxy;
 }
 
@@ -274,22 +274,22 @@ static bool transfer_was_unlucky(const struct transfer *t, CURLcode rc)
 static bool transfer_restart(struct transfer *t)
 {
     curl_off_t spent_us = 0;
-    (void)curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &spent_us);
+    (void)libcurl.easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &spent_us);
     int64_t left_ms = t->call->timeout_ms - spent_us / 1000;
     if (t->call->timeout_ms > 0 && left_ms <= 0)
         return false;
     struct reason why;
-    (void)curl_multi_remove_handle(t->pool->multi, t->easy);
+    (void)libcurl.multi_remove_handle(t->pool->multi, t->easy);
     transfer_reset(t);
     if (transfer_prepare(t, &why) != HTTP_CALL_OK)
         return false;
     if (t->call->timeout_ms > 0) {
-        (void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
         t->timeout_ms = left_ms;
     }
     transfer_clear_answer(t);
     t->restarted = true;
-    return curl_multi_add_handle(t->pool->multi, t->easy) == CURLM_OK;
+    return libcurl.multi_add_handle(t->pool->multi, t->easy) == CURLM_OK;
 }
 
 static void transfer_finish(struct transfer *t, CURLcode rc)
@@ -309,12 +309,12 @@ void pool_reap(struct http_pool *p)
 {
     CURLMsg *msg;
     int left;
-    while ((msg = curl_multi_info_read(p->multi, &left)) != NULL) {
+    while ((msg = libcurl.multi_info_read(p->multi, &left)) != NULL) {
         if (msg->msg != CURLMSG_DONE)
             continue;
         CURLcode rc = msg->data.result; /* msg dies with the removal of its handle */
         char *private = NULL;
-        (void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
+        (void)libcurl.easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
         struct transfer *t = (struct transfer *)(void *)private;
         assert(t && t->call);
         transfer_finish(t, rc);
@@ -404,8 +404,6 @@ static void copy_rules(struct outbound_rules *out, const struct http_client_opti
 
 struct http_client *http_client_new(struct loop *l, const struct http_client_options *o)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, curl_init_once);
     struct http_client *c = (struct http_client *)xcalloc(1, sizeof(*c));
     c->loop = l;
     c->max_in_flight = o->max_in_flight > 0 ? (size_t)o->max_in_flight : IN_FLIGHT_DEFAULT;
@@ -420,7 +418,6 @@ struct http_client *http_client_new(struct loop *l, const struct http_client_opt
         c->pools[i].client = c;
         c->pools[i].policy = (enum outbound_policy)i;
         list_init(&c->pools[i].idle);
-        pool_open(&c->pools[i]);
     }
     return c;
 }

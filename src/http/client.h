@@ -110,6 +110,10 @@ void http_client_cancel(struct http_client *c, struct http_call *call);
 size_t http_client_in_flight(const struct http_client *c);
 size_t http_client_waiting(const struct http_client *c);
 
+/* The name and version of libcurl and of its TLS library, or why there is none; static storage.
+ * Loads it. */
+const char *http_client_library(void);
+
 /* Checks one field as http_client_start does: for load time. */
 enum err http_field_check(const struct http_field *f, struct reason *why) MUST_USE;
 

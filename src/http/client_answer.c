@@ -124,7 +124,7 @@ static void fill_timing(const struct transfer *t, struct http_timing *out)
                                       CURLINFO_STARTTRANSFER_TIME_T, CURLINFO_TOTAL_TIME_T};
     curl_off_t at[6] = {0};
     for (size_t i = 0; i < ARRAY_LEN(infos); i++)
-        (void)curl_easy_getinfo(t->easy, infos[i], &at[i]);
+        (void)libcurl.easy_getinfo(t->easy, infos[i], &at[i]);
     /* libcurl says 0 for what was not reached; the pretransfer time tells whether the connection
      * was ready, and then 0 means that nothing had to be done. */
     bool is_connected = at[3] > 0;
@@ -139,7 +139,7 @@ static void fill_timing(const struct transfer *t, struct http_timing *out)
 static enum http_call_class classify_receive(const struct transfer *t)
 {
     long connect_code = 0;
-    (void)curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
+    (void)libcurl.easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
     if (t->pool->client->proxy && connect_code >= 300)
         return HTTP_CALL_PROXY;
     /* One code for a broken connection and for broken chunks; only the text tells. */
@@ -226,10 +226,10 @@ void transfer_fill_answer(struct transfer *t, CURLcode rc, struct http_answer *o
     if (out->class == HTTP_CALL_OK && out->status == 0)
         out->class = HTTP_CALL_PROTOCOL;
     long connects = 0;
-    (void)curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+    (void)libcurl.easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
     out->reused = out->status > 0 && connects == 0;
     char *peer = NULL;
-    if (curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer)
+    if (libcurl.easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer)
         (void)snprintf(out->address, sizeof(out->address), "%s", peer);
     fill_timing(t, &out->timing);
     if (out->class != HTTP_CALL_OK)

@@ -13,10 +13,9 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "http/client.h"
+#include "http/client_curl.h"
 #include "http/client_policy.h"
 #include "http/url.h"
-
-#include <curl/curl.h>
 
 #define POLICY_COUNT 2
 #define REQUEST_HEAD_MAX 65536
@@ -34,7 +33,7 @@ struct fetch_extra {
 struct http_pool {
     struct http_client *client;
     enum outbound_policy policy;
-    CURLM *multi;
+    CURLM *multi;            /* NULL until the first call */
     struct loop_timer timer; /* libcurl's next deadline */
     struct list idle;
 };

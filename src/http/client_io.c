@@ -121,7 +121,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     struct http_client *c = w->client;
     struct http_pool *pool = w->pool;
     int fd = w->fd, running;
-    (void)curl_multi_socket_action(pool->multi, fd, flags, &running);
+    (void)libcurl.multi_socket_action(pool->multi, fd, flags, &running);
     if (status < 0 && watch_at(c, fd) == w && w->wanted && !w->watched)
         watch_set(w, w->wanted);
     pool_reap(pool);
@@ -159,7 +159,7 @@ static void on_deadline(struct loop_timer *timer)
 {
     struct http_pool *pool = CONTAINER_OF(timer, struct http_pool, timer);
     int running;
-    (void)curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    (void)libcurl.multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     pool_reap(pool);
 }
 
@@ -178,20 +178,22 @@ static int on_timer(CURLM *multi, long delay_ms, void *arg)
 
 void pool_open(struct http_pool *p)
 {
-    p->multi = curl_multi_init();
+    p->multi = libcurl.multi_init();
     if (!p->multi)
         die("out of memory");
     long kept = (long)p->client->max_in_flight * 2;
-    (void)curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    (void)curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
-    (void)curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    (void)curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
-    (void)curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, kept < 32 ? 32 : kept);
+    (void)libcurl.multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    (void)libcurl.multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
+    (void)libcurl.multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    (void)libcurl.multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
+    (void)libcurl.multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, kept < 32 ? 32 : kept);
 }
 
 void pool_close(struct http_pool *p)
 {
-    (void)curl_multi_cleanup(p->multi);
+    if (!p->multi)
+        return;
+    (void)libcurl.multi_cleanup(p->multi);
     p->multi = NULL;
     loop_timer_stop(&p->timer);
 }

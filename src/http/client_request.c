@@ -134,7 +134,7 @@ static enum http_call_class prepare_fields(struct transfer *t, struct reason *wh
         return HTTP_CALL_INVALID;
     }
     link_lines(t, count);
-    (void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->nodes);
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->nodes);
     return HTTP_CALL_OK;
 }
 
@@ -152,8 +152,9 @@ static enum http_call_class prepare_url(struct transfer *t, struct reason *why)
         http_url_release(&fresh);
         return HTTP_CALL_BLOCKED;
     }
-    (void)curl_easy_setopt(t->easy, CURLOPT_URL, NULL); /* libcurl keeps the former as text too */
-    (void)curl_easy_setopt(t->easy, CURLOPT_CURLU, fresh.handle);
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_URL,
+                              NULL); /* libcurl keeps the former as text too */
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_CURLU, fresh.handle);
     http_url_release(&t->url);
     t->url = fresh;
     buf_clear(&t->url_text);
@@ -182,12 +183,12 @@ static enum http_call_class prepare_method(struct transfer *t, struct reason *wh
     }
     buf_clear(&t->method);
     buf_str_append(&t->method, m);
-    (void)curl_easy_setopt(t->easy, CURLOPT_NOBODY, is_head ? 1L : 0L);
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_NOBODY, is_head ? 1L : 0L);
     if (!is_head)
-        (void)curl_easy_setopt(t->easy, sends_body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L);
+        (void)libcurl.easy_setopt(t->easy, sends_body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L);
     bool is_default = is_head || is_post || (str_eq(m, STR("GET")) && !sends_body);
-    (void)curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST,
-                           is_default ? NULL : buf_cstr(&t->method));
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST,
+                              is_default ? NULL : buf_cstr(&t->method));
     t->sends_body = sends_body;
     t->method_set = true;
     return HTTP_CALL_OK;
@@ -204,8 +205,8 @@ enum http_call_class transfer_prepare(struct transfer *t, struct reason *why)
     if (class != HTTP_CALL_OK)
         return class;
     if (t->sends_body) {
-        (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
-        (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, call->body.p ? call->body.p : "");
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_POSTFIELDS, call->body.p ? call->body.p : "");
     }
     if (call->once != t->once) {
         (void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, call->once ? 1L : 0L);
@@ -213,7 +214,7 @@ enum http_call_class transfer_prepare(struct transfer *t, struct reason *why)
     }
     if (call->timeout_ms != t->timeout_ms) {
         int64_t ms = call->timeout_ms > INT32_MAX ? INT32_MAX : call->timeout_ms;
-        (void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)(ms < 0 ? 0 : ms));
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)(ms < 0 ? 0 : ms));
         t->timeout_ms = call->timeout_ms;
     }
     return HTTP_CALL_OK;

@@ -5,8 +5,9 @@
  * client_policy.c and client_request.c. */
 #include "http/url.h"
 
+#include "http/client_curl.h"
+
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <locale.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -58,31 +59,31 @@ static char *host_to_ascii(struct Curl_URL *u)
     (void)pthread_once(&once, make_utf8_locale);
     locale_t former = utf8_locale ? uselocale(utf8_locale) : (locale_t)0;
     char *host = NULL;
-    CURLUcode rc = curl_url_get(u, CURLUPART_HOST, &host, CURLU_PUNYCODE);
+    CURLUcode rc = libcurl.url_get(u, CURLUPART_HOST, &host, CURLU_PUNYCODE);
     if (former)
         (void)uselocale(former);
     /* The converted name takes the place of the other: nobody converts it once more. */
     if (rc == CURLUE_OK && host_is_ascii(host) &&
-        curl_url_set(u, CURLUPART_HOST, host, 0) == CURLUE_OK)
+        libcurl.url_set(u, CURLUPART_HOST, host, 0) == CURLUE_OK)
         return host;
-    curl_free(host);
+    libcurl.free(host);
     return NULL;
 }
 
 static enum err read_host(struct http_url *out, struct reason *why)
 {
     char *host = NULL;
-    if (curl_url_get(out->handle, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+    if (libcurl.url_get(out->handle, CURLUPART_HOST, &host, 0) != CURLUE_OK)
         return fail(why, ERR_INVALID, "the URL has no host");
     if (!host_is_ascii(host)) {
-        curl_free(host);
+        libcurl.free(host);
         host = host_to_ascii(out->handle);
         if (!host)
             return fail(why, ERR_INVALID, "the host is no valid international name in UTF-8");
     }
     out->is_literal = host_to_address(host, &out->literal);
     bool is_bad_literal = host[0] == '[' && !out->is_literal;
-    curl_free(host);
+    libcurl.free(host);
     if (is_bad_literal)
         return fail(why, ERR_INVALID, "the host is no valid IPv6 address");
     return ERR_OK;
@@ -91,11 +92,11 @@ static enum err read_host(struct http_url *out, struct reason *why)
 static enum err read_scheme(struct http_url *out, struct reason *why)
 {
     char *scheme = NULL;
-    if (curl_url_get(out->handle, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
+    if (libcurl.url_get(out->handle, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
         return fail(why, ERR_INVALID, "the scheme is missing: write http:// or https://");
     out->tls = str_eq_nocase(str_from_cstr(scheme), STR("https"));
     bool is_http = out->tls || str_eq_nocase(str_from_cstr(scheme), STR("http"));
-    curl_free(scheme);
+    libcurl.free(scheme);
     if (!is_http)
         return fail(why, ERR_INVALID, "the scheme must be http or https");
     return ERR_OK;
@@ -105,10 +106,10 @@ static enum err read_port(struct http_url *out, struct reason *why)
 {
     char *text = NULL;
     uint64_t port = 0;
-    if (curl_url_get(out->handle, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
+    if (libcurl.url_get(out->handle, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
         if (!str_to_u64(str_from_cstr(text), &port))
             port = 0;
-    curl_free(text);
+    libcurl.free(text);
     if (port == 0 || port > UINT16_MAX)
         return fail(why, ERR_INVALID, "the port must be between 1 and 65535");
     out->port = (uint16_t)port;
@@ -127,10 +128,10 @@ static enum err parse_text(str text, struct http_url *out, struct reason *why)
     char copy[HTTP_URL_MAX + 1];
     memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';
-    out->handle = curl_url();
+    out->handle = libcurl.url();
     if (!out->handle)
         return fail(why, ERR_NOMEM, "out of memory");
-    CURLUcode rc = curl_url_set(out->handle, CURLUPART_URL, copy, CURLU_DISALLOW_USER);
+    CURLUcode rc = libcurl.url_set(out->handle, CURLUPART_URL, copy, CURLU_DISALLOW_USER);
     if (rc == CURLUE_USER_NOT_ALLOWED)
         return fail(why, ERR_INVALID, "the URL must not hold a user name or password");
     if (rc == CURLUE_UNSUPPORTED_SCHEME)
@@ -138,14 +139,16 @@ static enum err parse_text(str text, struct http_url *out, struct reason *why)
     if (rc == CURLUE_BAD_SCHEME)
         return fail(why, ERR_INVALID, "the scheme is missing: write http:// or https://");
     if (rc != CURLUE_OK)
-        return fail(why, ERR_INVALID, "the URL is malformed: %s", curl_url_strerror(rc));
+        return fail(why, ERR_INVALID, "the URL is malformed: %s", libcurl.url_strerror(rc));
     return ERR_OK;
 }
 
 enum err http_url_parse(str text, struct http_url *out, struct reason *why)
 {
     *out = (struct http_url){0};
-    enum err rc = parse_text(text, out, why);
+    enum err rc = libcurl_load(why);
+    if (rc == ERR_OK)
+        rc = parse_text(text, out, why);
     if (rc == ERR_OK)
         rc = read_scheme(out, why);
     if (rc == ERR_OK)
@@ -197,6 +200,7 @@ bool http_url_has_dot_segments(str url)
 
 void http_url_release(struct http_url *u)
 {
-    curl_url_cleanup(u->handle);
+    if (u->handle)
+        libcurl.url_cleanup(u->handle);
     *u = (struct http_url){0};
 }

@@ -11,7 +11,7 @@ BUILD = os.path.abspath(os.environ.get("BUILD_DIR", "build/release"))
 SANITIZED = "release" not in os.path.basename(BUILD)
 
 
-LIBRARIES = [*subprocess.run(["pkg-config", "--libs", "libuv", "libllhttp", "yyjson", "libcurl",
+LIBRARIES = [*subprocess.run(["pkg-config", "--libs", "libuv", "libllhttp", "yyjson",
                               "sqlite3", "openssl", "yaml-0.1", "libpcre2-8"],
                              capture_output=True, text=True, check=True).stdout.split(),
              "-lpthread", "-lm"]
