@@ -164,11 +164,11 @@ void http_url_host(const struct http_url *u, char out[HTTP_HOST_MAX + 1])
 {
     char *host = NULL;
     out[0] = '\0';
-    if (curl_url_get(u->handle, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+    if (libcurl.url_get(u->handle, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
         strlen(host) <= HTTP_HOST_MAX)
         for (size_t i = 0; i == 0 || host[i - 1]; i++)
             out[i] = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] | 0x20) : host[i];
-    curl_free(host);
+    libcurl.free(host);
 }
 
 /* "." or "%2e" off the front of s. */
