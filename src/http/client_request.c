@@ -209,7 +209,7 @@ enum http_call_class transfer_prepare(struct transfer *t, struct reason *why)
         (void)libcurl.easy_setopt(t->easy, CURLOPT_POSTFIELDS, call->body.p ? call->body.p : "");
     }
     if (call->once != t->once) {
-        (void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, call->once ? 1L : 0L);
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, call->once ? 1L : 0L);
         t->once = call->once;
     }
     if (call->timeout_ms != t->timeout_ms) {
