@@ -51,6 +51,8 @@ struct action { /* first member of every implementation */
 struct handler_entry {
     /* Fills *o; its strings live in t->arena or are static. */
     void (*call)(struct task *t, struct outcome *o, void *arg);
+    /* Instead of call, when set: begins on `loop` of the table; it ends by handler_finish. */
+    void (*start)(struct task *t, void *arg);
     void *arg;
     bool background; /* on the thread pool; else on `loop` of the table */
 };
@@ -59,6 +61,10 @@ struct handler_table {
     size_t count;
     struct loop *loop;
 };
+
+/* The end of a task that handler_entry.start began; any thread, once. Strings of *o live in
+ * t->arena or are static. */
+void handler_finish(struct task *t, const struct outcome *o);
 
 struct action_context { /* what an action may use; outlives it */
     struct loop *loop;

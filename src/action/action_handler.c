@@ -43,7 +43,20 @@ static void came_back(struct loop_msg *msg)
 static void run_on_loop(struct loop_msg *msg)
 {
     struct call *c = CONTAINER_OF(msg, struct call, msg);
+    const struct handler_entry *entry = c->action->entry;
+    if (entry->start) {
+        entry->start(c->task, entry->arg);
+        return;
+    }
     run(c);
+    c->msg.fn = came_back;
+    loop_post(c->action->delivery_loop, &c->msg);
+}
+
+void handler_finish(struct task *t, const struct outcome *o)
+{
+    struct call *c = t->impl;
+    c->outcome = *o;
     c->msg.fn = came_back;
     loop_post(c->action->delivery_loop, &c->msg);
 }

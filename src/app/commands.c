@@ -90,7 +90,7 @@ const struct cli_command cli_commands[] = {
     {"providers", "[ID]", "the services that Gaff can verify, or one of them with what to do there",
      "", "gaff providers stripe\n  gaff providers -o json", 0, 1, cli_providers},
     {"webhook", "[FLAG...]", "serve a hooks.json file as adnanh/webhook does; `-h` lists the flags",
-     "", "gaff webhook -hooks hooks.json -verbose", 0, 0, cli_webhook},
+     "", "gaff webhook -hooks hooks.json -verbose -durable", 0, 0, cli_webhook},
     {"reload", "", "load the configuration again", "", "gaff reload", 0, 0, cli_reload},
     {"backup", "PATH", "copy the store to a file while running", "",
      "gaff backup /var/backups/gaff.db", 1, 1, cli_backup},

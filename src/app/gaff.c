@@ -196,7 +196,8 @@ static void add_handler(gaff_app *app, struct webhook *w, bool background)
 {
     struct handler_table *t = &app->handlers;
     t->v = xrealloc(t->v, (t->count + 1) * sizeof(*t->v));
-    t->v[t->count++] = (struct handler_entry){program_handle, w, background};
+    t->v[t->count++] =
+        (struct handler_entry){.call = program_handle, .arg = w, .background = background};
 }
 
 gaff_err gaff_webhook(gaff_app *app, const char *pattern, const gaff_webhook_options *options,

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "app/webhook_durable.h"
 #include "app/webhook_flags.h"
 #include "compat/hook_log.h"
 #include "compat/hook_server.h"
@@ -37,6 +38,7 @@ struct webhook {
     struct hook_server hooks;
     struct loop *loop;
     struct http_server *server;
+    struct webhook_durable *durable; /* NULL: nothing is stored */
     struct file_watch watches[HOOK_FILES_MAX];
     struct loop_msg reload;
     pthread_t signals;
@@ -44,12 +46,16 @@ struct webhook {
 
 /* --- small things ---------------------------------------------------------------------------- */
 
+/* On stdout, for without -verbose there is no log. */
 static void say_no_hooks(void)
 {
-    puts("[webhook] couldn't load any hooks from file!\n"
-         "aborting webhook execution since the -verbose flag is set to false.\n"
-         "If, for some reason, you want webhook to start without the hooks, either use -verbose "
-         "flag, or -nopanic");
+    hook_log_setup(STDOUT_FILENO);
+    hook_log_text(
+        STR(""), "",
+        STR("couldn't load any hooks from file!\n"
+            "aborting webhook execution since the -verbose flag is set to false.\n"
+            "If, for some reason, you want webhook to start without the hooks, either use "
+            "-verbose flag, or -nopanic"));
 }
 
 static bool may_be_empty(const struct webhook *w)
@@ -142,6 +148,8 @@ static void *signals_main(void *arg)
             (void)unlink(w->flags.pidfile);
         if (w->flags.socket)
             (void)unlink(w->flags.socket);
+        if (w->durable)
+            webhook_durable_end(w->durable);
 
         _exit(0);
     }
@@ -152,6 +160,8 @@ static void on_reload(struct loop_msg *msg)
     struct webhook *w = CONTAINER_OF(msg, struct webhook, reload);
     for (size_t i = 0; i < w->set.count; i++)
         hook_set_reload(&w->set, i);
+    if (w->durable)
+        webhook_durable_reload(w->durable);
 }
 
 /* --- hot reload ------------------------------------------------------------------------------ */
@@ -171,10 +181,11 @@ static void on_file_changed(void *arg)
         hook_set_remove(&w->set, f->file);
         if (hook_set_size(&w->set) == 0 && !may_be_empty(w)) {
             say_no_hooks();
-            fflush(stdout);
             _exit(1);
         }
     }
+    if (w->durable)
+        webhook_durable_reload(w->durable);
 }
 
 static void watch_files(struct webhook *w)
@@ -203,7 +214,9 @@ static struct http_server *listen_here(struct webhook *w, struct reason *why)
         .listen = address.p,
         .tls_cert_file = f->secure ? f->cert : NULL,
         .tls_key_file = f->secure ? f->key : NULL,
-        .limits = {.body_bytes_max = f->body_max,
+        .limits = {.body_bytes_max = f->durable && f->body_max > WEBHOOK_DURABLE_BODY_MAX
+                                         ? WEBHOOK_DURABLE_BODY_MAX
+                                         : f->body_max,
                    .header_bytes_max = HEADER_BYTES_MAX,
                    .header_count_max = HEADER_COUNT_MAX,
                    .request_line_max = REQUEST_LINE_MAX},
@@ -339,6 +352,13 @@ static int start(struct webhook *w)
     if (!link)
         return 1;
     w->hooks.runner = runner_attach(link, w->loop);
+    if (f->durable) {
+        w->durable = webhook_durable_new(&w->hooks, f->data, f->admin, &why);
+        if (!w->durable) {
+            fprintf(stderr, "[webhook] -durable: %s\n", why.text);
+            return 1;
+        }
+    }
     serve(w);
     return 0;
 }

@@ -18,10 +18,16 @@ struct flag {
         name, kind, offsetof(struct webhook_flags, member), fallback, usage                        \
     }
 static const struct flag flags[] = {
+    FLAG("admin", FLAG_STRING, admin, "127.0.0.1:8081",
+         "where the API listens with -durable (gaff events, gaff replay)"),
     FLAG("cert", FLAG_STRING, cert, "cert.pem", "path to the HTTPS certificate pem file"),
     FLAG("cipher-suites", FLAG_STRING, ciphers, NULL,
          "comma-separated list of supported TLS cipher suites"),
+    FLAG("data", FLAG_STRING, data, "gaff-data", "where -durable keeps what it received"),
     FLAG("debug", FLAG_BOOL, debug, NULL, "show debug output"),
+    FLAG("durable", FLAG_BOOL, durable, NULL,
+         "store each triggered request before it is answered; its command runs after that, and "
+         "again when it fails"),
     FLAG("header", FLAG_HEADER, headers, NULL,
          "response header to return, as name=value; use multiple times to set multiple headers"),
     FLAG("hooks", FLAG_HOOKS, hooks, NULL,

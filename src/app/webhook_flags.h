@@ -22,6 +22,8 @@ struct webhook_flags {
     bool secure, list_ciphers;
     const char *cert, *key, *tls_min, *ciphers;
     int64_t setuid, setgid;
+    bool durable;
+    const char *data, *admin;
 };
 
 /* Fills *f. Returns -1 to go on, or the exit code when all has been said: 0 for -h, 2 for a

@@ -13,6 +13,7 @@
 
 #define SHOWN_BYTES_MAX 60
 #define NUMBER_BYTES_MAX 400
+#define MENDED_ESCAPES_MAX 1000u
 
 struct anchor {
     struct yaml11 *node;
@@ -24,7 +25,7 @@ struct reader {
     struct arena *arena;
     struct map anchors; /* name to struct anchor, in the arena */
     str file;
-    unsigned nodes, depth;
+    unsigned nodes, depth, flow; /* flow: open flow collections */
     struct reason *why;
 };
 
@@ -141,7 +142,7 @@ static str float_text(struct arena *a, double v)
             break;
     }
     int exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
-    if (exponent < -4 || exponent >= (precision > 21 ? precision : 21))
+    if (exponent < -4 || exponent >= 6)
         return arena_str(a, str_from_cstr(text));
     int decimals = precision - 1 - exponent;
     return arena_printf(a, "%.*f", decimals > 0 ? decimals : 0, (double)f);
@@ -236,6 +237,8 @@ static struct yaml11 *read_scalar(struct reader *r, const yaml_event_t *e)
     if (!n || !text.p)
         return NULL;
     n->text = text;
+    if (r->flow && e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && str_find(text, ':') < text.n)
+        return refuse(r, e->start_mark, "found unexpected ':'");
     if (tag_is(e, "binary")) {
         size_t got = 0, room = text.n;
         uint8_t *bytes = arena_alloc(r->arena, room + 1);
@@ -372,8 +375,8 @@ static struct yaml11 **read_member(struct reader *r, struct yaml11 *map, struct 
     yaml_event_delete(&e);
     if (!key || *over)
         return NULL;
-    if (key->kind == YAML11_LIST || key->kind == YAML11_MAP) {
-        refuse(r, at, "a list or a map cannot be a key here");
+    if (key->kind == YAML11_LIST || key->kind == YAML11_MAP || key->kind == YAML11_NULL) {
+        refuse(r, at, "a list, a map or null cannot be a key here");
         return NULL;
     }
     if (!next_event(r, &e))
@@ -384,7 +387,7 @@ static struct yaml11 **read_member(struct reader *r, struct yaml11 *map, struct 
         return NULL;
     if (is_merge)
         return merge(r, map, tail, at, value);
-    value->key = key->kind == YAML11_NULL ? STR("null") : key->text;
+    value->key = key->text;
     *tail = value;
     map->count++;
     return &value->next;
@@ -404,8 +407,12 @@ static struct yaml11 *read_collection(struct reader *r, const yaml_event_t *e, b
     if (++r->depth > YAML11_DEPTH_MAX)
         return refuse(r, e->start_mark, "nested deeper than 128 levels");
     struct yaml11 *n = new_node(r, e->start_mark, is_map ? YAML11_MAP : YAML11_LIST);
+    bool is_flow = is_map ? e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
+                          : e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
+    r->flow += is_flow;
     if (!n || !(is_map ? read_map(r, n) : read_list(r, n)))
         return NULL;
+    r->flow -= is_flow;
     r->depth--;
     return n;
 }
@@ -459,18 +466,63 @@ static struct yaml11 *read_first_document(struct reader *r)
     }
 }
 
+static struct yaml11 *parse(struct reader *r, str text)
+{
+    if (!yaml_parser_initialize(&r->parser))
+        return refuse(r, (yaml_mark_t){0}, "out of memory");
+    yaml_parser_set_input_string(&r->parser, (const unsigned char *)text.p, text.n);
+    struct yaml11 *root = read_first_document(r);
+    map_release(&r->anchors);
+    return root;
+}
+
+/* The byte at which the character of that index begins. */
+static size_t byte_of(str text, size_t index)
+{
+    size_t at = 0;
+    uint32_t c;
+    while (index-- > 0 && at < text.n) {
+        size_t n = utf8_decode(str_slice(text, at, text.n), &c);
+        at += n ? n : 1;
+    }
+    return at;
+}
+
+/* libyaml does not know the escape \' (which Go's js function writes); others took it for '. True
+ * when the parser stopped at one and it was replaced. */
+static bool mend_escape(const yaml_parser_t *parser, char *text, size_t *n)
+{
+    static const char unknown[] = "found unknown escape character";
+    if (!parser->problem || strcmp(parser->problem, unknown) != 0)
+        return false;
+    size_t at = byte_of(str_of(text, *n), parser->problem_mark.index);
+    if (at + 1 >= *n || text[at] != '\\' || text[at + 1] != '\'')
+        return false;
+    memmove(text + at, text + at + 1, *n - at - 1);
+    --*n;
+    return true;
+}
+
 struct yaml11 *yaml11_parse(struct arena *a, str file, str text, struct reason *why)
 {
     struct reader r = {.arena = a, .file = file, .why = why};
     if (text.n > YAML11_BYTES_MAX)
         return refuse(&r, (yaml_mark_t){0}, "the file is larger than 4 MiB");
-    if (!yaml_parser_initialize(&r.parser))
-        return refuse(&r, (yaml_mark_t){0}, "out of memory");
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.p ? text.p : ""), text.n);
-    struct yaml11 *root = read_first_document(&r);
-    yaml_parser_delete(&r.parser);
-    map_release(&r.anchors);
-    return root;
+    if (str_starts(text, STR("\xef\xbb\xbf")))
+        text = str_slice(text, 3, text.n);
+    char *copy_of = arena_alloc(a, text.n + 1);
+    size_t n = text.n;
+    if (!copy_of)
+        return refuse(&r, (yaml_mark_t){0}, "the file needs too much memory");
+    memcpy(copy_of, text.p ? text.p : "", text.n);
+    for (unsigned mended = 0;; mended++) {
+        struct yaml11 *root = parse(&r, str_of(copy_of, n));
+        bool again = !root && mended < MENDED_ESCAPES_MAX && mend_escape(&r.parser, copy_of, &n);
+        yaml_parser_delete(&r.parser);
+        if (!again)
+            return root;
+        r = (struct reader){.arena = a, .file = file, .why = why};
+    }
 }
 
 const char *yaml11_kind_text(enum yaml11_kind kind)

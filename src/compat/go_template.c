@@ -416,6 +416,17 @@ static struct operand quoted(struct expansion *x)
     return built(x, &b);
 }
 
+/* 'a' is a number: the character's code. */
+static struct operand character(struct expansion *x)
+{
+    uint32_t c;
+    size_t n = utf8_decode(str_slice(x->rest, 1, x->rest.n), &c);
+    if (n == 0 || c == '\\' || x->rest.n < n + 2 || x->rest.p[n + 1] != '\'')
+        return give_up(x, "malformed character constant", STR(""));
+    x->rest = str_slice(x->rest, n + 2, x->rest.n);
+    return (struct operand){.kind = OPERAND_INT, .integer = c};
+}
+
 static struct operand raw_quoted(struct expansion *x)
 {
     str inner = str_slice(x->rest, 1, x->rest.n);
@@ -492,6 +503,8 @@ static struct operand operand(struct expansion *x)
         return quoted(x);
     if (c == '`')
         return raw_quoted(x);
+    if (c == '\'')
+        return character(x);
     if (c == '$')
         return variable(x);
     if (c == '(')
@@ -500,9 +513,8 @@ static struct operand operand(struct expansion *x)
         return number(x);
     if (c == '.') {
         x->rest = str_slice(x->rest, 1, x->rest.n);
-        str field = take_word(x);
-        return field.n ? give_up(x, "there is no data: nil data has no field ", field)
-                       : (struct operand){.kind = OPERAND_NIL};
+        (void)take_word(x); /* a field of nothing is nothing */
+        return (struct operand){.kind = OPERAND_NIL};
     }
     if (is_word_char(c))
         return word_operand(x);

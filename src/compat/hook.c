@@ -179,8 +179,7 @@ static bool read_methods(struct reader *r, const struct yaml11 *node, struct hoo
     if (!hook->methods)
         return full(r, node);
     for (const struct yaml11 *item = node->first; item; item = item->next) {
-        /* Only whoever is asked for text turns numbers into it, and a list is not asked. */
-        if (item->kind != YAML11_STRING && item->kind != YAML11_NULL)
+        if (item->kind == YAML11_LIST || item->kind == YAML11_MAP)
             return refuse_kind(r, item, "http-methods", "strings");
         hook->methods[i++] = upper(&r->file->arena, item->text);
     }

@@ -143,7 +143,9 @@ static void put(struct environment *e, str name, str value, bool log)
     bytes[name.n] = '=';
     memcpy(bytes + name.n + 1, value.p, value.n);
     str entry = str_of(bytes, name.n + 1 + value.n);
-    map_put(&e->by_name, name, (void *)(uintptr_t)as_cstr(e->command, e->arena, entry));
+    /* The name ends at the first '=', wherever that comes from. */
+    map_put(&e->by_name, str_slice(entry, 0, str_find(entry, '=')),
+            (void *)(uintptr_t)as_cstr(e->command, e->arena, entry));
     if (log && hook_log_on()) {
         buf_str_append(&e->added, e->added.len ? STR(" ") : STR(""));
         buf_str_append(&e->added, entry);

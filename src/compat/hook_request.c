@@ -327,9 +327,13 @@ static enum hook_value get_path(const struct hook_request *q, const struct value
 {
     const struct value *v = NULL;
     str rest = name;
-    enum lookup found = value_lookup(map, name, &v, &rest);
+    static const struct value no_map = {.kind = VALUE_MAP, .is_nil = true};
+    /* A payload that is none at all is an empty map here, not a null. */
+    enum lookup found = value_lookup(map->kind == VALUE_NULL ? &no_map : map, name, &v, &rest);
     if (found == LOOKUP_PANIC)
         return HOOK_VALUE_PANIC;
+    if (found == LOOKUP_IN_NULL)
+        return wrong(why, "no parameters");
     if (found == LOOKUP_MISSING) {
         fail(why, ERR_NOT_FOUND, "parameter node not found: %.*s",
              (int)(rest.n > 200 ? 200 : rest.n), rest.p);

@@ -81,7 +81,7 @@ static void fail_now(struct hook_run *r, const char *error)
 }
 
 void hook_run_start(struct loop *l, struct runner *runner, const struct hook *h,
-                    const struct hook_request *q, hook_run_done *done, void *arg)
+                    const struct hook_request *q, bool outlives, hook_run_done *done, void *arg)
 {
     struct hook_command c;
     struct reason why = {0};
@@ -113,7 +113,7 @@ void hook_run_start(struct loop *l, struct runner *runner, const struct hook *h,
                             .stdin_fd = -1,
                             .stdout_fd = r->capture.write_end,
                             .stderr_fd = r->capture.write_end,
-                            .outlives = true};
+                            .outlives = outlives};
     r->run.done = on_exit_told;
     runner_start(runner, &spec, &r->run);
     capture_handed_over(&r->capture);

@@ -17,11 +17,11 @@ struct hook_outcome {
     const char *error; /* "exit status 3"; "" when ok */
 };
 
-/* done is called once, from the loop or, when nothing could be started, before this returns; arg
- * and what outcome holds are valid during the call. q, h and their arena are not needed after
- * this returns. */
+/* outlives: the command goes on when the daemon ends. done is called once, from the loop or, when
+ * nothing could be started, before this returns; arg and what outcome holds are valid during the
+ * call. q, h and their arena are not needed after this returns. */
 typedef void hook_run_done(const struct hook_outcome *o, void *arg);
 void hook_run_start(struct loop *l, struct runner *r, const struct hook *h,
-                    const struct hook_request *q, hook_run_done *done, void *arg);
+                    const struct hook_request *q, bool outlives, hook_run_done *done, void *arg);
 
 #endif

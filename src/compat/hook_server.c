@@ -135,9 +135,9 @@ static void reply(struct hook_call *c, int status, str body)
 {
     struct http_exchange *x = c->x;
     c->x = NULL;
-    set_type(&c->arena, c->fields, &c->field_count, body);
     if (status == 204 || status == 304)
         body = STR("");
+    set_type(&c->arena, c->fields, &c->field_count, body);
     log_answer(c, status, body, &x->req);
     dump_answer(c, status, body);
     http_reply(x, status, c->fields, c->field_count, body);
@@ -306,8 +306,6 @@ static void on_run_done(const struct hook_outcome *o, void *arg)
     } else if (h->capture_output_on_error) {
         reply(c, 500, o->output);
     } else {
-        set_field(&c->arena, c->fields, &c->field_count, STR("Content-Type"),
-                  STR("text/plain; charset=utf-8"));
         reply(c, 500,
               STR("Error occurred while executing the hook's command. Please check your "
                   "logs for more details."));
@@ -320,19 +318,20 @@ static void trigger(struct hook_call *c, const struct hook_request *q)
     struct hook_server *s = c->server;
     const struct hook *h = c->hook;
     hook_log(c->id, STR_FMT " hook triggered successfully", STR_ARG(h->id));
-    if (!h->capture_output && s->store && s->store(c->x, h, s->store_arg)) {
+    if (!h->capture_output && s->store) {
+        s->store(c->x, h, q, s->store_arg);
         call_end(c);
         return;
     }
     set_all(&c->arena, c->fields, &c->field_count, h->response_headers, h->response_header_count);
     s->running++;
     if (h->capture_output) {
-        hook_run_start(s->loop, s->runner, h, q, on_run_done, c);
+        hook_run_start(s->loop, s->runner, h, q, true, on_run_done, c);
         return;
     }
     /* The answer is independent of the command. The run begins first, for the request's memory
      * goes with the answer; the call stays until both are done. */
-    hook_run_start(s->loop, s->runner, h, q, on_run_done, c);
+    hook_run_start(s->loop, s->runner, h, q, true, on_run_done, c);
     reply(c, success_status(s, h, c->id), h->response_message);
     if (c->over)
         call_end(c);

@@ -9,7 +9,7 @@
 
 #define HOOK_BODY_MAX_DEFAULT (INT64_C(64) << 20)
 
-struct hook_call;
+struct hook_request;
 
 struct hook_server {
     struct hook_set *set;
@@ -22,9 +22,10 @@ struct hook_server {
     size_t header_count;
     bool use_request_id, debug;
     size_t request_id_max; /* 0: no limit */
-    /* Takes over a triggered hook whose answer does not wait for its command; NULL: it is run
-     * from here. Called before the answer; true when it will answer x itself. */
-    bool (*store)(struct http_exchange *x, const struct hook *h, void *arg);
+    /* Takes over a triggered hook whose answer does not wait for its command, and answers x; NULL:
+     * the command is run from here. */
+    void (*store)(struct http_exchange *x, const struct hook *h, const struct hook_request *q,
+                  void *arg);
     void *store_arg;
     size_t running; /* commands, for whoever wants to know */
 };

@@ -26,7 +26,7 @@ static str skip_blanks(str s)
     return s;
 }
 
-enum delimiter { DELIMITER_NONE, DELIMITER_PART, DELIMITER_LAST };
+enum delimiter { DELIMITER_NONE, DELIMITER_PART, DELIMITER_LAST, DELIMITER_BROKEN };
 
 /* What stands at the front of s, which is the front of a line; *after is behind it. */
 static enum delimiter look(struct multipart *m, str s, str *after)
@@ -64,11 +64,21 @@ static enum delimiter find_first(struct multipart *m, str *after)
     return DELIMITER_NONE;
 }
 
+/* As look, for the line that ends a content: what begins like a delimiter must be one. */
+static enum delimiter look_behind(struct multipart *m, str s, str *after)
+{
+    str tail = after_delimiter(m, s);
+    if (!tail.p || (tail.n && !memchr(" \t\r\n-", tail.p[0], 5)))
+        return DELIMITER_NONE;
+    enum delimiter d = look(m, s, after);
+    return d == DELIMITER_NONE ? DELIMITER_BROKEN : d;
+}
+
 /* The content at the front of m->rest up to the line end before the next boundary. */
 static enum delimiter find_end(struct multipart *m, str *content, str *after)
 {
     str s = m->rest;
-    enum delimiter d = look(m, s, after); /* an empty content may have no line end at all */
+    enum delimiter d = look_behind(m, s, after); /* an empty content may have no line end at all */
     if (d != DELIMITER_NONE) {
         *content = str_slice(s, 0, 0);
         return d;
@@ -77,7 +87,7 @@ static enum delimiter find_end(struct multipart *m, str *content, str *after)
         size_t found = at + str_find_str(str_slice(s, at, s.n), m->line_end);
         if (found >= s.n)
             break;
-        d = look(m, str_slice(s, found + m->line_end.n, s.n), after);
+        d = look_behind(m, str_slice(s, found + m->line_end.n, s.n), after);
         if (d != DELIMITER_NONE) {
             *content = str_slice(s, 0, found);
             return d;
@@ -151,6 +161,8 @@ bool multipart_next(struct multipart *m, struct multipart_part *out, struct reas
         if (!read_head(m, out, why))
             return false;
         enum delimiter end = find_end(m, &out->content, &after);
+        if (end == DELIMITER_BROKEN)
+            return refuse(m, why, "expecting a new Part");
         if (end == DELIMITER_NONE)
             return refuse(m, why, "NextPart: EOF: the last boundary is missing");
         m->rest = after;

@@ -145,6 +145,8 @@ enum lookup value_lookup(const struct value *v, str name, const struct value **o
 {
     for (;;) {
         *rest = name;
+        if (v->kind == VALUE_NULL)
+            return LOOKUP_IN_NULL;
         size_t dot = str_find(name, '.');
         bool last = dot == name.n;
         str head = str_slice(name, 0, dot);

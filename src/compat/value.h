@@ -52,10 +52,11 @@ struct value *value_get(const struct value *map, str key); /* NULL: not there */
 /* A JSON value into *out. False when nested deeper than VALUE_DEPTH_MAX or the arena is full. */
 bool value_from_json(struct arena *a, const struct json *j, struct value *out);
 
-enum lookup { LOOKUP_FOUND, LOOKUP_MISSING, LOOKUP_PANIC };
+enum lookup { LOOKUP_FOUND, LOOKUP_MISSING, LOOKUP_IN_NULL, LOOKUP_PANIC };
 /* "a.b.0": a key that is the whole of name wins, else its part before the first dot is a key (or,
  * in a list, an unsigned index). LOOKUP_MISSING leaves in *rest what was looked for where it was
- * not; LOOKUP_PANIC is an index that no list of Go can have. */
+ * not; LOOKUP_IN_NULL is a null on the way, which is another error than absence; LOOKUP_PANIC is an
+ * index that no list of Go can have. */
 enum lookup value_lookup(const struct value *v, str name, const struct value **out, str *rest);
 
 /* Scalars as they are, null as "<nil>", lists and maps as JSON. STR_NONE when the arena is full. */

@@ -60,8 +60,9 @@ struct element {
     str name;
     struct map_builder attributes;
     bool has_inside; /* attributes or elements: text goes to #text */
-    bool has_text;
-    str text; /* the last run of it */
+    bool has_text, has_plain;
+    str text;  /* the last run of it beside attributes or elements */
+    str plain; /* the last run before any: then it is the whole value */
     struct child *children;
     size_t child_count;
     struct element *parent;
@@ -106,9 +107,12 @@ static void end_run(struct reader *r)
 {
     str text = trim_noise(buf_str(&r->run));
     if (text.n && r->open) {
-        r->open->text = arena_str(r->arena, text);
-        r->open->has_text = true;
-        if (!r->open->text.p)
+        struct element *e = r->open;
+        text = arena_str(r->arena, text);
+        *(e->has_inside ? &e->text : &e->plain) = text;
+        e->has_text = e->has_text || e->has_inside;
+        e->has_plain = e->has_plain || !e->has_inside;
+        if (!text.p)
             stop(r, "the document needs too much memory");
     }
     if (!buf_ok(&r->run))
@@ -184,8 +188,8 @@ static bool child_value(struct arena *a, const struct child *c, struct value *ou
 static bool element_value(struct arena *a, struct element *e, struct value *out)
 {
     struct map_builder *b = &e->attributes;
-    *out = value_string(e->has_text ? e->text : STR(""));
-    if (!e->has_inside)
+    *out = value_string(e->has_plain ? e->plain : STR(""));
+    if (e->has_plain || !e->has_inside)
         return true;
     for (const struct child *c = e->children; c; c = c->next) {
         struct value v;

@@ -264,13 +264,13 @@ static bool class(struct translation *t)
         if (peek(t, 0) == '[' && peek(t, 1) == ':' && str_find_str(t->in, STR(":]")) < t->in.n) {
             ok = posix_class(t);
         } else if (peek(t, 0) == '\\') {
+            bool is_class = peek(t, 1) && strchr("dDwWsSpP", peek(t, 1));
             ok = escape(t, true);
+            if (is_class && peek(t, 0) == '-') /* no range begins with a class */
+                buf_char(&t->out, '\\');
         } else if (peek(t, 0) == '[' || (first && peek(t, 0) == ']')) {
             buf_char(&t->out, '\\');
             keep(t, 1);
-        } else if (peek(t, 0) == '-' && !first && peek(t, 1) != ']' &&
-                   (peek(t, 1) == '\0' || peek(t, 1) == '-')) {
-            return refuse(t, "invalid character class range");
         } else {
             keep(t, 1);
         }
