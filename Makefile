@@ -38,7 +38,7 @@ endif
 OBJCOPY    ?= objcopy
 STRIP      ?= strip
 PKG_CONFIG ?= pkg-config
-PKGS := libuv libllhttp yyjson sqlite3 openssl yaml-0.1 libpcre2-8
+PKGS := libuv libllhttp yyjson sqlite3 openssl yaml-0.1 libpcre2-8 libargon2
 LOADED := libcurl # by the program itself, when it is first used; only its headers are needed here
 
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(LOADED) 2>/dev/null)

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #define ANSWER_MAX (64u << 20)
+#define AUDIT_TEXT_MAX 300
 
 const struct api_route api_routes[] = {
     {"GET /", api_page, ROLE_ANYONE},
@@ -26,9 +27,28 @@ const struct api_route api_routes[] = {
     {"POST /api/v1/deliveries/{id}/replay", api_delivery_replay, ROLE_OPERATOR},
     {"POST /api/v1/deliveries/{id}/cancel", api_delivery_cancel, ROLE_OPERATOR},
     {"GET /api/v1/rejections", api_rejections_list, ROLE_VIEWER},
+    {"POST /api/v1/events/{id}/edit", api_event_edit, ROLE_OPERATOR},
     {"GET /api/v1/sources", api_sources, ROLE_VIEWER},
+    {"POST /api/v1/sources/{name}/test", api_source_test, ROLE_OPERATOR},
     {"GET /api/v1/destinations", api_destinations, ROLE_VIEWER},
     {"GET /api/v1/routes", api_routes_list, ROLE_VIEWER},
+    {"POST /api/v1/session", api_session_begin, ROLE_ANYONE},
+    {"GET /api/v1/session", api_session_get, ROLE_VIEWER},
+    {"DELETE /api/v1/session", api_session_end, ROLE_VIEWER},
+    {"POST /api/v1/tickets", api_ticket_make, ROLE_ADMIN},
+    {"GET /api/v1/keys", api_keys_list, ROLE_ADMIN},
+    {"POST /api/v1/keys", api_key_make, ROLE_ADMIN},
+    {"DELETE /api/v1/keys/{id}", api_key_delete, ROLE_ADMIN},
+    {"GET /api/v1/people", api_people_list, ROLE_ADMIN},
+    {"PUT /api/v1/people/{name}", api_person_put, ROLE_ADMIN},
+    {"DELETE /api/v1/people/{name}", api_person_delete, ROLE_ADMIN},
+    {"GET /api/v1/definitions", api_definitions_list, ROLE_ADMIN},
+    {"PUT /api/v1/definitions/{kind}/{name}", api_definition_put, ROLE_ADMIN},
+    {"DELETE /api/v1/definitions/{kind}/{name}", api_definition_delete, ROLE_ADMIN},
+    {"GET /api/v1/audit", api_audit_list, ROLE_ADMIN},
+    {"GET /api/v1/providers", api_providers, ROLE_VIEWER},
+    {"GET /api/v1/config", api_config, ROLE_ADMIN},
+    {"GET /api/v1/config/difference", api_config_difference, ROLE_ADMIN},
     {"GET /api/v1/tail", api_tail, ROLE_VIEWER},
     {"POST /api/v1/reload", api_reload, ROLE_ADMIN},
     {"POST /api/v1/backup", api_backup, ROLE_ADMIN},
@@ -46,7 +66,18 @@ void api_send(struct api_call *c, int status)
         return;
     }
     buf_char(&c->body, '\n');
+    c->status = status;
     http_reply(c->x, status, fields, ARRAY_LEN(fields), buf_str(&c->body));
+}
+
+bool is_plain_name(str s, size_t max)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char ch = s.p[i];
+        if (!(ch >= 'a' && ch <= 'z') && !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_')
+            return false;
+    }
+    return s.n > 0 && s.n <= max;
 }
 
 static int status_of(enum err err)
@@ -78,7 +109,8 @@ void api_fail(struct api_call *c, enum err err, const struct reason *why)
     for (const char *p = err_name(err); *p && n < sizeof(code) - 1; p++)
         code[n++] = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
     code[n] = 0;
-    http_reply_error(c->x, status_of(err), code, str_from_cstr(why->text));
+    c->status = status_of(err);
+    http_reply_error(c->x, c->status, code, str_from_cstr(why->text));
 }
 
 void api_bad(struct api_call *c, const char *code, const char *fmt, ...)
@@ -88,6 +120,7 @@ void api_bad(struct api_call *c, const char *code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    c->status = 400;
     http_reply_error(c->x, 400, code, str_from_cstr(text));
 }
 
@@ -98,6 +131,16 @@ bool api_id(struct api_call *c, const char *param, const char *prefix, uint64_t 
         return true;
     http_reply_error(c->x, 404, "not_found", STR("There is nothing with this id."));
     return false;
+}
+
+/* The exchange may be gone once it is answered, so what the log says is put together before. */
+static void change(struct api_call *c, const struct api_route *route)
+{
+    char what[AUDIT_TEXT_MAX];
+    snprintf(what, sizeof(what), STR_FMT " " STR_FMT, STR_ARG(c->x->req.method),
+             STR_ARG(c->x->req.path));
+    route->fn(c);
+    api_audit(c, str_from_cstr(what));
 }
 
 static void handle(struct http_exchange *x, void *arg)
@@ -118,7 +161,10 @@ static void handle(struct http_exchange *x, void *arg)
     }
     buf_init(&c.body, ANSWER_MAX);
     json_writer_init(&c.json, &c.body);
-    route->fn(&c);
+    if (str_eq(x->req.method, STR("GET")) || str_eq(x->req.method, STR("HEAD")))
+        route->fn(&c);
+    else
+        change(&c, route);
     buf_release(&c.body);
 }
 
@@ -186,6 +232,7 @@ void api_free(struct api *a)
     store_reader_close(a->reader);
     router_free(a->router);
     secret_release(&a->token);
+    map_release(&a->failures);
     loop_free(a->loop);
     free(a);
 }

@@ -18,12 +18,19 @@ struct api_options {
     size_t asset_count;
     /* Loads the configuration again; fills *problems with all that is wrong. NULL: 501. */
     enum err (*reload)(struct buf *problems, void *arg);
+    /* The configuration as it would be with these definitions (engine/definitions.h) in place of
+     * those that are stored; NULL with problems. NULL: nothing can be defined at run time. */
+    struct config *(*load)(str definitions, struct problems *problems, void *arg);
     void *arg;
 };
 
 struct api *api_new(const struct api_options *o, struct reason *why);
 void api_start(struct api *a);
-void api_free(struct api *a);             /* ends its thread; accepts NULL */
+void api_free(struct api *a); /* ends its thread; accepts NULL */
+/* A secret that lets its bearer sign in to the dashboard once, as an admin, within a quarter of an
+ * hour: "/#/enter?t=TEXT". Before api_start, or on the API's own thread. */
+#define API_TICKET_MAX 48
+void api_ticket(struct api *a, char text[API_TICKET_MAX]);
 const char *api_url(const struct api *a); /* of the first listener; NULL when there is none */
 
 #endif

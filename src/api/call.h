@@ -3,11 +3,22 @@
 #define GAFF_API_CALL_H
 
 #include "base/json.h"
+#include "base/map.h"
 #include "api/api.h"
+#include "engine/objects.h"
 #include "http/router.h"
 
 #define API_LIMIT_DEFAULT 50
 #define API_LIMIT_MAX 500
+
+#define TOKEN_BYTES 32
+#define TOKEN_TEXT_MAX API_TICKET_MAX /* in base64url, with its NUL */
+#define TOKEN_HASH_TEXT_MAX 65        /* SHA-256 in hex, with its NUL */
+
+struct ticket { /* a link for one sign-in */
+    char hash[TOKEN_HASH_TEXT_MAX];
+    int64_t expires_ms; /* 0: used */
+};
 
 struct api {
     struct api_options options;
@@ -20,6 +31,10 @@ struct api {
     struct store_reader *reader;
     struct router *router;
     struct secret token;
+    struct ticket tickets[8];
+    size_t next_ticket;
+    struct map failures; /* failed sign-ins by address, since failures_since_ms */
+    int64_t failures_since_ms;
     struct list tails; /* open live streams, see tail.c */
     struct loop_timer heartbeat;
     int64_t started_ms;
@@ -38,6 +53,8 @@ struct api_call {
     struct http_exchange *x;
     struct router_match match;
     enum role role;  /* of who calls */
+    char caller[96]; /* "token", "key deploy", a person's name; for the audit log */
+    int status;      /* answered by api_send and its kin; 0: refused before that */
     struct buf body; /* the answer being written */
     struct json_writer json;
 };
@@ -55,6 +72,30 @@ extern const struct api_route api_routes[];
 /* auth.c: finds out who calls. False, and answered 401 or 403, when that is not enough for `need`.
  */
 bool api_admit(struct api_call *c, enum role need);
+
+/* The value of a cookie; empty when absent. */
+str api_cookie(struct api_call *c, str name);
+/* session.c, keys.c: ROLE_ANYONE when it is none of ours. They set c->caller. */
+enum role api_session_role(struct api_call *c);
+enum role api_key_role(struct api_call *c, str given);
+enum err api_sessions_end(struct api_call *c, str name, struct reason *why);
+str role_word(enum role role);
+bool role_parse(str word, enum role *out); /* not for "anyone" */
+/* A new secret as text, and what is kept of one. */
+void token_make(char text[TOKEN_TEXT_MAX]);
+void token_hash(str token, char hex[TOKEN_HASH_TEXT_MAX]);
+/* Writes down what c->caller asked for and what it was answered. */
+void api_audit(struct api_call *c, str what);
+
+/* {"<member>": [{...}]}, the newest first; view writes the members of each. */
+void api_list_objects(struct api_call *c, str kind, const char *member, size_t limit,
+                      void (*view)(struct json_writer *w, const struct object *o,
+                                   const struct json *doc));
+/* Deletes it and answers. */
+void api_delete_object(struct api_call *c, str kind, str id);
+
+/* a-z, 0-9, - and _, at least one. */
+bool is_plain_name(str s, size_t max);
 
 /* Sends c->body as JSON. */
 void api_send(struct api_call *c, int status);
@@ -85,7 +126,12 @@ api_handler api_events_list, api_event_get, api_event_body, api_event_replay, ap
 api_handler api_deliveries_list, api_delivery_get, api_delivery_replay, api_delivery_cancel;
 api_handler api_deliveries_replay, api_deliveries_cancel, api_rejections_list;
 api_handler api_sources, api_destinations, api_routes_list, api_status, api_reload, api_backup;
-api_handler api_page, api_asset;
+api_handler api_session_begin, api_session_get, api_session_end, api_ticket_make;
+api_handler api_keys_list, api_key_make, api_key_delete;
+api_handler api_people_list, api_person_put, api_person_delete, api_audit_list;
+api_handler api_definitions_list, api_definition_put, api_definition_delete;
+api_handler api_source_test, api_event_edit;
+api_handler api_page, api_asset, api_providers, api_config, api_config_difference;
 api_handler api_tail, api_livez, api_readyz, api_metrics;
 
 /* tail.c */

@@ -1,6 +1,8 @@
 /* overview.c -- what is configured and how it is doing: sources, destinations, routes, status. */
 #include "api/call.h"
 
+#include "engine/definitions.h"
+
 static void pair_time(struct json_writer *w, const char *key, int64_t ms)
 {
     char text[CLOCK_TEXT_MAX];
@@ -14,6 +16,7 @@ static void pair_place(struct json_writer *w, const struct yaml *place)
         return;
     int n = snprintf(text, sizeof(text), STR_FMT ":%u", STR_ARG(place->file), place->line);
     json_pair(w, "defined", str_of(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1));
+    json_pair_bool(w, "managed", str_eq(place->file, STR(DEFINITIONS_ORIGIN)));
 }
 
 void api_sources(struct api_call *c)
@@ -56,6 +59,7 @@ void api_destinations(struct api_call *c)
         json_open(&c->json, '{');
         json_pair(&c->json, "name", d->name);
         json_pair(&c->json, "kind", str_from_cstr(d->action->kind->name));
+        pair_place(&c->json, d->place);
         json_pair_int(&c->json, "concurrency", d->concurrency);
         json_pair_bool(&c->json, "in_order", d->in_order);
         json_pair_int(&c->json, "attempts_max", (int64_t)d->retry.wait_count + 1);
@@ -89,6 +93,7 @@ void api_routes_list(struct api_call *c)
         json_open(&c->json, '{');
         json_pair(&c->json, "name", r->name);
         json_pair(&c->json, "from", r->source->name);
+        pair_place(&c->json, r->place);
         buf_clear(&text);
         match_describe(r->match, &text);
         json_pair(&c->json, "when", buf_str(&text));

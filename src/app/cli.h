@@ -64,6 +64,8 @@ int cli_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
  * no JSON). Prints the error and returns its exit code unless 2xx. */
 int cli_call(struct cli *c, const char *method, const char *path, const char *body,
              struct json_doc **answer);
+/* Where the daemon's API is, in the arena; NULL with a message printed. */
+const char *cli_daemon_url(struct cli *c);
 /* As above for raw bytes, or a stream: on_bytes gets them as they come; no time limit. */
 int cli_stream(struct cli *c, const char *path, void (*on_bytes)(str bytes, void *arg), void *arg);
 /* Appends name=value (percent-encoded) with '?' or '&'. Nothing when value is NULL. */
@@ -101,6 +103,7 @@ cli_verb cli_serve, cli_check, cli_version, cli_doctor, cli_status, cli_webhook;
 cli_verb cli_events_ls, cli_events_show, cli_explain, cli_replay, cli_rejected_ls;
 cli_verb cli_dead_ls, cli_dead_replay, cli_deliveries_ls, cli_cancel;
 cli_verb cli_sources_ls, cli_destinations_ls, cli_routes_ls;
-cli_verb cli_tail, cli_send, cli_sign, cli_verify, cli_providers, cli_reload, cli_backup, cli_help;
+cli_verb cli_tail, cli_send, cli_sign, cli_verify, cli_providers;
+cli_verb cli_open, cli_export, cli_reload, cli_backup, cli_help;
 
 #endif

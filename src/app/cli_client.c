@@ -171,6 +171,12 @@ int cli_call(struct cli *c, const char *method, const char *path, const char *bo
     return code;
 }
 
+const char *cli_daemon_url(struct cli *c)
+{
+    struct place p;
+    return find_daemon(c, &p) ? p.url : NULL;
+}
+
 int cli_stream(struct cli *c, const char *path, void (*on_bytes)(str bytes, void *arg), void *arg)
 {
     struct place p;

@@ -16,11 +16,7 @@
 
 int cli_serve(struct cli *c)
 {
-    const char *path = cli_config_path(c);
-    if (!path)
-        return cli_error(CLI_USAGE, "no configuration: write gaff.yaml here or name one with "
-                                    "--config (an example: examples/first-day/gaff.yaml)");
-    return daemon_run(path);
+    return daemon_run(cli_config_path(c));
 }
 
 static struct config *load(const char *path, size_t *errors, size_t *warnings)

@@ -10,7 +10,9 @@
 #include "api/api.h"
 #include "app/settings.h"
 #include "app/systemd.h"
+#include "engine/definitions.h"
 #include "engine/engine.h"
+#include "engine/objects.h"
 #include "engine/watch.h"
 
 #include <pthread.h>
@@ -19,13 +21,15 @@
 #include <unistd.h>
 
 #define STATUS_MS 5000
+#define FILE_TO_COME "gaff.yaml" /* started without one: taken up when it appears */
 
 struct daemon {
-    const char *path;
+    const char *path;      /* NULL: there is no file */
     char *state_directory; /* NULL: the store is in memory */
     struct runner_link *runners[DELIVERY_LOOPS_MAX];
     struct config *config; /* as loaded at the start */
     struct engine *engine;
+    struct store_reader *reader; /* of definitions; under reload_lock */
     struct api *api;
     struct loop *loop;
     struct config_watch *watch;
@@ -39,10 +43,30 @@ struct daemon {
 
 /* --- configuration --------------------------------------------------------------------------- */
 
-static struct config *load(const char *path, struct buf *out)
+static struct config *load_with(str definitions, struct problems *problems, void *arg)
+{
+    struct daemon *d = arg;
+    if (definitions.n)
+        return config_load_over(d->path, definitions, DEFINITIONS_ORIGIN, problems);
+    return d->path ? config_load(d->path, NULL, problems)
+                   : config_load_over(NULL, STR("{}"), DEFINITIONS_ORIGIN, problems);
+}
+
+/* The file, and over it what was defined at run time: once the store is open. */
+static struct config *load(struct daemon *d, struct buf *out)
 {
     struct problems problems = {0};
-    struct config *c = config_load(path, NULL, &problems);
+    struct reason why = {0};
+    struct buf definitions;
+    struct config *c = NULL;
+    if (!d->path && fs_exists(FILE_TO_COME))
+        d->path = FILE_TO_COME;
+    buf_init(&definitions, DEFINITIONS_BYTES_MAX);
+    if (!d->reader || definitions_text(d->reader, NULL, &definitions, &why) == ERR_OK)
+        c = load_with(buf_str(&definitions), &problems, d);
+    else
+        buf_printf(out, "%s\n", why.text);
+    buf_release(&definitions);
     for (size_t i = 0; i < problems.count; i++)
         buf_printf(out, "%s\n", problems.v[i].text);
     problems_release(&problems);
@@ -77,7 +101,7 @@ static enum err reload(struct buf *out, void *arg)
     struct daemon *d = arg;
     struct reason why = {0};
     pthread_mutex_lock(&d->reload_lock);
-    struct config *c = load(d->path, out);
+    struct config *c = load(d, out);
     if (c) {
         log_setup(c->log_format, c->log_level);
         engine_reload(d->engine, c, &why);
@@ -103,6 +127,11 @@ static void log_problems(enum log_level level, const struct buf *text)
     }
 }
 
+static str shown_path(const struct daemon *d)
+{
+    return d->path ? str_from_cstr(d->path) : STR("none");
+}
+
 static void reload_and_log(struct daemon *d)
 {
     struct buf problems;
@@ -110,11 +139,11 @@ static void reload_and_log(struct daemon *d)
     systemd_notify("RELOADING=1");
     if (reload(&problems, d) == ERR_OK) {
         log_problems(LOG_WARN, &problems);
-        log_event(LOG_INFO, "configuration reloaded", LOG_F("file", str_from_cstr(d->path)));
+        log_event(LOG_INFO, "configuration reloaded", LOG_F("file", shown_path(d)));
     } else {
         log_problems(LOG_ERROR, &problems);
         log_event(LOG_ERROR, "configuration refused; the old one stays in force",
-                  LOG_F("file", str_from_cstr(d->path)));
+                  LOG_F("file", shown_path(d)));
     }
     systemd_notify("READY=1");
     buf_release(&problems);
@@ -223,6 +252,7 @@ static bool start_api(struct daemon *d, struct reason *why)
                             .assets = web_files,
                             .asset_count = web_count,
                             .reload = reload,
+                            .load = load_with,
                             .arg = d};
     d->api = api_new(&o, why);
     secret_wipe(token, sizeof(token));
@@ -244,7 +274,36 @@ static bool start_engine(struct daemon *d, struct reason *why)
     memset(d->runners, 0, sizeof(d->runners)); /* taken over, also on failure */
     d->state_directory = settings_state_directory(d->config);
     d->engine = engine_new(&o, why);
-    return d->engine != NULL;
+    if (d->engine)
+        d->reader = store_reader_open(engine_core(d->engine)->store, why);
+    return d->reader != NULL;
+}
+
+/* Who starts without any file finds an address that waits; it can be changed and removed like any
+ * other that was made at run time. */
+static bool make_inbox(struct daemon *d, struct reason *why)
+{
+    struct store_counts counts = {0};
+    struct object o = {.kind = str_from_cstr(definition_objects[DEFINITION_SOURCE]),
+                       .id = STR("inbox"),
+                       .doc = STR("{\"provider\":\"none\",\"insecure\":true}")};
+    enum err err = store_counts_get(d->reader, &counts, why);
+    if (err == ERR_OK && counts.events == 0 && counts.objects == 0)
+        err = object_put(engine_core(d->engine), &o, OBJECT_ANY, why);
+    return err == ERR_OK;
+}
+
+/* What was defined at run time is known once the store is open. */
+static bool lay_definitions_over(struct daemon *d, struct reason *why)
+{
+    struct buf problems;
+    bool good = d->path || make_inbox(d, why);
+    buf_init(&problems, 1u << 20);
+    if (good && reload(&problems, d) != ERR_OK)
+        /* A file that was edited since may clash with them; the file goes on alone. */
+        log_problems(LOG_ERROR, &problems);
+    buf_release(&problems);
+    return good;
 }
 
 static void tick_status(struct loop_timer *t)
@@ -260,25 +319,33 @@ static void tick_status(struct loop_timer *t)
     loop_timer_start(d->loop, &d->status, STATUS_MS, tick_status);
 }
 
-static void announce(struct daemon *d)
+static void announce(struct daemon *d, const char *ticket)
 {
     const char *url;
     for (size_t i = 0; (url = engine_url(d->engine, i)) != NULL; i++)
         log_event(LOG_INFO, "listening", LOG_F("address", str_from_cstr(url)));
     if (api_url(d->api))
         log_event(LOG_INFO, "admin", LOG_F("address", str_from_cstr(api_url(d->api))));
-    log_event(LOG_INFO, "ready", LOG_I("sources", d->config->source_count),
-              LOG_I("destinations", d->config->destination_count),
-              LOG_I("routes", d->config->route_count),
+    struct config *c = engine_config(d->engine);
+    log_event(LOG_INFO, "ready", LOG_I("sources", c->source_count),
+              LOG_I("destinations", c->destination_count), LOG_I("routes", c->route_count),
               LOG_F("store", str_from_cstr(engine_core(d->engine)->store->ops->name)));
-    settings_print_first_steps(d->config, engine_url(d->engine, 0));
+    settings_print_first_steps(c, engine_url(d->engine, 0));
+    config_unref(c);
+    /* Who starts it by hand, or for the first time without a file, comes in by this link. */
+    if (web_count && api_url(d->api) && (!d->path || isatty(STDERR_FILENO)))
+        fprintf(stderr, "Open the dashboard (once, within 15 minutes):\n\n  %s/#/enter?t=%s\n\n",
+                api_url(d->api), ticket);
 }
 
 static void run(struct daemon *d)
 {
+    char ticket[API_TICKET_MAX];
+    api_ticket(d->api, ticket);
     engine_start(d->engine);
     api_start(d->api);
-    announce(d);
+    announce(d, ticket);
+    secret_wipe(ticket, sizeof(ticket));
     d->hup.fn = on_hup;
     d->stop.fn = on_stop;
     if (pthread_create(&d->signals, NULL, signals_main, d) != 0)
@@ -300,9 +367,9 @@ static int start(struct daemon *d)
         return EXIT_INTERNAL;
     }
     d->loop = loop_new(clock_real());
-    d->watch = config_watch_new(d->loop, d->path, file_changed, d);
+    d->watch = config_watch_new(d->loop, d->path ? d->path : FILE_TO_COME, file_changed, d);
     buf_init(&problems, 1u << 20);
-    d->config = load(d->path, &problems);
+    d->config = load(d, &problems);
     if (d->config)
         log_setup(d->config->log_format, d->config->log_level);
     log_problems(d->config ? LOG_WARN : LOG_ERROR, &problems);
@@ -312,7 +379,7 @@ static int start(struct daemon *d)
     config_watch_expect(d->watch, d->config->expires_ms);
     adopt_socket(d->config->listen, d->config->listen_count, "http");
     adopt_socket(d->config->admin_listen, d->config->admin_listen_count, "admin");
-    if (!start_engine(d, &why) || !start_api(d, &why)) {
+    if (!start_engine(d, &why) || !lay_definitions_over(d, &why) || !start_api(d, &why)) {
         log_event(LOG_ERROR, "cannot start", LOG_F("reason", str_from_cstr(why.text)));
         return exit_code_of(&why);
     }
@@ -336,6 +403,7 @@ int daemon_run(const char *config_path)
         runner_link_free(d.runners[i]);
     config_watch_free(d.watch);
     api_free(d.api);
+    store_reader_close(d.reader);
     engine_free(d.engine);
     if (d.published) /* else it is another instance's */
         settings_withdraw_url(d.state_directory);

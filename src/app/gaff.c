@@ -305,7 +305,7 @@ static gaff_err load(gaff_app *app)
     buf_init(&document, YAML_MAX * 4);
     write_document(app, &document);
     str text = buf_str(&document);
-    app->config = config_load_over(app->config_file, text, &problems);
+    app->config = config_load_over(app->config_file, text, "program", &problems);
     for (size_t i = 0; i < problems.count && !app->config; i++)
         if (!problems.v[i].warning)
             program_fail(app, GAFF_INVALID, "%s", problems.v[i].text);

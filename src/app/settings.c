@@ -21,7 +21,7 @@ size_t settings_delivery_loops(const char *config_path)
     str text;
     uint64_t n = 1;
     arena_init(&a, 16u << 20);
-    if (fs_read(&a, config_path, YAML_BYTES_MAX, &text, &why) == ERR_OK) {
+    if (config_path && fs_read(&a, config_path, YAML_BYTES_MAX, &text, &why) == ERR_OK) {
         struct yaml *tree = yaml_parse(&a, str_from_cstr(config_path), text, &why);
         const struct yaml *node = yaml_get(tree, STR("delivery_loops"));
         if (node && (!str_to_u64(node->scalar, &n) || n == 0))

@@ -238,7 +238,7 @@ struct config *config_load(const char *path, const str *text, struct problems *p
     return NULL;
 }
 
-struct config *config_load_over(const char *path, str over, struct problems *p)
+struct config *config_load_over(const char *path, str over, const char *origin, struct problems *p)
 {
     struct config_reader r;
     size_t errors = p->errors;
@@ -247,10 +247,11 @@ struct config *config_load_over(const char *path, str over, struct problems *p)
         c->tree = config_files_read(&r, NULL);
     } else {
         c->tree = CONFIG_NEW(&r, struct yaml);
-        *c->tree = (struct yaml){.kind = YAML_MAP, .file = STR("program"), .line = 1, .column = 1};
+        *c->tree =
+            (struct yaml){.kind = YAML_MAP, .file = str_from_cstr(origin), .line = 1, .column = 1};
     }
     if (c->tree)
-        config_files_lay_over(&r, c->tree, over);
+        config_files_lay_over(&r, c->tree, over, origin);
     if (c->tree && p->errors == errors)
         read_parts(&r);
     problems_sort(p);

@@ -144,9 +144,10 @@ bool source_authenticates(const struct source_config *s);
 /* Reads path (NULL text) or the given text as if it were path's. NULL when there is any error;
  * warnings alone do not refuse. */
 struct config *config_load(const char *path, const str *text, struct problems *p);
-/* For programs that embed the library: `over` adds sources, destinations and routes to the file's
- * (or to nothing, when path is NULL) and replaces its other settings. */
-struct config *config_load_over(const char *path, str over, struct problems *p);
+/* `over` adds sources, destinations and routes to the file's (or to nothing, when path is NULL) and
+ * replaces its other settings; origin is its name in messages. For programs that embed the
+ * library, and for what was defined at run time. */
+struct config *config_load_over(const char *path, str over, const char *origin, struct problems *p);
 /* An empty snapshot with every default, for libgaff and tests. */
 struct config *config_new_default(void);
 struct config *config_ref(struct config *c);

@@ -202,11 +202,11 @@ struct yaml *config_files_read(struct config_reader *r, const str *text)
     return tree;
 }
 
-void config_files_lay_over(struct config_reader *r, struct yaml *tree, str text)
+void config_files_lay_over(struct config_reader *r, struct yaml *tree, str text, const char *origin)
 {
     struct reason why = {0};
     struct yaml objects = {.kind = YAML_MAP}, *next;
-    struct yaml *over = parse_file(r->arena, "", &text, STR("program"), &why);
+    struct yaml *over = parse_file(r->arena, "", &text, str_from_cstr(origin), &why);
     if (!over || over->kind != YAML_MAP) {
         problem_at(r->problems, over, "%s", over ? "expected a mapping" : why.text);
         return;

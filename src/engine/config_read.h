@@ -31,7 +31,8 @@ void *config_take(struct config_reader *r, size_t n);
 struct yaml *config_files_read(struct config_reader *r, const str *text);
 /* Adds the sources, destinations and routes of a program's own text to the tree; its other
  * settings replace the tree's. */
-void config_files_lay_over(struct config_reader *r, struct yaml *tree, str text);
+void config_files_lay_over(struct config_reader *r, struct yaml *tree, str text,
+                           const char *origin);
 /* Adds or replaces a member of a map. */
 void yaml_put(struct yaml *map, struct yaml *member);
 /* relative to directory, absolute when directory is; cut to an arena string. */

@@ -1,7 +1,6 @@
 /* Slices: comparing, cutting, numbers, globs, distances. */
 #include "unit.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 
 #include <limits.h>

@@ -27,8 +27,7 @@ export function EventPage({ id }) {
     return html`<article aria-labelledby="event-title">
         <header class="page">
             <h1 id="event-title"><span class="dim">${event.source}</span> ${event.type || "event"}</h1>
-            <p class="facts"><${Id} id=${event.id} /> · received <${Time} iso=${event.received} relative /> ·
-                ${bytes(event.body_bytes)} · from ${event.peer}
+            <p class="facts"><${Id} id=${event.id} /> · received <${Time} iso=${event.received} relative /> · ${bytes(event.body_bytes)} · from ${event.peer}
                 ${event.delivery_key && html` · key <code>${event.delivery_key}</code>`}
                 ${event.id_reused && html` · <${State} state="rejected" label="the same id came before with another body" />`}</p>
             <${Actions} event=${event} onEdit=${() => edit(!editing)} onDone=${load} />

@@ -20,7 +20,8 @@ export function Waterfall({ timing }) {
     for (const [key, label] of STEPS) {
         const at = timing[key] ?? 0;
         if (at > from) {
-            parts.push({ label, from, us: at - from });
+            const ended = key === "total_us" && !timing.first_byte_us;
+            parts.push({ label: ended ? "no answer" : label, from, us: at - from });
             from = at;
         }
     }

@@ -1,0 +1,140 @@
+/* definitions.c -- /api/v1/definitions: sources, destinations and routes made at run time. Each is
+ * tried together with all else, by the reader that checks files, before it is kept. */
+#include "engine/definitions.h"
+#include "api/call.h"
+
+#define NAME_BYTES_MAX 63
+
+static bool read_place(struct api_call *c, struct definition_change *change)
+{
+    change->name = router_param(&c->match, STR("name"));
+    if (definition_kind_parse(router_param(&c->match, STR("kind")), &change->kind))
+        return true;
+    http_reply_error(c->x, 404, "not_found",
+                     STR("Definitions are of sources, destinations and routes."));
+    return false;
+}
+
+static void answer_problems(struct api_call *c, const struct problems *p)
+{
+    struct buf text;
+    buf_init(&text, 1u << 20);
+    for (size_t i = 0; i < p->count; i++)
+        buf_printf(&text, "%s%s", i ? "\n" : "", p->v[i].text);
+    c->status = 422;
+    http_reply_error(c->x, 422, "bad_definition", buf_str(&text));
+    buf_release(&text);
+}
+
+/* True when the whole would be good with the change; else answered. */
+static bool is_good(struct api_call *c, const struct definition_change *change)
+{
+    struct config *fresh = NULL;
+    struct problems problems = {0};
+    struct reason why = {0};
+    struct buf text;
+    buf_init(&text, DEFINITIONS_BYTES_MAX);
+    enum err err = definitions_text(c->api->reader, change, &text, &why);
+    if (err == ERR_OK)
+        fresh = c->api->options.load(buf_str(&text), &problems, c->api->options.arg);
+    if (err != ERR_OK)
+        api_fail(c, err, &why);
+    else if (!fresh)
+        answer_problems(c, &problems);
+    bool good = fresh != NULL;
+    config_unref(fresh);
+    problems_release(&problems);
+    buf_release(&text);
+    return good;
+}
+
+/* What was kept is put in force; that it is good was found out before. */
+static void put_in_force(struct api_call *c, const struct definition_change *change, int status)
+{
+    struct buf problems;
+    buf_init(&problems, 1u << 20);
+    if (c->api->options.reload(&problems, c->api->options.arg) != ERR_OK) {
+        c->status = 409;
+        http_reply_error(c->x, 409, "bad_configuration", buf_str(&problems));
+    } else {
+        json_open(&c->json, '{');
+        json_pair(&c->json, "kind", str_from_cstr(definition_kinds[change->kind]));
+        json_pair(&c->json, "name", change->name);
+        json_pair(&c->json, "warnings", buf_str(&problems));
+        json_close(&c->json, '}');
+        api_send(c, status);
+    }
+    buf_release(&problems);
+}
+
+static bool can_define(struct api_call *c)
+{
+    if (c->api->options.reload && c->api->options.load)
+        return true;
+    http_reply_error(c->x, 501, "no_definitions",
+                     STR("This instance takes its configuration from its program alone."));
+    return false;
+}
+
+void api_definition_put(struct api_call *c)
+{
+    struct definition_change change = {0};
+    struct reason why = {0};
+    if (!can_define(c) || !read_place(c, &change))
+        return;
+    if (!is_plain_name(change.name, NAME_BYTES_MAX)) {
+        api_bad(c, "bad_parameter", "a name is made of a-z, 0-9, - and _ (at most %d)",
+                NAME_BYTES_MAX);
+        return;
+    }
+    const struct json *doc = http_request_json(&c->x->req);
+    const char *refusal = definition_refusal(change.kind, doc);
+    if (refusal) {
+        api_bad(c, "bad_definition", "%s", refusal);
+        return;
+    }
+    struct buf text;
+    struct json_writer w;
+    buf_init(&text, OBJECT_DOC_MAX);
+    json_writer_init(&w, &text);
+    json_value(&w, doc);
+    change.doc = buf_str(&text);
+    if (is_good(c, &change)) {
+        struct object o = {.kind = str_from_cstr(definition_objects[change.kind]),
+                           .id = change.name,
+                           .doc = change.doc};
+        enum err err = object_put(c->api->core, &o, OBJECT_ANY, &why);
+        if (err != ERR_OK)
+            api_fail(c, err, &why);
+        else
+            put_in_force(c, &change, o.version == 1 ? 201 : 200);
+    }
+    buf_release(&text);
+}
+
+void api_definition_delete(struct api_call *c)
+{
+    struct definition_change change = {0};
+    struct reason why = {0};
+    if (!can_define(c) || !read_place(c, &change) || !is_good(c, &change))
+        return;
+    enum err err = object_delete(c->api->core, c->api->reader,
+                                 str_from_cstr(definition_objects[change.kind]), change.name, &why);
+    if (err != ERR_OK)
+        api_fail(c, err, &why);
+    else
+        put_in_force(c, &change, 200);
+}
+
+void api_definitions_list(struct api_call *c)
+{
+    struct reason why = {0};
+    enum err err = definitions_text(c->api->reader, NULL, &c->body, &why);
+    if (err != ERR_OK) {
+        api_fail(c, err, &why);
+        return;
+    }
+    if (c->body.len == 0)
+        buf_str_append(&c->body, STR("{\"sources\":{},\"destinations\":{},\"routes\":[]}"));
+    api_send(c, 200);
+}

@@ -1,0 +1,62 @@
+/* cli_dashboard.c -- the verbs about the dashboard: the way in, and what was made there as a file.
+ */
+#include "app/cli.h"
+
+int cli_open(struct cli *c)
+{
+    struct json_doc *doc;
+    const char *base = cli_daemon_url(c);
+    if (!base)
+        return CLI_UNREACHABLE;
+    int code = cli_call(c, "POST", "/api/v1/tickets", "{}", &doc);
+    if (code == CLI_OK)
+        printf("%s" STR_FMT "\n", base, STR_ARG(json_str(json_get(json_root(doc), STR("path")))));
+    json_doc_free(doc);
+    return code;
+}
+
+/* Strings are written as JSON has them: that is YAML, whatever they hold. */
+static void print_yaml(const struct json *v, int indent, bool in_list)
+{
+    struct json_iter it = {0};
+    bool list = json_kind_of(v) == JSON_ARRAY, first = true;
+    if ((list || json_kind_of(v) == JSON_OBJECT) && json_len(v)) {
+        if (!in_list)
+            putchar('\n');
+        while (json_next(v, &it)) {
+            printf("%*s", in_list && first ? 0 : indent, "");
+            first = false;
+            if (list)
+                fputs("- ", stdout);
+            else
+                printf(STR_FMT ":", STR_ARG(it.key));
+            print_yaml(it.value, indent + 2, list);
+        }
+        return;
+    }
+    struct buf text;
+    struct json_writer w;
+    buf_init(&text, 8u << 20);
+    json_writer_init(&w, &text);
+    json_value(&w, v);
+    printf("%s" STR_FMT "\n", in_list ? "" : " ", STR_ARG(buf_str(&text)));
+    buf_release(&text);
+}
+
+int cli_export(struct cli *c)
+{
+    struct json_doc *doc;
+    int code = cli_call(c, "GET", "/api/v1/definitions", NULL, &doc);
+    if (code != CLI_OK)
+        return code;
+    struct json_iter it = {0};
+    puts("# Made in the dashboard. Put this into a file, remove it there, and reload.");
+    while (json_next(json_root(doc), &it)) {
+        if (json_len(it.value) == 0)
+            continue;
+        printf(STR_FMT ":", STR_ARG(it.key));
+        print_yaml(it.value, 2, false);
+    }
+    json_doc_free(doc);
+    return CLI_OK;
+}

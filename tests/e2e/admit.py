@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""admit.py -- who may do what: one-time links, sessions, passwords, API keys, roles, the audit log;
+what is defined at run time; and a first start without any file."""
+import sys, os
+sys.path.insert(0, os.path.dirname(__file__))
+from lib import *
+
+OPEN = f"""sources:
+  open: {{ provider: none }}
+  git: {{ provider: github, secret: "{SECRET}" }}
+"""
+JSON = {"Content-Type": "application/json"}
+OURS = {**JSON, "Sec-Fetch-Site": "same-origin"}
+PASSWORD = "a long enough password"
+
+
+def admin(d, method, path, body=None, headers=None):
+    data = json.dumps(body).encode() if body is not None else b""
+    return d.request(method, "/api/v1" + path, data, headers or {}, base=d.admin)
+
+
+def sign_in(d, body):
+    reply = admin(d, "POST", "/session", body, JSON)
+    assert reply.status == 201, reply.body
+    line = reply.headers["Set-Cookie"]
+    assert "HttpOnly" in line and "SameSite=Strict" in line and "Path=/" in line, line
+    return {"Cookie": line.split(";")[0]}
+
+
+def test_a_link_lets_in_once():
+    with Daemon(OPEN) as d:
+        link = d.cli("open").stdout.decode().strip()
+        assert link.startswith(d.admin + "/#/enter?t="), link
+        ticket = link.split("t=")[1]
+        cookie = sign_in(d, {"ticket": ticket})
+        assert admin(d, "GET", "/session", headers=cookie).json()["role"] == "admin"
+        again = admin(d, "POST", "/session", {"ticket": ticket}, JSON)
+        assert again.status == 401 and "gaff open" in again.json()["error"]["message"]
+
+
+def test_a_session_outlives_a_restart_and_ends_when_told():
+    with Daemon(OPEN) as d:
+        cookie = sign_in(d, {"token": d.token()})
+        d.stop()
+        d.start()
+        assert admin(d, "GET", "/status", headers=cookie).status == 200
+        assert admin(d, "DELETE", "/session", headers={**cookie, **OURS}).status == 200
+        assert admin(d, "GET", "/status", headers=cookie).status == 401
+        stored = open(d.path("gaff-data/gaff.db"), "rb").read()
+        assert cookie["Cookie"].split("=")[1].encode() not in stored
+
+
+def test_a_cookie_changes_nothing_from_another_page():
+    with Daemon(OPEN) as d:
+        cookie = sign_in(d, {"token": d.token()})
+        ask = lambda headers: admin(d, "POST", "/deliveries/replay", {"dry_run": True},
+                                    {**cookie, **headers}).status
+        host = d.admin.split("://")[1]
+        assert ask({**JSON, "Sec-Fetch-Site": "cross-site"}) == 403
+        assert ask({**JSON, "Sec-Fetch-Site": "same-site"}) == 403
+        assert ask({**JSON, "Origin": "https://evil.example"}) == 403
+        assert ask(JSON) == 403  # neither: no browser, then no cookie either
+        assert ask({"Content-Type": "text/plain", "Sec-Fetch-Site": "same-origin"}) == 403
+        assert ask({**JSON, "Origin": "http://" + host}) == 200
+        assert ask(OURS) == 200
+
+
+def test_people_come_in_with_a_password_and_their_role():
+    with Daemon(OPEN) as d:
+        for name, role in (("ann", "viewer"), ("bob", "operator")):
+            made = d.api("PUT", "/people/" + name, {"password": PASSWORD, "role": role})
+            assert made.status == 200
+        assert d.api("PUT", "/people/eve", {"password": "short", "role": "viewer"}).status == 400
+        assert d.api("PUT", "/people/eve", {"password": PASSWORD, "role": "king"}).status == 400
+        ann, bob = (sign_in(d, {"name": n, "password": PASSWORD}) for n in ("ann", "bob"))
+        replay = lambda who: admin(d, "POST", "/deliveries/replay", {"dry_run": True},
+                                   {**who, **OURS}).status
+        assert (replay(ann), replay(bob)) == (403, 200)
+        assert admin(d, "GET", "/events", headers=ann).status == 200
+        assert admin(d, "GET", "/keys", headers=bob).status == 403
+        # Another password ends what the old one opened.
+        d.api("PUT", "/people/ann", {"password": PASSWORD + "!", "role": "viewer"})
+        assert admin(d, "GET", "/events", headers=ann).status == 401
+        d.api("DELETE", "/people/bob")
+        assert admin(d, "GET", "/events", headers=bob).status == 401
+        stored = open(d.path("gaff-data/gaff.db"), "rb").read()
+        assert PASSWORD.encode() not in stored
+        assert b"hash" not in d.api("GET", "/people").body
+
+
+def test_guessing_is_slowed_down():
+    with Daemon(OPEN) as d:
+        answers = [admin(d, "POST", "/session", {"token": f"guess {i}"}, JSON).status
+                   for i in range(12)]
+        assert answers[:10] == [401] * 10 and answers[10:] == [429] * 2, answers
+        late = admin(d, "POST", "/session", {"token": d.token()}, JSON)
+        assert late.status == 429 and late.headers["Retry-After"]
+        assert d.api("GET", "/status").status == 200  # a token on a request is no sign-in
+
+
+def test_keys_are_shown_once_and_bounded_by_their_role():
+    with Daemon(OPEN) as d:
+        made = d.api("POST", "/keys", {"name": "deploy", "role": "operator"}).json()
+        bearer = {"Authorization": "Bearer " + made["key"], **JSON}
+        assert admin(d, "POST", "/deliveries/replay", {"dry_run": True}, bearer).status == 200
+        assert admin(d, "POST", "/reload", {}, bearer).status == 403
+        listed = d.api("GET", "/keys")
+        assert made["key"].encode() not in listed.body and b"deploy" in listed.body
+        assert made["key"].encode() not in open(d.path("gaff-data/gaff.db"), "rb").read()
+        assert d.api("DELETE", "/keys/" + made["id"]).status == 200
+        assert admin(d, "GET", "/status", headers=bearer).status == 401
+        assert d.api("DELETE", "/keys/" + made["id"]).status == 404
+        for bad in ({"name": "", "role": "admin"}, {"name": "x", "role": "anyone"}, {}):
+            assert d.api("POST", "/keys", bad).status == 400
+
+
+def test_the_audit_log_tells_who_asked_for_what():
+    with Daemon(OPEN) as d:
+        key = d.api("POST", "/keys", {"name": "ci", "role": "viewer"}).json()["key"]
+        admin(d, "POST", "/reload", {}, {"Authorization": "Bearer " + key, **JSON})
+        d.api("PUT", "/people/ann", {"password": PASSWORD, "role": "viewer"})
+        rows = d.api("GET", "/audit").json()["entries"]
+        assert [(r["who"], r["what"], r["status"]) for r in rows] == [
+            ("token", "PUT /api/v1/people/ann", 200),
+            ("token", "POST /api/v1/keys", 201)], rows
+        assert PASSWORD not in json.dumps(rows)
+
+
+def test_a_source_made_at_run_time_works_lasts_and_goes():
+    with Daemon(OPEN) as d:
+        definition = {"provider": "github", "secret": SECRET}
+        assert d.api("PUT", "/definitions/sources/mine", definition).status == 201
+        body = b'{"a":1}'
+        assert d.post("/in/mine", body, github(body)).status == 200
+        assert d.post("/in/mine", body, github(body, "wrong")).status == 401
+        d.stop()
+        d.start()
+        assert d.post("/in/mine", body, github(body)).status == 200
+        d.config(OPEN + "  filed: { provider: none }\n")
+        until(lambda: d.post("/in/filed", body).status == 200, "the file is taken up")
+        assert d.post("/in/mine", body, github(body)).status == 200
+        rows = {s["name"]: s for s in d.api("GET", "/sources").json()["sources"]}
+        assert rows["mine"]["managed"] and not rows["git"]["managed"]
+        assert b"mine:" in d.cli("export").stdout
+        assert d.api("DELETE", "/definitions/sources/mine").status == 200
+        assert d.post("/in/mine", body, github(body)).status == 404
+
+
+def test_a_definition_that_would_break_the_whole_is_refused_with_every_reason():
+    with Daemon(OPEN) as d:
+        put = lambda path, doc: d.api("PUT", "/definitions/" + path, doc)
+        wrong = put("sources/x", {"provider": "githb", "secert": "s"})
+        said = wrong.json()["error"]["message"]
+        assert wrong.status == 422 and "githb" in said and "secert" in said, said
+        assert put("sources/git", {"provider": "none"}).status == 422  # the file has it
+        assert put("routes/r", {"from": "nowhere", "to": ["d"]}).status == 422
+        assert put("destinations/d", {"exec": {"command": ["/bin/true"]}}).status == 400
+        assert put("destinations/d", {"worker": {"command": ["/bin/true"]}}).status == 400
+        assert put("destinations/d", {"http": {"url": "http://${env:HOME}/"}}).status == 400
+        assert put("destinations/D%20d", {"http": {"url": "http://127.0.0.1/"}}).status == 400
+        assert put("sources/x", ["no"]).status == 400
+        assert put("things/x", {}).status == 404
+        kept = d.api("GET", "/definitions").json()
+        assert kept == {"sources": {}, "destinations": {}, "routes": []}, kept
+
+
+def test_a_route_holds_its_destination():
+    with Daemon(OPEN) as d:
+        target = Target()
+        put = lambda path, doc: d.api("PUT", "/definitions/" + path, doc).status
+        assert put("destinations/sink", {"http": {"url": target.url}}) == 201
+        assert put("routes/all", {"from": "open", "to": ["sink"]}) == 201
+        event = d.post("/in/open", b'{"n":1}').json()["id"]
+        d.settled(event)
+        assert target.requests[0]["body"] == b'{"n":1}'
+        assert d.api("DELETE", "/definitions/destinations/sink").status == 422
+        assert d.api("DELETE", "/definitions/routes/all").status == 200
+        assert d.api("DELETE", "/definitions/destinations/sink").status == 200
+        target.close()
+
+
+def test_a_test_event_and_an_edited_copy_go_through_the_front_door():
+    with Daemon(OPEN) as d:
+        sent = d.api("POST", "/sources/git/test", {"type": "push", "body": '{"ref":"a"}'}).json()
+        event = d.api("GET", "/events/" + sent["id"]).json()
+        told = lambda e: (e["verdict"], e["type"], e["body"])
+        assert told(event) == ("verified", "push", '{"ref":"a"}')
+        edited = d.api("POST", f"/events/{sent['id']}/edit", {"body": '{"ref":"b"}'}).json()
+        copy = d.api("GET", "/events/" + edited["id"]).json()
+        assert edited["id"] != sent["id"]
+        assert told(copy) == ("verified", "push", '{"ref":"b"}')
+        assert d.api("POST", "/sources/none/test").status == 404
+
+
+def test_a_first_start_without_a_file():
+    with Daemon("", start=False) as d:
+        os.unlink(d.path("gaff.yaml"))
+        # Its addresses are the documented ones; a machine where they are taken is no failure.
+        for port in (8080, 8081):
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    s.bind(("127.0.0.1", port))
+                except OSError:
+                    raise Skip(f"port {port} is taken here")
+        with open(d.path("log"), "wb") as log:
+            d.process = subprocess.Popen([GAFF, "serve"], cwd=d.dir, env=d.env, stdout=log,
+                                         stderr=log, stdin=subprocess.DEVNULL)
+        until(lambda: "/#/enter?t=" in d.log(), "the link")
+        d.url, d.admin = "http://127.0.0.1:8080", "http://127.0.0.1:8081"
+        cookie = sign_in(d, {"ticket": re.search(r"enter\?t=(\S+)", d.log()).group(1)})
+        assert d.post("/in/inbox", b'{"first":1}', JSON).status == 200
+        assert len(admin(d, "GET", "/events", headers=cookie).json()["events"]) == 1
+        # A file that appears is taken up, beside what was made before.
+        d.write("gaff.yaml", "sources:\n  filed: { provider: none }\n")
+        until(lambda: d.post("/in/filed", b"{}").status == 200, "the file is taken up")
+        assert d.post("/in/inbox", b'{"second":1}', JSON).status == 200
+
+
+run(globals())
