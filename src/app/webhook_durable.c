@@ -106,7 +106,7 @@ static struct config *make_config(struct webhook_durable *d, struct reason *why)
                       "  \"@\": { handler: { index: 0, concurrency: 16 }, timeout: 7d }\n");
         write_section(&text, s, "routes", "  - { name: \"@\", from: \"@\", to: [\"@\"] }\n");
     }
-    struct config *c = config_load_over(NULL, buf_str(&text), &problems);
+    struct config *c = config_load_over(NULL, buf_str(&text), "hooks", &problems);
     if (!c)
         fail(why, ERR_INVALID, "%s", problems.count ? problems.v[0].text : "no configuration");
     else
