@@ -97,9 +97,10 @@ def sentences():
     said = subprocess.run([GAFF, "help"], capture_output=True, check=True).stdout.decode()
     out = {}
     for words in re.findall(r"^  (\w+(?: \w+)?)  +\S", said, re.M):
-        text = subprocess.run([GAFF, *words.split(), "--help"], capture_output=True,
-                              check=True).stdout.decode()
-        out[words] = set(re.findall(r"^(--?[\w-]+)", text, re.M)) | {"--help"}
+        said = subprocess.run([GAFF, *words.split(), "--help"], capture_output=True, check=True)
+        # hooks.json's own command line tells its flags as Go programs do.
+        text = (said.stdout + said.stderr).decode()
+        out[words] = set(re.findall(r"^ *(--?[\w-]+)", text, re.M)) | {"--help"}
     return out
 
 
