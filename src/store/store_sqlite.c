@@ -23,6 +23,7 @@
 #define CIFS_MAGIC 0xff534d42u
 #define SMB2_MAGIC 0xfe534d42u
 #define REJECTIONS_A_SECOND 100
+#define LAG_PAUSE_NS_MAX 10000000u
 
 /* --- commit ----------------------------------------------------------------------------------- */
 
@@ -122,6 +123,17 @@ static void check_batch(const struct batch *b)
         assert(delivery_may_move(DELIVERY_CLAIMED, t->state));
 }
 
+/* The database can't follow: senders are slowed down, more the further it is behind, long before
+ * they have to be refused. */
+static void wait_for_applier(uint64_t lag)
+{
+    const uint64_t half = LAG_BYTES_MAX / 2;
+    if (lag <= half || lag > LAG_BYTES_MAX)
+        return;
+    struct timespec pause = {.tv_nsec = (long)((lag - half) * LAG_PAUSE_NS_MAX / half)};
+    nanosleep(&pause, NULL);
+}
+
 static enum err sqlite_commit(struct store *base, struct batch *b, struct reason *why)
 {
     struct sqlite_store *s = sqlite_of(base);
@@ -135,8 +147,10 @@ static enum err sqlite_commit(struct store *base, struct batch *b, struct reason
     size_t rejections = rejections_to_write(s, b);
     uint32_t rejected = s->rejected_unwritten + (uint32_t)b->rejection_count;
     bool has_news = fresh || b->settlements || rejections;
-    if (e == ERR_OK && fresh &&
-        journal_end(s->journal) - atomic_load(&s->applied_lsn) > LAG_BYTES_MAX)
+    uint64_t lag = journal_end(s->journal) - atomic_load(&s->applied_lsn);
+    if (fresh)
+        wait_for_applier(lag);
+    if (e == ERR_OK && fresh && lag > LAG_BYTES_MAX)
         e = fail(why, ERR_FULL,
                  "the database is %llu MiB behind the journal; see the log for the cause",
                  (unsigned long long)(LAG_BYTES_MAX >> 20));

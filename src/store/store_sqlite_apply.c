@@ -10,11 +10,14 @@
 #include "store/store_sqlite_chunk.h"
 
 #include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define CHUNK_BYTES (1u << 20)       /* decoded at a time */
 #define TRANSACTION_BYTES (4u << 20) /* in one transaction */
 #define UNSYNCED_BYTES_MAX (4ull * JOURNAL_SEGMENT_BYTES)
 #define REST_MS 25
+#define APPLIER_NICE 5
 #define RETRY_MS_MIN 100
 #define RETRY_MS_MAX 2000
 
@@ -158,12 +161,22 @@ static enum err apply_some(struct sqlite_store *s, struct reason *why)
     return e;
 }
 
+/* Senders first: what waits here is on disk already, and can't grow without bound (see
+ * wait_for_applier). Where priorities belong to processes only, nothing changes. */
+static void step_back(void)
+{
+#ifdef __linux__
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), APPLIER_NICE);
+#endif
+}
+
 static void *applier_main(void *arg)
 {
     struct sqlite_store *s = arg;
     struct reason why;
     int64_t retry_ms = 0;
     pthread_setname_np(pthread_self(), "gaff-store");
+    step_back();
     keys_load_filters(s);
     do {
         journal_release(s->journal, atomic_load(&s->synced_lsn));
