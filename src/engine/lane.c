@@ -80,7 +80,7 @@ static void give_back(struct lane *l, uint64_t *ids, size_t count)
 /* Ready deliveries (of one order key, or all with key 0) go back into the store. */
 static void give_back_ready(struct lane *l, uint64_t order_key)
 {
-    uint64_t ids[LANE_WINDOW * 2];
+    uint64_t ids[LANE_WINDOW_MAX * 2];
     size_t count = 0;
     LIST_EACH(&l->ready, node)
     {
@@ -100,7 +100,7 @@ static void give_back_ready(struct lane *l, uint64_t order_key)
 
 static void give_back_overtaken(struct lane *l)
 {
-    uint64_t ids[LANE_WINDOW * 2];
+    uint64_t ids[LANE_WINDOW_MAX * 2];
     size_t count = 0;
     struct list *node;
     while (count < ARRAY_LEN(ids) && (node = list_pop(&l->overtaken)) != NULL) {
@@ -202,7 +202,7 @@ void lane_look(struct lane *l)
         return;
     }
     int room = atomic_exchange(&l->gate->room, 0); /* front loops take from it meanwhile */
-    if (room < LANE_WINDOW / 4) {
+    if (room < l->window / 4) {
         atomic_fetch_add(&l->gate->room, room);
         l->look_again = true; /* asked again when places were freed */
         if (l->held == 0)     /* front loops have them, and may give them back without a word */
@@ -458,6 +458,7 @@ struct lane *lane_new(struct lane_context *ctx, struct gate *gate)
     l->ctx = ctx;
     l->gate = gate;
     l->due_ms = INT64_MAX;
+    l->window = LANE_WINDOW;
     list_init(&l->ready);
     list_init(&l->running);
     list_init(&l->settling);
@@ -475,6 +476,16 @@ static void retire_action(struct lane *l)
     release_action(by);
 }
 
+/* When it shrinks, room may be negative for a while: then nobody enters. */
+static void set_window(struct lane *l, int concurrency)
+{
+    int window = concurrency < LANE_WINDOW_MAX / 16 ? concurrency * 16 : LANE_WINDOW_MAX;
+    if (window < LANE_WINDOW)
+        window = LANE_WINDOW;
+    atomic_fetch_add(&l->gate->room, window - l->window);
+    l->window = window;
+}
+
 void lane_configure(struct lane *l, struct config *c, const struct destination_config *d)
 {
     retire_action(l);
@@ -487,6 +498,7 @@ void lane_configure(struct lane *l, struct config *c, const struct destination_c
         give_back_ready(l, 0);
         return;
     }
+    set_window(l, d->concurrency);
     atomic_store(&l->gate->backlogged, true);
     lane_look(l);
     lane_pump(l);

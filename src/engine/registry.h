@@ -8,8 +8,10 @@
 #include "engine/metrics.h"
 
 /* The lane's window: deliveries held in memory (ready, running, or being settled). All others
- * wait in the store, so memory is flat under any backlog. */
+ * wait in the store, so memory is flat under any backlog. A lane of a high concurrency has a wider
+ * one, or it would run dry while the store is asked for more. */
 #define LANE_WINDOW 256
+#define LANE_WINDOW_MAX 1024
 
 struct gate {
     char name[64];

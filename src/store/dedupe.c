@@ -245,6 +245,11 @@ bool dedupe_add(struct dedupe *d, const struct dedupe_entry *e, uint64_t lsn)
     return true;
 }
 
+size_t dedupe_recent(const struct dedupe *d)
+{
+    return d->count;
+}
+
 void dedupe_undo(struct dedupe *d, size_t count)
 {
     assert(count <= d->count);

@@ -18,7 +18,7 @@
 #define DEDUPE_BUCKET_KEYS 32768u
 #define DEDUPE_BUCKETS_MAX 128u
 #define DEDUPE_PARTS 512u /* a closed bucket's keys are stored in parts, by their top bits */
-#define DEDUPE_RECENT_MAX (1u << 20)
+#define DEDUPE_RECENT_MAX (1u << 18) /* some 15 MB */
 #define DEDUPE_SEED_BYTES 16u
 #define DEDUPE_ENTRY_BYTES 40u /* on disk: the members of the struct, little-endian */
 
@@ -65,6 +65,8 @@ void dedupe_key_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event 
                       const struct event_key *k, struct dedupe_entry *out);
 /* Remembers a key whose record starts at lsn. False when too many are waiting to be applied. */
 bool dedupe_add(struct dedupe *d, const struct dedupe_entry *e, uint64_t lsn);
+/* How many are remembered in memory, of DEDUPE_RECENT_MAX. */
+size_t dedupe_recent(const struct dedupe *d);
 /* Forgets the last `count` that were added (their commit failed). */
 void dedupe_undo(struct dedupe *d, size_t count);
 

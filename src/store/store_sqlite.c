@@ -124,13 +124,15 @@ static void check_batch(const struct batch *b)
 }
 
 /* The database can't follow: senders are slowed down, more the further it is behind, long before
- * they have to be refused. */
-static void wait_for_applier(uint64_t lag)
+ * they have to be refused for want of room for bytes or for delivery ids. */
+static void wait_for_applier(const struct sqlite_store *s, uint64_t lag)
 {
-    const uint64_t half = LAG_BYTES_MAX / 2;
-    if (lag <= half || lag > LAG_BYTES_MAX)
+    double bytes = (double)lag / (double)LAG_BYTES_MAX;
+    double ids = (double)dedupe_recent(s->dedupe) / (double)DEDUPE_RECENT_MAX;
+    double behind = bytes > ids ? bytes : ids;
+    if (behind <= 0.5 || behind > 1)
         return;
-    struct timespec pause = {.tv_nsec = (long)((lag - half) * LAG_PAUSE_NS_MAX / half)};
+    struct timespec pause = {.tv_nsec = (long)((behind - 0.5) * 2 * LAG_PAUSE_NS_MAX)};
     nanosleep(&pause, NULL);
 }
 
@@ -149,7 +151,7 @@ static enum err sqlite_commit(struct store *base, struct batch *b, struct reason
     bool has_news = fresh || b->settlements || rejections;
     uint64_t lag = journal_end(s->journal) - atomic_load(&s->applied_lsn);
     if (fresh)
-        wait_for_applier(lag);
+        wait_for_applier(s, lag);
     if (e == ERR_OK && fresh && lag > LAG_BYTES_MAX)
         e = fail(why, ERR_FULL,
                  "the database is %llu MiB behind the journal; see the log for the cause",

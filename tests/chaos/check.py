@@ -9,7 +9,7 @@ import sqlite3
 
 import plan
 
-LANE_WINDOW = 256  # deliveries of one destination that may be in flight
+LANE_WINDOW = 512  # deliveries of one destination (of concurrency 32) that may be in flight
 SHOWN = 5
 STATES = ("pending", "claimed", "delivered", "dead", "skipped", "cancelled")
 SUCCESS = 0
