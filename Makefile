@@ -47,6 +47,15 @@ PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lpthread -lm
 # Prints its argument if the compiler knows that flag on this processor.
 known = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 
+# Optional libraries: what is here with its headers is compiled in, and loaded when it is used by
+# the soname that the headers belong to.
+soname = $(shell readelf -d "$$($(CC) -print-file-name=lib$(1).so)" 2>/dev/null | \
+                 sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+optional = $(if $(call soname,$(1)),-DSONAME_$(2)=$(call soname,$(1)))
+OPTIONAL := $(call optional,hiredis,HIREDIS) $(call optional,nats,NATS) \
+            $(call optional,rabbitmq,RABBITMQ) $(call optional,rdkafka,RDKAFKA) \
+            $(call optional,mosquitto,MOSQUITTO)
+
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wformat-security \
             -Werror=format-security $(if $(filter 1,$(WERROR)),-Werror)
 
@@ -64,7 +73,7 @@ SANITIZE := $(SANITIZE_$(VARIANT))
 CFLAGS ?= -O2 -g
 # Fortify needs an optimizing compiler and blinds the sanitizers.
 FORTIFY := -U_FORTIFY_SOURCE $(if $(SANITIZE)$(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=3)
-ALL_CPPFLAGS = -D_GNU_SOURCE $(FORTIFY) -Isrc -Iinclude $(CPPFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE $(FORTIFY) $(OPTIONAL) -Isrc -Iinclude $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 -fvisibility=hidden -fPIC $(WARNINGS) $(HARDEN) $(SANITIZE) \
              $(if $(SANITIZE),-fno-omit-frame-pointer) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(SANITIZE) -Wl,-z,relro,-z,now,-z,noexecstack $(CFLAGS) $(LDFLAGS)

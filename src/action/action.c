@@ -4,7 +4,9 @@
 #include "action/kinds.h"
 
 const struct action_kind *const action_kinds[] = {
-    &action_http, &action_exec, &action_worker, &action_log, &action_handler, NULL,
+    &action_http,  &action_exec,     &action_worker, &action_log,      &action_handler,
+    &action_email, &action_redis,    &action_nats,   &action_rabbitmq, &action_kafka,
+    &action_mqtt,  &action_postgres, NULL,
 };
 
 const struct action_kind *action_kind_find(str name)

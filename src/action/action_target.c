@@ -22,7 +22,6 @@ struct target_config {
     struct action_config base;
     struct action_kind kind; /* named like the target */
     const struct target *target;
-    const struct message_rules *rules;
     struct message_parts message;
     struct field_config *fields; /* by index of the target's */
     enum outbound_policy policy;
@@ -189,9 +188,8 @@ static void read_fields(struct target_config *c, struct arena *a, const struct y
     }
 }
 
-struct action_config *action_target_read(const struct target *t, const struct message_rules *rules,
-                                         struct arena *a, const struct yaml *node,
-                                         struct problems *p)
+struct action_config *action_target_read(const struct target *t, struct arena *a,
+                                         const struct yaml *node, struct problems *p)
 {
     static const char *const policies[] = {"private", "public", NULL};
     size_t before = p->errors;
@@ -202,7 +200,6 @@ struct action_config *action_target_read(const struct target *t, const struct me
     if (!c || !keys || !fields || !read_keys(p, node, keys))
         return NULL;
     c->target = t;
-    c->rules = rules;
     c->fields = fields;
     if (t->deprecated.n)
         problem_warn(p, node, STR_FMT ": " STR_FMT, STR_ARG(t->title), STR_ARG(t->deprecated));
@@ -284,7 +281,7 @@ static enum err render(const struct target_config *c, const struct task *t, cons
         return fail(why, ERR_LIMIT, "the event is too large to be sent");
     enum err e = expand_fields(c, &refs, a, values, maps, why);
     if (e == ERR_OK)
-        e = message_make(&c->message, c->rules, &refs, a, &message, why);
+        e = message_make(&c->message, message_rules_embedded(), &refs, a, &message, why);
     const struct target_values v = {.target = c->target,
                                     .fields = values,
                                     .maps = maps,

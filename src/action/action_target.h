@@ -15,10 +15,9 @@
 #include "action/action.h"
 #include "action/target_call.h"
 
-/* node: the mapping under the target's name. The target and the rules outlive what is returned. */
-struct action_config *action_target_read(const struct target *t, const struct message_rules *rules,
-                                         struct arena *a, const struct yaml *node,
-                                         struct problems *p);
+/* node: the mapping under the target's name. The target outlives what is returned. */
+struct action_config *action_target_read(const struct target *t, struct arena *a,
+                                         const struct yaml *node, struct problems *p);
 /* The request that an attempt would make, in the task's arena. */
 enum err action_target_render(const struct action_config *c, const struct task *t,
                               struct target_request *out, struct reason *why) MUST_USE;

@@ -5,6 +5,9 @@
 
 #include "base/codec.h"
 #include "base/embed.h"
+#include "base/log.h"
+
+#include <pthread.h>
 
 #define PART_MAX 65536u
 #define PLAIN_VALUES_MAX 8
@@ -94,8 +97,8 @@ static struct condition *read_when(struct arena *a, const struct yaml *node, str
     return first;
 }
 
-void message_rules_add(struct message_rules *rules, struct arena *a, const struct yaml *file,
-                       struct problems *p)
+static void add_file(struct message_rules *rules, struct arena *a, const struct yaml *file,
+                     struct problems *p)
 {
     static const char *const keys[] = {"provider", "messages", NULL};
     static const char *const rule_keys[] = {"type", "when", MESSAGE_KEYS, NULL};
@@ -120,25 +123,37 @@ void message_rules_add(struct message_rules *rules, struct arena *a, const struc
     }
 }
 
-struct message_rules *message_rules_new(struct arena *a, struct problems *p)
+#define RULES_BYTES_MAX (8u << 20)
+
+static struct message_rules embedded_rules = {.tail = &embedded_rules.first};
+static struct arena rules_arena;
+static pthread_once_t rules_once = PTHREAD_ONCE_INIT;
+
+/* What can be wrong with them is a bug of the build, found by the first test. */
+static void read_embedded(void)
 {
-    struct message_rules *rules = ARENA_NEW(a, struct message_rules);
-    if (!rules)
-        return NULL;
-    rules->tail = &rules->first;
+    struct problems p = {0};
+    struct reason why;
+    arena_init(&rules_arena, RULES_BYTES_MAX);
     for (size_t i = 0; i < embedded_count; i++) {
         const struct embedded *f = &embedded_files[i];
-        struct reason why;
         if (!str_starts(str_from_cstr(f->name), STR("messages/")))
             continue;
         const struct yaml *file =
-            yaml_parse(a, str_from_cstr(f->name), str_of(f->bytes, f->n), &why);
-        if (file)
-            message_rules_add(rules, a, file, p);
-        else
-            problem_at(p, NULL, "%s", why.text);
+            yaml_parse(&rules_arena, str_from_cstr(f->name), str_of(f->bytes, f->n), &why);
+        if (!file)
+            die("%s", why.text);
+        add_file(&embedded_rules, &rules_arena, file, &p);
     }
-    return rules;
+    if (p.count > 0)
+        die("%s", p.v[0].text);
+    problems_release(&p);
+}
+
+const struct message_rules *message_rules_embedded(void)
+{
+    (void)pthread_once(&rules_once, read_embedded);
+    return &embedded_rules;
 }
 
 /* --- making ---------------------------------------------------------------------------------- */

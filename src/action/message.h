@@ -26,13 +26,10 @@ struct message {
     enum severity severity;
 };
 
-struct message_rules; /* the known messages; in an arena */
+struct message_rules; /* the known messages; immutable */
 
-/* The embedded files. Problems in them are a bug of the build. */
-struct message_rules *message_rules_new(struct arena *a, struct problems *p);
-/* Adds one parsed file. */
-void message_rules_add(struct message_rules *r, struct arena *a, const struct yaml *file,
-                       struct problems *p);
+/* Those of presets/messages, which are part of the program: read at the first call, any thread. */
+const struct message_rules *message_rules_embedded(void);
 
 /* What an operator wrote; a part that was not written is left to the rules. When title or text is
  * written, the other is empty unless written too. */

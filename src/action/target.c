@@ -24,7 +24,6 @@ struct target_table {
     struct arena arena;
     struct entry *v;
     size_t count, cap;
-    struct message_rules *messages;
 };
 
 static int by_id(const void *a, const void *b)
@@ -161,11 +160,4 @@ const struct target *target_find(struct target_table *t, str id, struct problems
     if (e && !e->tried)
         read_entry(t, e, p);
     return e ? e->target : NULL;
-}
-
-const struct message_rules *target_messages(struct target_table *t, struct problems *p)
-{
-    if (!t->messages)
-        t->messages = message_rules_new(&t->arena, p);
-    return t->messages;
 }

@@ -91,7 +91,6 @@ const char *target_id_at(const struct target_table *t, size_t index);
 bool target_exists(const struct target_table *t, str id);
 /* Reads the file if it was not yet; NULL when there is none, or problems were reported. */
 const struct target *target_find(struct target_table *t, str id, struct problems *p);
-const struct message_rules *target_messages(struct target_table *t, struct problems *p);
 
 /* target_read.c: one parsed file; NULL with problems. */
 struct target *target_read(struct arena *a, const struct yaml *file, str id, struct problems *p);

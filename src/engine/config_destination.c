@@ -214,8 +214,7 @@ static struct action_config *read_kind(struct config_reader *r, const struct yam
         return kind->read(r->arena, node, r->problems);
     struct target_table *targets = r->config->targets;
     const struct target *target = target_find(targets, node->key, r->problems);
-    const struct message_rules *messages = target_messages(targets, r->problems);
-    return target ? action_target_read(target, messages, r->arena, node, r->problems) : NULL;
+    return target ? action_target_read(target, r->arena, node, r->problems) : NULL;
 }
 
 /* known: no key was misspelt; otherwise that one may have been the action. */

@@ -360,6 +360,11 @@ void http_client_cancel(struct http_client *c, struct http_call *call)
     pump(c);
 }
 
+const struct outbound_rules *http_client_rules(const struct http_client *c)
+{
+    return &c->rules;
+}
+
 size_t http_client_in_flight(const struct http_client *c)
 {
     return c->in_flight;

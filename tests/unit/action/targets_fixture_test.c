@@ -75,9 +75,8 @@ static void set_event(struct bench *b, const struct yaml *event, const char *bod
 /* The last one, so that a file with several fixtures can be read again and again. */
 static struct action_config *configure(struct bench *b, const struct yaml *fixture)
 {
-    const struct message_rules *rules = target_messages(b->targets, &b->problems);
-    struct action_config *c = action_target_read(b->target, rules, &b->arena,
-                                                 yaml_get(fixture, STR("config")), &b->problems);
+    struct action_config *c =
+        action_target_read(b->target, &b->arena, yaml_get(fixture, STR("config")), &b->problems);
     if (!c || b->problems.errors)
         fail_with_problems(b);
     return c;
