@@ -13,6 +13,7 @@
  * gaff-event-id, gaff-source, gaff-event-type. Every address that the brokers name is judged by
  * the outbound policy before it is dialled. */
 #include "base/dynlib.h"
+#include "base/log.h"
 #include "action/bus.h"
 #include "action/kinds.h"
 
@@ -31,6 +32,7 @@
     X(rd_kafka_conf_set_dr_msg_cb)                                                                 \
     X(rd_kafka_conf_set_connect_cb)                                                                \
     X(rd_kafka_conf_set_error_cb)                                                                  \
+    X(rd_kafka_conf_set_log_cb)                                                                    \
     X(rd_kafka_new)                                                                                \
     X(rd_kafka_destroy_flags)                                                                      \
     X(rd_kafka_producev)                                                                           \
@@ -80,7 +82,7 @@ static int on_connect(int fd, const struct sockaddr *sa, int n, const char *id, 
     uint16_t port = ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
     if (k->rules && outbound_refuses(k->rules, k->config->policy, &a, port))
         return EACCES;
-    return connect(fd, sa, (socklen_t)n) == 0 ? 0 : errno;
+    return connect(fd, sa, (socklen_t)n) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 
 static void on_error(rd_kafka_t *rd, int err, const char *text, void *opaque)
@@ -89,6 +91,16 @@ static void on_error(rd_kafka_t *rd, int err, const char *text, void *opaque)
     UNUSED(rd);
     UNUSED(err);
     (void)snprintf(k->error, sizeof(k->error), "%s", text);
+}
+
+static void on_log(const rd_kafka_t *rd, int level, const char *facility, const char *text)
+{
+    uint64_t held;
+    UNUSED(rd);
+    UNUSED(level);
+    if (log_rate("kafka", &held))
+        log_event(LOG_DEBUG, "kafka client", LOG_F("facility", str_from_cstr(facility)),
+                  LOG_F("said", str_from_cstr(text)));
 }
 
 static bool is_permanent(rd_kafka_resp_err_t e)
@@ -166,6 +178,7 @@ static void *kafka_open(const struct bus_server *s, int64_t deadline_ns, bool *p
         rk.rd_kafka_conf_set_dr_msg_cb(conf, on_report);
         rk.rd_kafka_conf_set_connect_cb(conf, on_connect);
         rk.rd_kafka_conf_set_error_cb(conf, on_error);
+        rk.rd_kafka_conf_set_log_cb(conf, on_log);
         k->rk = rk.rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
         if (k->rk)
             return k;
