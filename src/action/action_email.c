@@ -174,6 +174,9 @@ static struct action_config *email_read(struct arena *a, const struct yaml *node
     message_parts_read(&c->message, a, node, p);
     if (tls == 2 && c->bus.password)
         problem_warn(p, yaml_get(node, STR("tls")), "the password goes over the wire unencrypted");
+    struct reason why;
+    if (smtp_check(&why) != ERR_OK)
+        problem_at(p, node, "%s", why.text);
     c->smtp = (struct smtp_server){.host = c->bus.host,
                                    .port = c->bus.port,
                                    .tls = (enum smtp_tls)tls,

@@ -31,6 +31,7 @@ const struct api_route api_routes[] = {
     {"GET /api/v1/sources", api_sources, ROLE_VIEWER},
     {"POST /api/v1/sources/{name}/test", api_source_test, ROLE_OPERATOR},
     {"GET /api/v1/destinations", api_destinations, ROLE_VIEWER},
+    {"POST /api/v1/destinations/{name}/test", api_destination_test, ROLE_OPERATOR},
     {"GET /api/v1/routes", api_routes_list, ROLE_VIEWER},
     {"POST /api/v1/session", api_session_begin, ROLE_ANYONE},
     {"GET /api/v1/session", api_session_get, ROLE_VIEWER},
@@ -227,6 +228,8 @@ void api_free(struct api *a)
         loop_thread_join(&a->thread);
     }
     tails_close(a);
+    while (a->tests > 0)
+        loop_run_once(a->loop, true);
     for (size_t i = 0; i < a->server_count; i++)
         http_server_free(a->servers[i]);
     store_reader_close(a->reader);

@@ -37,6 +37,7 @@ struct api {
     int64_t failures_since_ms;
     struct list tails; /* open live streams, see tail.c */
     struct loop_timer heartbeat;
+    size_t tests; /* of destinations, under way on the thread pool; see destination_test.c */
     int64_t started_ms;
 };
 
@@ -132,6 +133,7 @@ api_handler api_people_list, api_person_put, api_person_delete, api_audit_list;
 api_handler api_definitions_list, api_definition_put, api_definition_delete;
 api_handler api_source_test, api_event_edit;
 api_handler api_page, api_asset, api_providers, api_config, api_config_difference;
+api_handler api_destination_test;
 api_handler api_tail, api_livez, api_readyz, api_metrics;
 
 /* tail.c */

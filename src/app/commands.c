@@ -55,6 +55,17 @@ const struct cli_command cli_commands[] = {
      cli_sources_ls},
     {"destinations ls", "", "list destinations and how they are doing", "", "gaff destinations ls",
      0, 0, cli_destinations_ls},
+    {"test", "DESTINATION", "send a test message to a destination and show what comes back",
+     "--event ID          send this stored event instead\n"
+     "--data JSON         send this body instead\n"
+     "--type TYPE         with this event type\n",
+     "gaff test chat", 1, 1, cli_test},
+    {"targets ls", "", "list the services that destinations can name: chats, pagers, CI, queues",
+     "--config FILE       with the targets in the presets directory of this configuration\n",
+     "gaff targets ls", 0, 0, cli_targets_ls},
+    {"targets show", "TARGET", "one service: its fields, how to set it up, what to write",
+     "--config FILE       with the targets in the presets directory of this configuration\n",
+     "gaff targets show slack", 1, 1, cli_targets_show},
     {"routes ls", "", "list routes as sentences", "", "gaff routes ls", 0, 0, cli_routes_ls},
     {"tail", "", "watch events and attempts as they happen",
      "--source NAME       only this source\n"

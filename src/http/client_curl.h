@@ -17,8 +17,10 @@
     X(easy_cleanup)                                                                                \
     X(easy_getinfo)                                                                                \
     X(easy_init)                                                                                   \
+    X(easy_perform)                                                                                \
     X(easy_reset)                                                                                  \
     X(easy_setopt)                                                                                 \
+    X(easy_strerror)                                                                               \
     X(free)                                                                                        \
     X(global_init)                                                                                 \
     X(multi_add_handle)                                                                            \
@@ -29,6 +31,8 @@
     X(multi_setopt)                                                                                \
     X(multi_socket_action)                                                                         \
     X(multi_strerror)                                                                              \
+    X(slist_append)                                                                                \
+    X(slist_free_all)                                                                              \
     X(url)                                                                                         \
     X(url_cleanup)                                                                                 \
     X(url_get)                                                                                     \

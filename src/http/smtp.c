@@ -3,8 +3,8 @@
 #include "http/smtp.h"
 
 #include "base/log.h"
+#include "http/client_curl.h"
 
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -55,39 +55,47 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
     return size * count;
 }
 
+enum err smtp_check(struct reason *why)
+{
+    return libcurl_load(why);
+}
+
 struct smtp_client *smtp_client_new(const struct smtp_server *s)
 {
     struct smtp_client *c = (struct smtp_client *)xcalloc(1, sizeof(*c));
     char url[300];
     bool v6 = strchr(s->host, ':') != NULL;
     c->server = s;
-    c->easy = curl_easy_init();
+    struct reason why;
+    if (libcurl_load(&why) != ERR_OK)
+        die("%s", why.text); /* smtp_check found it at load */
+    c->easy = libcurl.easy_init();
     if (!c->easy)
         die("out of memory");
     (void)snprintf(url, sizeof(url), "%s://%s%s%s:%u/localhost",
                    s->tls == SMTP_TLS ? "smtps" : "smtp", v6 ? "[" : "", s->host, v6 ? "]" : "",
                    (unsigned)s->port);
-    (void)curl_easy_setopt(c->easy, CURLOPT_URL, url);
-    (void)curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    (void)curl_easy_setopt(c->easy, CURLOPT_USE_SSL,
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_URL, url);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_USE_SSL,
                            (long)(s->tls == SMTP_PLAIN ? CURLUSESSL_NONE : CURLUSESSL_ALL));
-    (void)curl_easy_setopt(c->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    (void)curl_easy_setopt(c->easy, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);
-    (void)curl_easy_setopt(c->easy, CURLOPT_READFUNCTION, read_mail);
-    (void)curl_easy_setopt(c->easy, CURLOPT_READDATA, c);
-    (void)curl_easy_setopt(c->easy, CURLOPT_HEADERFUNCTION, on_header);
-    (void)curl_easy_setopt(c->easy, CURLOPT_HEADERDATA, c);
-    (void)curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    (void)curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c);
-    (void)curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, c->error);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_PROXY, "");
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_READFUNCTION, read_mail);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_READDATA, c);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_HEADERFUNCTION, on_header);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_HEADERDATA, c);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_ERRORBUFFER, c->error);
     if (s->ca_file)
-        (void)curl_easy_setopt(c->easy, CURLOPT_CAINFO, s->ca_file);
+        (void)libcurl.easy_setopt(c->easy, CURLOPT_CAINFO, s->ca_file);
     if (s->user)
-        (void)curl_easy_setopt(c->easy, CURLOPT_USERNAME, s->user);
+        (void)libcurl.easy_setopt(c->easy, CURLOPT_USERNAME, s->user);
     if (s->password)
-        (void)curl_easy_setopt(c->easy, CURLOPT_PASSWORD, s->password);
+        (void)libcurl.easy_setopt(c->easy, CURLOPT_PASSWORD, s->password);
     return c;
 }
 
@@ -95,7 +103,7 @@ void smtp_client_free(struct smtp_client *c)
 {
     if (!c)
         return;
-    curl_easy_cleanup(c->easy);
+    libcurl.easy_cleanup(c->easy);
     free(c);
 }
 
@@ -110,7 +118,7 @@ static enum smtp_result judge(struct smtp_client *c, CURLcode rc, int code, stru
     }
     bool refused = code / 100 == 5;
     (void)fail(why, refused ? ERR_DENIED : ERR_IO, "smtp %s: %s%s%s", c->server->host,
-               c->error[0] ? c->error : curl_easy_strerror(rc), code ? "; the server said: " : "",
+               c->error[0] ? c->error : libcurl.easy_strerror(rc), code ? "; the server said: " : "",
                code ? c->reply : "");
     return refused ? SMTP_REFUSED : SMTP_TEMPORARY;
 }
@@ -121,17 +129,17 @@ enum smtp_result smtp_send(struct smtp_client *c, const struct smtp_mail *m, int
     struct curl_slist *to = NULL;
     long reply = 0;
     for (size_t i = 0; m->to[i]; i++)
-        to = curl_slist_append(to, m->to[i]);
+        to = libcurl.slist_append(to, m->to[i]);
     c->rest = m->text;
     c->blocked = NULL;
     c->error[0] = c->reply[0] = '\0';
-    (void)curl_easy_setopt(c->easy, CURLOPT_MAIL_FROM, m->from);
-    (void)curl_easy_setopt(c->easy, CURLOPT_MAIL_RCPT, to);
-    (void)curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms > 0 ? timeout_ms : 1));
-    CURLcode rc = curl_easy_perform(c->easy);
-    (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &reply);
-    (void)curl_easy_setopt(c->easy, CURLOPT_MAIL_RCPT, NULL);
-    curl_slist_free_all(to);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_MAIL_FROM, m->from);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_MAIL_RCPT, to);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms > 0 ? timeout_ms : 1));
+    CURLcode rc = libcurl.easy_perform(c->easy);
+    (void)libcurl.easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &reply);
+    (void)libcurl.easy_setopt(c->easy, CURLOPT_MAIL_RCPT, NULL);
+    libcurl.slist_free_all(to);
     *code = (int)reply;
     return judge(c, rc, *code, why);
 }

@@ -35,6 +35,9 @@ enum smtp_result {
     SMTP_REFUSED,   /* a 5xx reply, bad credentials, a refused address */
 };
 
+/* Whether mail can be sent here at all: for load time. */
+enum err smtp_check(struct reason *why) MUST_USE;
+
 struct smtp_client;
 struct smtp_client *smtp_client_new(const struct smtp_server *s); /* s outlives it */
 void smtp_client_free(struct smtp_client *c);
