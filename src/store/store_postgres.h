@@ -25,7 +25,7 @@
 #define PG_SCAN_ROWS_MAX 20000
 #define PG_LEASE_MS 6000
 #define PG_BEAT_MS 1000
-#define PG_CONNECT_MS 900 /* a sender waits for no more than about this */
+#define PG_CONNECT_MS 2000 /* for one attempt; meanwhile the others are refused at once */
 #define PG_QUERY_MS 30000
 #define PG_COMMIT_MS 3000       /* and more for many bytes */
 #define PG_OFFSET_MS_MAX 600000 /* a clock further off than this is not corrected, but named */
@@ -264,6 +264,14 @@ enum err pg_deliveries(struct store_reader *r, const struct delivery_filter *f, 
                        struct delivery_list *out, struct reason *why);
 enum err pg_attempts(struct store_reader *r, uint64_t delivery_id, struct arena *a,
                      struct attempt_list *out, struct reason *why);
+enum err pg_attempt_log(struct store_reader *r, const struct attempt_filter *f, struct arena *a,
+                        struct attempt_log *out, struct reason *why);
+enum err pg_object(struct store_reader *r, str kind, str id, str parent, str name, struct arena *a,
+                   struct object *out, struct reason *why);
+enum err pg_objects(struct store_reader *r, const struct object_filter *f, struct arena *a,
+                    struct object_list *out, struct reason *why);
+enum err pg_object_changes(struct store_reader *r, uint64_t after, size_t limit, struct arena *a,
+                           struct object_list *out, struct reason *why);
 enum err pg_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                        struct rejection_list *out, struct reason *why);
 enum err pg_counts(struct store_reader *r, struct store_counts *out, struct reason *why);

@@ -82,6 +82,7 @@ static enum err take_rows(struct pg_store *s, const struct claim *c, const struc
                                          .created_ms = pg_i64(r, i, 6),
                                          .next_ms = pg_i64(r, i, 7) - atomic_load(&s->offset_ms),
                                          .reason = arena_str(a, pg_bytes(r, i, 8)),
+                                         .listed = pg_bool(r, i, 9),
                                          .locator = (uint64_t)pg_i64(r, i, 1)}};
     qsort(rows, (size_t)n, sizeof(*rows), c->in_order ? by_seq : by_due);
     if (v && arena_ok(a)) {

@@ -1,309 +1,23 @@
 /* store_postgres_commit.c -- a batch as one transaction and one way to the server: the parts of the
- * batch go as a pipeline, and only the server's answer to its end counts.
+ * batch go as a pipeline, and only the server's answer to its end counts. Only a batch with changes
+ * of objects takes more ways: what they came to decides which events are stored.
  *
  * When that answer is lost, nobody knows whether the batch is there. The caller is told that it is
  * not, so the sender comes again and is recognised as a repeat; what may have been committed as
  * claimed is held by nobody and is given back by the node's thread (its stamp is in doubt). */
-#include "store/store_postgres.h"
+#include "store/store_postgres_commit.h"
 
 #include "base/log.h"
 
 #include <stdlib.h>
 
-#define CHUNK_EVENTS 256u
-#define CHUNK_BYTES (32u << 20)
-#define CHUNKS_MAX 256u
+#define CALLS_MAX 256u
 #define SETTLE_ROWS 512u
 #define TRIES 4
 
-struct keyed { /* an event that has a delivery id */
-    uint64_t key[2], body;
-    struct new_event *e;
-    size_t place; /* in the chunk */
-    bool leads;   /* the first of its key and body in the chunk */
-};
-
-struct chunk { /* events of one call of gaff.ingest */
-    struct new_event *first;
-    size_t count;
-    struct keyed keyed[CHUNK_EVENTS];
-    size_t keyed_count, leader_count;
-    bool is_repeat[CHUNK_EVENTS]; /* of an event of the chunk itself */
-    struct new_event *leader[CHUNK_EVENTS];
-};
-
-struct commit {
-    struct pg_store *s;
-    struct pg_link *link;
-    struct batch *batch;
-    struct pg_args args;
-    int64_t stamp;
-    bool claims;
-    size_t bytes;
-    struct chunk *chunk; /* one, filled anew for each call; kept results are by id */
-};
-
-/* --- repeats inside a chunk ------------------------------------------------------------------- */
-
-static int by_key(const void *a, const void *b)
-{
-    const struct keyed *x = a, *y = b;
-    for (int i = 0; i < 2; i++)
-        if (x->key[i] != y->key[i])
-            return x->key[i] < y->key[i] ? -1 : 1;
-    if (x->body != y->body)
-        return (int64_t)x->body < (int64_t)y->body ? -1 : 1;
-    return x->place < y->place ? -1 : x->place > y->place;
-}
-
-static bool same_key(const struct keyed *x, const struct keyed *y)
-{
-    return x->key[0] == y->key[0] && x->key[1] == y->key[1];
-}
-
-static bool in_window(const struct keyed *first, const struct keyed *later)
-{
-    return later->e->event.received_ms < first->e->event.received_ms + first->e->dedupe_window_ms;
-}
-
-/* The first of a key in the chunk stays as it is; later ones with another body are flagged. */
-static void flag_reused(struct chunk *c, size_t from, size_t to)
-{
-    size_t first = from;
-    for (size_t i = from; i < to; i++)
-        if (c->keyed[i].place < c->keyed[first].place)
-            first = i;
-    for (size_t i = from; i < to; i++)
-        if (c->keyed[i].body != c->keyed[first].body && in_window(&c->keyed[first], &c->keyed[i]))
-            c->keyed[i].e->event.flags |= EVENT_ID_REUSED;
-}
-
-static void find_repeats(struct pg_store *s, struct chunk *c)
-{
-    struct new_event *e = c->first;
-    c->keyed_count = c->leader_count = 0;
-    memset(c->is_repeat, 0, sizeof(c->is_repeat));
-    for (size_t i = 0; i < c->count; i++, e = e->next) {
-        if (e->dedupe_window_ms <= 0 || e->event.dedupe_key.n == 0)
-            continue;
-        struct keyed *k = &c->keyed[c->keyed_count++];
-        *k = (struct keyed){.e = e, .place = i, .body = dedupe_fold(e->event.body_hash)};
-        dedupe_key(s->dedupe_seed, e->event.source, e->event.dedupe_key, k->key);
-    }
-    qsort(c->keyed, c->keyed_count, sizeof(c->keyed[0]), by_key);
-    for (size_t i = 0, lead = 0, run = 0; i < c->keyed_count; i++) {
-        struct keyed *k = &c->keyed[i];
-        if (i == 0 || !same_key(k, &c->keyed[i - 1]) || k->body != c->keyed[i - 1].body) {
-            lead = i;
-            k->leads = true;
-            c->leader_count++;
-        } else if (in_window(&c->keyed[lead], k)) {
-            c->is_repeat[k->place] = true;
-            c->leader[k->place] = c->keyed[lead].e;
-        }
-        if (i + 1 == c->keyed_count || !same_key(k, &c->keyed[i + 1])) {
-            flag_reused(c, run, i + 1);
-            run = i + 1;
-        }
-    }
-}
-
-/* --- parameters ------------------------------------------------------------------------------- */
-
-static void add_keys(struct pg_args *a, const struct chunk *c)
-{
-    pg_array(a, PG_UUID_ARRAY, c->leader_count);
-    for (size_t i = 0; i < c->keyed_count; i++) {
-        char bytes[16];
-        for (int j = 0; j < 16; j++)
-            bytes[j] = (char)(c->keyed[i].key[j / 8] >> (56 - 8 * (j % 8)));
-        if (c->keyed[i].leads)
-            pg_put_str(a, str_of(bytes, sizeof(bytes)));
-    }
-    pg_array_end(a);
-#define KEYS(value)                                                                                \
-    pg_array(a, PG_INT8_ARRAY, c->leader_count);                                                   \
-    for (size_t i = 0; i < c->keyed_count; i++) {                                                  \
-        const struct new_event *e = c->keyed[i].e;                                                 \
-        if (c->keyed[i].leads)                                                                     \
-            pg_put_i64(a, (value));                                                                \
-    }                                                                                              \
-    pg_array_end(a);
-    KEYS(((void)e, (int64_t)c->keyed[i].body))
-    KEYS((int64_t)e->event.id)
-    KEYS(e->event.received_ms)
-    KEYS(e->event.received_ms + e->dedupe_window_ms)
-#undef KEYS
-}
-
-static size_t fresh_count(const struct chunk *c, size_t *deliveries)
-{
-    size_t n = 0;
-    const struct new_event *e = c->first;
-    *deliveries = 0;
-    for (size_t i = 0; i < c->count; i++, e = e->next)
-        if (!c->is_repeat[i]) {
-            n++;
-            *deliveries += e->delivery_count;
-        }
-    return n;
-}
-
-#define EACH_FRESH(c, e)                                                                           \
-    size_t place_ = 0;                                                                             \
-    for (const struct new_event *e = (c)->first; place_ < (c)->count; e = e->next, place_++)       \
-        if (!(c)->is_repeat[place_])
-
-static void add_event_strings(struct pg_args *a, const struct chunk *c, size_t n)
-{
-#define STRINGS(array, member)                                                                     \
-    do {                                                                                           \
-        pg_array(a, (array), n);                                                                   \
-        EACH_FRESH(c, e)                                                                           \
-        pg_put_str(a, e->event.member);                                                            \
-        pg_array_end(a);                                                                           \
-    } while (0)
-    STRINGS(PG_BYTEA_ARRAY, type);
-    STRINGS(PG_BYTEA_ARRAY, dedupe_key);
-    do {
-        pg_array(a, PG_BYTEA_ARRAY, n);
-        EACH_FRESH(c, e)
-        pg_put_str(a, str_of((const char *)e->event.body_hash, sizeof(e->event.body_hash)));
-        pg_array_end(a);
-    } while (0);
-    STRINGS(PG_BYTEA_ARRAY, verdict_text);
-    STRINGS(PG_BYTEA_ARRAY, method);
-    STRINGS(PG_BYTEA_ARRAY, target);
-    STRINGS(PG_BYTEA_ARRAY, peer);
-    STRINGS(PG_BYTEA_ARRAY, trace);
-    STRINGS(PG_BYTEA_ARRAY, head);
-    STRINGS(PG_BYTEA_ARRAY, body);
-}
-
-static void add_events(struct pg_args *a, const struct chunk *c, size_t n)
-{
-    pg_array(a, PG_INT8_ARRAY, n);
-    do {
-        EACH_FRESH(c, e)
-        pg_put_i64(a, (int64_t)e->event.id);
-    } while (0);
-    pg_array_end(a);
-    pg_array(a, PG_INT8_ARRAY, n);
-    do {
-        EACH_FRESH(c, e)
-        pg_put_i64(a, e->event.received_ms);
-    } while (0);
-    pg_array_end(a);
-    STRINGS(PG_TEXT_ARRAY, source);
-    STRINGS(PG_TEXT_ARRAY, provider);
-    STRINGS(PG_TEXT_ARRAY, verdict);
-    pg_array(a, PG_INT4_ARRAY, n);
-    do {
-        EACH_FRESH(c, e)
-        pg_put_i32(a, (int32_t)e->event.flags);
-    } while (0);
-    pg_array_end(a);
-    add_event_strings(a, c, n);
-}
-#undef STRINGS
-
-/* What is due at once is due by the database's clock, whatever ours says. */
-static int64_t due_ms(struct pg_store *s, const struct new_delivery *d)
-{
-    return pg_time_ms(s, d->next_ms);
-}
-
-static void add_deliveries(struct pg_store *s, struct pg_args *a, const struct chunk *c, size_t n)
-{
-#define DELIVERIES(array, put)                                                                     \
-    do {                                                                                           \
-        pg_array(a, (array), n);                                                                   \
-        EACH_FRESH(c, e)                                                                           \
-        for (size_t j = 0; j < e->delivery_count; j++) {                                           \
-            const struct new_delivery *d = &e->deliveries[j];                                      \
-            put;                                                                                   \
-        }                                                                                          \
-        pg_array_end(a);                                                                           \
-    } while (0)
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)d->id));
-    DELIVERIES(PG_INT8_ARRAY, ((void)d, pg_put_i64(a, (int64_t)e->event.id)));
-    DELIVERIES(PG_TEXT_ARRAY, pg_put_str(a, d->destination));
-    DELIVERIES(PG_TEXT_ARRAY, pg_put_str(a, d->route));
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)d->order_key));
-    DELIVERIES(PG_BOOL_ARRAY, pg_put_bool(a, d->claimed));
-    DELIVERIES(PG_INT8_ARRAY, ((void)d, pg_put_i64(a, e->event.received_ms)));
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, due_ms(s, d)));
-#undef DELIVERIES
-}
-
-static const char ingest_sql[] =
-    "SELECT * FROM gaff.ingest($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,"
-    "$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32)";
 static const char settle_sql[] =
-    "SELECT gaff.settle($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)";
+    "SELECT gaff.settle($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)";
 static const char reject_sql[] = "SELECT gaff.reject($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)";
-
-/* --- events ----------------------------------------------------------------------------------- */
-
-static size_t event_bytes(const struct new_event *e)
-{
-    const struct event *v = &e->event;
-    return 256 + v->type.n + v->dedupe_key.n + v->verdict_text.n + v->target.n + v->trace.n +
-           v->head.n + v->body.n + 128 * e->delivery_count;
-}
-
-/* Cuts the next chunk off; returns what follows it. */
-static struct new_event *cut_chunk(struct chunk *c, struct new_event *from, size_t *bytes)
-{
-    size_t n = 0;
-    c->first = from;
-    c->count = 0;
-    while (from && c->count < CHUNK_EVENTS && (c->count == 0 || n < CHUNK_BYTES)) {
-        n += event_bytes(from);
-        c->count++;
-        from = from->next;
-    }
-    *bytes += n;
-    return from;
-}
-
-static enum err send_events(struct commit *m, size_t *calls, struct reason *why)
-{
-    enum err e = ERR_OK;
-    for (struct new_event *from = m->batch->events; from && e == ERR_OK;) {
-        struct chunk *c = m->chunk;
-        size_t deliveries;
-        from = cut_chunk(c, from, &m->bytes);
-        find_repeats(m->s, c);
-        size_t n = fresh_count(c, &deliveries);
-        pg_args_clear(&m->args);
-        pg_add_i64(&m->args, atomic_load(&m->s->epoch));
-        pg_add_i32(&m->args, pg_counter_slot(m->s, m->link));
-        pg_add_i64(&m->args, m->stamp);
-        add_keys(&m->args, c);
-        add_events(&m->args, c, n);
-        add_deliveries(m->s, &m->args, c, deliveries);
-        e = pg_pipeline_send(m->link, ingest_sql, &m->args, why);
-        ++*calls;
-        /* Repeats inside the chunk follow their leader. */
-        struct new_event *v = c->first;
-        for (size_t i = 0; i < c->count; i++, v = v->next)
-            if (c->is_repeat[i])
-                v->duplicate_of = c->leader[i]->event.id;
-    }
-    return e;
-}
-
-/* A row of gaff.ingest: a repeat, and the id of the first; or (0) an id used for another body. */
-static void take_row(struct commit *m, uint64_t id, uint64_t first)
-{
-    for (struct new_event *e = m->batch->events; e; e = e->next) {
-        if (first == 0 && e->event.id == id)
-            e->event.flags |= EVENT_ID_REUSED;
-        else if (first && (e->event.id == id || e->duplicate_of == id))
-            e->duplicate_of = first;
-    }
-}
 
 /* --- outcomes and refusals -------------------------------------------------------------------- */
 
@@ -317,6 +31,7 @@ static void add_attempts(struct pg_args *a, const struct settlement *from, size_
             put;                                                                                   \
         pg_array_end(a);                                                                           \
     } while (0)
+    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)t->attempt.id));
     ATTEMPTS(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)t->attempt.number));
     ATTEMPTS(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)t->attempt.result));
     ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, t->attempt.started_ms));
@@ -329,14 +44,14 @@ static void add_attempts(struct pg_args *a, const struct settlement *from, size_
     ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, t->attempt.timing));
 }
 
-static enum err send_settlements(struct commit *m, struct reason *why)
+static enum err send_settlements(struct pg_commit *m, struct reason *why)
 {
     enum err e = ERR_OK;
     struct pg_args *a = &m->args;
     for (const struct settlement *from = m->batch->settlements; from && e == ERR_OK;) {
         const struct settlement *after = from;
         size_t n = 0, bytes = 0;
-        for (; after && n < SETTLE_ROWS && bytes < CHUNK_BYTES; after = after->next, n++)
+        for (; after && n < SETTLE_ROWS && bytes < PG_CHUNK_BYTES; after = after->next, n++)
             bytes += 256 + after->attempt.request.n + after->attempt.response.n;
         m->bytes += bytes;
         pg_args_clear(a);
@@ -356,7 +71,7 @@ static enum err send_settlements(struct commit *m, struct reason *why)
 }
 #undef ATTEMPTS
 
-static enum err send_rejections(struct commit *m, struct reason *why)
+static enum err send_rejections(struct pg_commit *m, struct reason *why)
 {
     struct pg_args *a = &m->args;
     const struct rejection *v = m->batch->rejections;
@@ -388,15 +103,96 @@ static enum err send_rejections(struct commit *m, struct reason *why)
     return pg_pipeline_send(m->link, reject_sql, a, why);
 }
 
+/* --- objects ---------------------------------------------------------------------------------- */
+
+static int64_t expected(uint64_t expect)
+{
+    return expect == OBJECT_ABSENT ? -1 : (int64_t)expect;
+}
+
+static void add_changes(struct pg_args *a, const struct object_set *sets)
+{
+    size_t n = 0;
+    for (const struct object_set *set = sets; set; set = set->next)
+        n += set->count;
+#define CHANGES(array, put)                                                                        \
+    do {                                                                                           \
+        int number = 0;                                                                            \
+        pg_array(a, (array), n);                                                                   \
+        for (const struct object_set *set = sets; set; set = set->next, number++)                  \
+            for (size_t i = 0; i < set->count; i++) {                                              \
+                const struct object_change *c = &set->changes[i];                                  \
+                UNUSED(c);                                                                         \
+                put;                                                                               \
+            }                                                                                      \
+        pg_array_end(a);                                                                           \
+    } while (0)
+    CHANGES(PG_INT4_ARRAY, pg_put_i32(a, number));
+    CHANGES(PG_BOOL_ARRAY, pg_put_bool(a, c->op == OBJECT_DELETE));
+    CHANGES(PG_TEXT_ARRAY, pg_put_str(a, c->object.kind));
+    CHANGES(PG_BYTEA_ARRAY, pg_put_str(a, c->object.id));
+    CHANGES(PG_BYTEA_ARRAY, pg_put_str(a, c->object.parent));
+    CHANGES(PG_BYTEA_ARRAY, pg_put_str(a, c->object.name));
+    CHANGES(PG_INT8_ARRAY, pg_put_i64(a, c->object.created_ms));
+    CHANGES(PG_INT8_ARRAY, pg_put_i64(a, c->object.updated_ms));
+    CHANGES(PG_INT8_ARRAY, pg_put_i64(a, c->object.expires_ms));
+    CHANGES(PG_BYTEA_ARRAY, pg_put_str(a, c->object.doc));
+    CHANGES(PG_INT8_ARRAY, pg_put_i64(a, expected(c->expect)));
+#undef CHANGES
+}
+
+static void take_change(struct object_set *set, const struct PGresult *r, int row)
+{
+    static const enum err codes[] = {ERR_OK, ERR_CONFLICT, ERR_NOT_FOUND};
+    for (int32_t number = pg_i32(r, row, 0); number > 0 && set; number--)
+        set = set->next;
+    size_t place = (size_t)pg_i32(r, row, 2), code = (size_t)pg_i32(r, row, 1);
+    if (!set || place >= set->count || code >= ARRAY_LEN(codes))
+        return;
+    if (code) {
+        set->err = codes[code];
+        set->failed = place;
+        return;
+    }
+    struct object *o = &set->changes[place].object;
+    o->version = (uint64_t)pg_i64(r, row, 3);
+    o->sequence = (uint64_t)pg_i64(r, row, 4);
+    o->created_ms = pg_i64(r, row, 5);
+}
+
+/* Inside the transaction that goes on with the events. */
+static enum err change_objects(struct pg_commit *m, struct reason *why)
+{
+    struct PGresult *r = NULL;
+    for (struct object_set *set = m->batch->sets; set; set = set->next) {
+        set->err = ERR_OK;
+        set->failed = 0;
+    }
+    pg_args_clear(&m->args);
+    pg_add_i64(&m->args, clock_wall_ms(m->s->clock));
+    add_changes(&m->args, m->batch->sets);
+    enum err e = pg_script(m->link, "BEGIN", PG_COMMIT_MS, why);
+    if (e == ERR_OK)
+        e = pg_query(m->link,
+                     "SELECT * FROM gaff.change_objects($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)",
+                     &m->args, PG_QUERY_MS, &r, why);
+    for (int i = 0; e == ERR_OK && i < pg_rows(r); i++)
+        take_change(m->batch->sets, r, i);
+    pg_clear(r);
+    return e;
+}
+
 /* --- the transaction -------------------------------------------------------------------------- */
 
-static void look_over(struct commit *m, int *first_day, int *last_day)
+static void look_over(struct pg_commit *m, int *first_day, int *last_day)
 {
     *first_day = INT32_MAX;
     *last_day = INT32_MIN;
     m->claims = false;
     for (struct new_event *e = m->batch->events; e; e = e->next) {
         e->duplicate_of = 0;
+        e->matched = 0;
+        e->same_hash = false;
         e->locator = 0;
         int day = pg_day(e->event.id);
         *first_day = day < *first_day ? day : *first_day;
@@ -406,9 +202,17 @@ static void look_over(struct commit *m, int *first_day, int *last_day)
     }
 }
 
-static enum err try_once(struct commit *m, struct reason *why)
+/* "canceling wait for synchronous replication": committed here, and perhaps nowhere else. */
+static enum err was_whole(struct pg_commit *m, struct reason *why)
 {
-    struct PGresult *rows[CHUNKS_MAX + 2] = {0};
+    if (m->link->warned)
+        return fail(why, ERR_CLOSED, "PostgreSQL: the commit may not be replicated");
+    return ERR_OK;
+}
+
+static enum err try_pipeline(struct pg_commit *m, struct reason *why)
+{
+    struct PGresult *rows[CALLS_MAX + 2] = {0};
     size_t calls = 0;
     m->bytes = 0;
     enum err e = pg_pipeline_begin(m->link, why);
@@ -416,7 +220,9 @@ static enum err try_once(struct commit *m, struct reason *why)
     if (e == ERR_OK && m->s->require_replicated)
         e = pg_pipeline_send(m->link, "SELECT gaff.must_be_replicated()", &m->args, why);
     if (e == ERR_OK)
-        e = send_events(m, &calls, why);
+        e = pg_ingest_send(m, &calls, why);
+    if (e == ERR_OK)
+        e = pg_supersede_send(m, why);
     if (e == ERR_OK)
         e = send_settlements(m, why);
     if (e == ERR_OK)
@@ -428,21 +234,38 @@ static enum err try_once(struct commit *m, struct reason *why)
         return e;
     size_t at = m->s->require_replicated ? 1 : 0;
     for (size_t i = at; i < at + calls && rows[i]; i++)
-        for (int row = 0; row < pg_rows(rows[i]); row++)
-            take_row(m, (uint64_t)pg_i64(rows[i], row, 0), (uint64_t)pg_i64(rows[i], row, 1));
+        pg_ingest_rows(m, rows[i]);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         pg_clear(rows[i]);
-    /* "canceling wait for synchronous replication": committed here, and perhaps nowhere else. */
-    if (m->link->warned)
-        return fail(why, ERR_CLOSED, "PostgreSQL: the commit may not be replicated");
-    return ERR_OK;
+    return was_whole(m, why);
 }
 
-static void after_commit(struct commit *m)
+static bool has_rows(const struct pg_commit *m)
+{
+    return m->batch->events || m->batch->settlements || m->batch->rejection_count;
+}
+
+static enum err try_once(struct pg_commit *m, struct reason *why)
+{
+    enum err e = ERR_OK;
+    if (!m->batch->sets)
+        return try_pipeline(m, why);
+    e = change_objects(m, why);
+    if (e == ERR_OK && has_rows(m))
+        e = try_pipeline(m, why);
+    if (e == ERR_OK)
+        e = pg_script(m->link, "COMMIT", PG_COMMIT_MS, why);
+    if (e == ERR_OK)
+        return was_whole(m, why);
+    pg_link_close(m->link); /* and the transaction with it */
+    return e;
+}
+
+static void after_commit(struct pg_commit *m)
 {
     for (struct new_event *e = m->batch->events; e; e = e->next) {
         bool claimed = false;
-        if (e->duplicate_of)
+        if (!new_event_is_stored(e))
             continue;
         e->locator = e->event.id;
         for (size_t i = 0; i < e->delivery_count; i++) {
@@ -455,7 +278,7 @@ static void after_commit(struct commit *m)
     }
 }
 
-static enum err commit_on(struct commit *m, struct reason *why)
+static enum err commit_on(struct pg_commit *m, struct reason *why)
 {
     int first_day, last_day;
     look_over(m, &first_day, &last_day);
@@ -467,7 +290,7 @@ static enum err commit_on(struct commit *m, struct reason *why)
     /* A deadlock undoes one of two: it may be tried again. */
     for (int i = 0; i < TRIES; i++) {
         e = try_once(m, why);
-        if (e != ERR_CONFLICT)
+        if (e != ERR_CONFLICT || m->batch->sets)
             break;
         look_over(m, &first_day, &last_day);
     }
@@ -479,8 +302,8 @@ static enum err commit_on(struct commit *m, struct reason *why)
 enum err pg_commit(struct store *base, struct batch *b, struct reason *why)
 {
     struct pg_store *s = pg_of(base);
-    struct commit m = {.s = s, .batch = b};
-    if (!b->events && !b->settlements && b->rejection_count == 0)
+    struct pg_commit m = {.s = s, .batch = b};
+    if (!b->events && !b->settlements && !b->sets && b->rejection_count == 0)
         return ERR_OK;
     m.link = pg_take(s, PG_USE_WRITE, why);
     if (!m.link)

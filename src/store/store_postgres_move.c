@@ -128,9 +128,10 @@ enum err pg_add_delivery(struct store *base, uint64_t event_id, const struct new
     pg_add_bool(&a, d->claimed);
     pg_add_i64(&a, now_ms);
     pg_add_i64(&a, pg_time_ms(s, d->next_ms));
+    pg_add_bool(&a, d->listed);
     enum err e = pg_prepare_days(s, l, pg_day(d->id), pg_day(d->id), why);
     if (e == ERR_OK)
-        e = pg_query(l, "SELECT gaff.add_delivery($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)", &a,
+        e = pg_query(l, "SELECT gaff.add_delivery($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)", &a,
                      PG_QUERY_MS, &r, why);
     if (e == ERR_CLOSED && d->claimed)
         pg_node_doubt(s, stamp);
@@ -223,17 +224,24 @@ static enum err purge_bytes(struct pg_store *s, struct pg_link *l, const struct 
     return delete_rows(s, l, INT64_MAX, 0, all - keep->bytes, keep->step, deleted, why);
 }
 
-static enum err purge_dedupe(struct pg_store *s, struct pg_link *l, int64_t now_ms,
-                             struct reason *why)
+/* What is past its time and no event: keys, objects, old deletions; some at each call. */
+static enum err purge_rest(struct pg_link *l, int64_t now_ms, struct reason *why)
 {
     struct pg_args a;
-    UNUSED(s);
     pg_args_init(&a);
     pg_add_i64(&a, now_ms);
     enum err e = pg_query(l,
                           "DELETE FROM gaff.dedupe WHERE ctid IN (SELECT ctid FROM gaff.dedupe"
                           " WHERE until_ms <= $1 ORDER BY until_ms LIMIT 20000)",
                           &a, PG_QUERY_MS, NULL, why);
+    if (e == ERR_OK)
+        e = pg_query(l,
+                     "DELETE FROM gaff.keys WHERE ctid IN (SELECT ctid FROM gaff.keys"
+                     " WHERE until_ms <= $1 ORDER BY until_ms LIMIT 20000)",
+                     &a, PG_QUERY_MS, NULL, why);
+    pg_add_i64(&a, now_ms - OBJECT_GONE_KEPT_MS);
+    if (e == ERR_OK)
+        e = pg_query(l, "SELECT gaff.purge_objects($1,$2)", &a, PG_QUERY_MS, NULL, why);
     pg_args_release(&a);
     return e;
 }
@@ -246,7 +254,7 @@ enum err pg_purge(struct store *base, const struct retention *keep, int64_t now_
     struct pg_link *l = pg_take(s, PG_USE_OTHER, why);
     if (!l)
         return ERR_IO;
-    enum err e = purge_dedupe(s, l, now_ms, why);
+    enum err e = purge_rest(l, now_ms, why);
     if (e == ERR_OK && keep->age_ms) {
         int64_t before_ms = now_ms - keep->age_ms;
         int day = pg_day(id_floor(before_ms));

@@ -49,13 +49,25 @@ static int place(const struct pg_args *a)
     return a->count + 1;
 }
 
-static void where_id(struct buf *sql, struct pg_args *a, const char *column, uint64_t before,
-                     int64_t since_ms, int64_t until_ms)
+struct pg_span {            /* of ids, in the direction of a list */
+    uint64_t before, after; /* exclusive */
+    bool ascending;
+    int64_t since_ms, until_ms;
+};
+
+static const char *direction(const struct pg_span *s)
 {
-    uint64_t most = before ? before : INT64_MAX, least = 0;
+    return s->ascending ? "" : " DESC";
+}
+
+static void where_id(struct buf *sql, struct pg_args *a, const char *column,
+                     const struct pg_span *s)
+{
+    int64_t since_ms = s->since_ms, until_ms = s->until_ms;
+    uint64_t most = s->before ? s->before : INT64_MAX, least = s->ascending ? s->after + 1 : 0;
     if (until_ms > 0 && id_floor(until_ms + LATE_SLACK_MS) < most)
         most = id_floor(until_ms + LATE_SLACK_MS);
-    if (since_ms > EARLY_SLACK_MS)
+    if (since_ms > EARLY_SLACK_MS && id_floor(since_ms - EARLY_SLACK_MS) > least)
         least = id_floor(since_ms - EARLY_SLACK_MS);
     buf_printf(sql, " %s < $%d AND %s >= $%d", column, place(a), column, place(a) + 1);
     pg_add_i64(a, (int64_t)most);
@@ -125,9 +137,10 @@ static void where_content(struct buf *sql, struct pg_args *a, str text)
     pg_add_bytes(a, text);
 }
 
-/* When a page is short: the last id that was looked at, or 0 when there are no more. */
-static enum err find_next(struct pg_store *s, const char *table, uint64_t before, int64_t since_ms,
-                          int64_t until_ms, uint64_t *next, struct reason *why)
+/* When a page is short: the last id that was looked at, or 0 when there are no more. `listed`: the
+ * further condition of the rows that are looked at, with the place of its parameter, or NULL. */
+static enum err find_next(struct pg_store *s, const char *table, const struct pg_span *span,
+                          const char *listed, str value, uint64_t *next, struct reason *why)
 {
     struct buf sql;
     struct pg_args a;
@@ -135,8 +148,12 @@ static enum err find_next(struct pg_store *s, const char *table, uint64_t before
     pg_args_init(&a);
     buf_init(&sql, SQL_MAX);
     buf_printf(&sql, "SELECT id FROM %s WHERE", table);
-    where_id(&sql, &a, "id", before, since_ms, until_ms);
-    buf_printf(&sql, " ORDER BY id DESC OFFSET %d LIMIT 1", PG_SCAN_ROWS_MAX - 1);
+    where_id(&sql, &a, "id", span);
+    if (listed) {
+        buf_printf(&sql, " AND %s = $%d", listed, place(&a));
+        pg_add_text(&a, value);
+    }
+    buf_printf(&sql, " ORDER BY id%s OFFSET %d LIMIT 1", direction(span), PG_SCAN_ROWS_MAX - 1);
     enum err e = ask(s, &sql, &a, &r, why);
     *next = e == ERR_OK && pg_rows(r) ? (uint64_t)pg_i64(r, 0, 0) : 0;
     pg_clear(r);
@@ -167,12 +184,22 @@ static enum err event_rows(const struct PGresult *r, struct arena *a, struct eve
     return out->v && arena_ok(a) ? ERR_OK : out_of_arena(why);
 }
 
+static struct pg_span event_span(const struct event_filter *f)
+{
+    return (struct pg_span){f->before, f->after, f->ascending, f->since_ms, f->until_ms};
+}
+
+#define EVENTS_LISTED "(flags & 4) <> 0 AND source"
+
 static void event_sql(const struct event_filter *f, struct buf *sql, struct pg_args *a)
 {
+    struct pg_span span = event_span(f);
     buf_printf(sql, "SELECT " PG_EVENT_COLUMNS ", octet_length(e.body), s.* FROM"
                     " (SELECT * FROM (SELECT * FROM gaff.events WHERE");
-    where_id(sql, a, "id", f->before, f->since_ms, f->until_ms);
-    buf_printf(sql, " ORDER BY id DESC LIMIT %d) e WHERE true", PG_SCAN_ROWS_MAX);
+    where_id(sql, a, "id", &span);
+    if (f->listed)
+        where_text(sql, a, EVENTS_LISTED, f->source);
+    buf_printf(sql, " ORDER BY id%s LIMIT %d) e WHERE true", direction(&span), PG_SCAN_ROWS_MAX);
     where_between(sql, a, "e.received_ms", f->since_ms, f->until_ms);
     where_text(sql, a, "e.source", f->source);
     where_bytes(sql, a, "e.type", f->type);
@@ -183,14 +210,15 @@ static void event_sql(const struct event_filter *f, struct buf *sql, struct pg_a
                " count(*) FILTER (WHERE d.state = 1), count(*) FILTER (WHERE d.state = 2),"
                " count(*) FILTER (WHERE d.state = 3), count(*) FILTER (WHERE d.state = 4),"
                " count(*) FILTER (WHERE d.state = 5)"
-               " FROM gaff.all_deliveries d WHERE d.event_id = e.id) s ORDER BY e.id DESC",
-               f->limit);
+               " FROM gaff.all_deliveries d WHERE d.event_id = e.id) s ORDER BY e.id%s",
+               f->limit, direction(&span));
 }
 
 enum err pg_events(struct store_reader *base, const struct event_filter *f, struct arena *a,
                    struct event_list *out, struct reason *why)
 {
     struct pg_store *s = store_of(base);
+    struct pg_span span = event_span(f);
     struct buf sql;
     struct pg_args args;
     struct PGresult *r = NULL;
@@ -206,18 +234,24 @@ enum err pg_events(struct store_reader *base, const struct event_filter *f, stru
     if (e == ERR_OK && out->count == f->limit && out->count)
         out->next = out->v[out->count - 1].event.id;
     else if (e == ERR_OK)
-        e = find_next(s, "gaff.events", f->before, f->since_ms, f->until_ms, &out->next, why);
+        e = find_next(s, "gaff.events", &span, f->listed ? EVENTS_LISTED : NULL, f->source,
+                      &out->next, why);
     return e;
 }
 
 /* --- deliveries ------------------------------------------------------------------------------- */
 
+#define DELIVERIES_LISTED "listed AND destination"
+
 /* Rows of `d`: those that may match, cut at PG_SCAN_ROWS_MAX, then those that do. */
 void pg_delivery_where(const struct delivery_filter *f, uint64_t before, struct buf *sql,
                        struct pg_args *a)
 {
+    struct pg_span span = {before, f->after, f->ascending, f->since_ms, f->until_ms};
     buf_printf(sql, " FROM (SELECT * FROM gaff.all_deliveries WHERE");
-    where_id(sql, a, "id", before, f->since_ms, f->until_ms);
+    where_id(sql, a, "id", &span);
+    if (f->listed)
+        where_text(sql, a, DELIVERIES_LISTED, f->destination);
     if (f->id) {
         buf_printf(sql, " AND id = $%d", place(a));
         pg_add_i64(a, (int64_t)f->id);
@@ -229,7 +263,7 @@ void pg_delivery_where(const struct delivery_filter *f, uint64_t before, struct 
     /* A constant, so that the index of those that were not delivered is used. */
     if (f->state >= 0 && f->state != DELIVERY_DELIVERED)
         buf_printf(sql, " AND state = %d AND state <> 2", f->state);
-    buf_printf(sql, " ORDER BY id DESC LIMIT %d) d WHERE true", PG_SCAN_ROWS_MAX);
+    buf_printf(sql, " ORDER BY id%s LIMIT %d) d WHERE true", direction(&span), PG_SCAN_ROWS_MAX);
     if (f->state == DELIVERY_DELIVERED)
         buf_printf(sql, " AND d.state = 2");
     where_between(sql, a, "d.created_ms", f->since_ms, f->until_ms);
@@ -259,6 +293,7 @@ static enum err delivery_rows(struct pg_store *s, const struct PGresult *r, stru
             .next_ms = pg_i64(r, i, 8) - atomic_load(&s->offset_ms),
             .settled_ms = pg_i64(r, i, 9),
             .reason = copy(a, pg_bytes(r, i, 10)),
+            .listed = pg_bool(r, i, 11),
         };
     return out->v && arena_ok(a) ? ERR_OK : out_of_arena(why);
 }
@@ -275,9 +310,11 @@ enum err pg_deliveries(struct store_reader *base, const struct delivery_filter *
     pg_args_init(&args);
     buf_init(&sql, SQL_MAX);
     buf_printf(&sql, "SELECT d.id, d.event_id, d.destination, d.route, d.order_key,"
-                     " d.state::int, d.attempts, d.created_ms, d.next_ms, d.settled_ms, d.reason");
+                     " d.state::int, d.attempts, d.created_ms, d.next_ms, d.settled_ms, d.reason,"
+                     " d.listed");
     pg_delivery_where(f, f->before, &sql, &args);
-    buf_printf(&sql, " ORDER BY d.id DESC LIMIT %zu", f->limit);
+    struct pg_span span = {f->before, f->after, f->ascending, f->since_ms, f->until_ms};
+    buf_printf(&sql, " ORDER BY d.id%s LIMIT %zu", direction(&span), f->limit);
     enum err e = ask(s, &sql, &args, &r, why);
     if (e == ERR_OK)
         e = delivery_rows(s, r, a, out, why);
@@ -286,12 +323,32 @@ enum err pg_deliveries(struct store_reader *base, const struct delivery_filter *
         out->next = out->v[out->count - 1].id;
     else if (e == ERR_OK && !f->event_id && !f->id &&
              (f->state < 0 || f->state == DELIVERY_DELIVERED))
-        e = find_next(s, "gaff.all_deliveries", f->before, f->since_ms, f->until_ms, &out->next,
-                      why);
+        e = find_next(s, "gaff.all_deliveries", &span, f->listed ? DELIVERIES_LISTED : NULL,
+                      f->destination, &out->next, why);
     return e;
 }
 
 /* --- attempts and refusals -------------------------------------------------------------------- */
+
+#define ATTEMPT_COLUMNS                                                                            \
+    "a.delivery_id, a.number, a.result::int, a.started_ms, a.duration_us, a.status,"               \
+    " a.error_class, a.summary, a.request, a.response, a.timing, a.id"
+
+static struct attempt attempt_row(const struct PGresult *r, int i, struct arena *a)
+{
+    return (struct attempt){.delivery_id = (uint64_t)pg_i64(r, i, 0),
+                            .number = (uint32_t)pg_i32(r, i, 1),
+                            .result = (enum attempt_result)pg_i32(r, i, 2),
+                            .started_ms = pg_i64(r, i, 3),
+                            .duration_us = pg_i64(r, i, 4),
+                            .status = pg_i32(r, i, 5),
+                            .error_class = copy(a, pg_bytes(r, i, 6)),
+                            .summary = copy(a, pg_bytes(r, i, 7)),
+                            .request = copy(a, pg_bytes(r, i, 8)),
+                            .response = copy(a, pg_bytes(r, i, 9)),
+                            .timing = copy(a, pg_bytes(r, i, 10)),
+                            .id = (uint64_t)pg_i64(r, i, 11)};
+}
 
 enum err pg_attempts(struct store_reader *base, uint64_t delivery_id, struct arena *a,
                      struct attempt_list *out, struct reason *why)
@@ -302,30 +359,114 @@ enum err pg_attempts(struct store_reader *base, uint64_t delivery_id, struct are
     pg_args_init(&args);
     pg_add_i64(&args, (int64_t)delivery_id);
     enum err e = pg_ask(store_of(base), PG_USE_READ,
-                        "SELECT number, result::int, started_ms, duration_us, status, error_class,"
-                        " summary, request, response, timing FROM gaff.attempts"
-                        " WHERE delivery_id = $1 ORDER BY number",
+                        "SELECT " ATTEMPT_COLUMNS " FROM gaff.attempts a"
+                        " WHERE a.delivery_id = $1 ORDER BY a.number",
                         &args, &r, why);
     pg_args_release(&args);
     if (e != ERR_OK)
         return e;
     out->v = ARENA_ARRAY(a, struct attempt, (size_t)pg_rows(r) + 1);
     for (int i = 0; out->v && i < pg_rows(r); i++)
-        out->v[out->count++] = (struct attempt){
-            .delivery_id = delivery_id,
-            .number = (uint32_t)pg_i32(r, i, 0),
-            .result = (enum attempt_result)pg_i32(r, i, 1),
-            .started_ms = pg_i64(r, i, 2),
-            .duration_us = pg_i64(r, i, 3),
-            .status = pg_i32(r, i, 4),
-            .error_class = copy(a, pg_bytes(r, i, 5)),
-            .summary = copy(a, pg_bytes(r, i, 6)),
-            .request = copy(a, pg_bytes(r, i, 7)),
-            .response = copy(a, pg_bytes(r, i, 8)),
-            .timing = copy(a, pg_bytes(r, i, 9)),
-        };
+        out->v[out->count++] = attempt_row(r, i, a);
     pg_clear(r);
     return out->v && arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
+static void where_number(struct buf *sql, struct pg_args *a, const char *condition, int64_t value)
+{
+    buf_printf(sql, " AND %s $%d", condition, place(a));
+    pg_add_i64(a, value);
+}
+
+/* Those of a destination or of an event by its index, cut, then those that match. */
+static void attempt_sql(const struct attempt_filter *f, const struct pg_span *span, struct buf *sql,
+                        struct pg_args *a)
+{
+    buf_printf(sql, "SELECT " ATTEMPT_COLUMNS ", a.event_id, a.destination, e.type FROM"
+                    " (SELECT * FROM gaff.attempts WHERE");
+    where_id(sql, a, "id", span);
+    buf_printf(sql, " AND id <> 0");
+    if (f->event_id)
+        where_number(sql, a, "event_id =", (int64_t)f->event_id);
+    else
+        where_text(sql, a, "destination", f->destination);
+    buf_printf(sql,
+               " ORDER BY id%s LIMIT %d) a LEFT JOIN gaff.events e ON e.id = a.event_id"
+               " WHERE true",
+               direction(span), PG_SCAN_ROWS_MAX);
+    if (f->event_id)
+        where_text(sql, a, "a.destination", f->destination);
+    if (f->id)
+        where_number(sql, a, "a.id =", (int64_t)f->id);
+    if (f->delivery_id)
+        where_number(sql, a, "a.delivery_id =", (int64_t)f->delivery_id);
+    if (f->result == -2)
+        where_number(sql, a, "a.result <>", ATTEMPT_SUCCESS);
+    else if (f->result >= 0)
+        where_number(sql, a, "a.result =", f->result);
+    if (f->status_min || f->status_max) {
+        where_number(sql, a, "a.status >=", f->status_min);
+        where_number(sql, a, "a.status <=", f->status_max);
+    }
+    where_bytes(sql, a, "e.type", f->event_type);
+    buf_printf(sql, " ORDER BY a.id%s LIMIT %zu", direction(span), f->limit);
+}
+
+/* Where a short page goes on: after PG_SCAN_ROWS_MAX rows of its destination or event. */
+static enum err attempts_next(struct pg_store *s, const struct attempt_filter *f,
+                              const struct pg_span *span, uint64_t *next, struct reason *why)
+{
+    struct buf sql;
+    struct pg_args a;
+    struct PGresult *r = NULL;
+    pg_args_init(&a);
+    buf_init(&sql, SQL_MAX);
+    buf_printf(&sql, "SELECT id FROM gaff.attempts WHERE");
+    where_id(&sql, &a, "id", span);
+    buf_printf(&sql, " AND id <> 0");
+    if (f->event_id)
+        where_number(&sql, &a, "event_id =", (int64_t)f->event_id);
+    else
+        where_text(&sql, &a, "destination", f->destination);
+    buf_printf(&sql, " ORDER BY id%s OFFSET %d LIMIT 1", direction(span), PG_SCAN_ROWS_MAX - 1);
+    enum err e = ask(s, &sql, &a, &r, why);
+    *next = e == ERR_OK && pg_rows(r) ? (uint64_t)pg_i64(r, 0, 0) : 0;
+    pg_clear(r);
+    return e;
+}
+
+enum err pg_attempt_log(struct store_reader *base, const struct attempt_filter *f, struct arena *a,
+                        struct attempt_log *out, struct reason *why)
+{
+    struct pg_store *s = store_of(base);
+    struct pg_span span = {.before = f->before, .after = f->after, .ascending = f->ascending};
+    struct buf sql;
+    struct pg_args args;
+    struct PGresult *r = NULL;
+    assert(f->limit <= 1000 && (f->destination.n || f->event_id));
+    *out = (struct attempt_log){0};
+    pg_args_init(&args);
+    buf_init(&sql, SQL_MAX);
+    attempt_sql(f, &span, &sql, &args);
+    enum err e = ask(s, &sql, &args, &r, why);
+    if (e != ERR_OK)
+        return e;
+    out->v = ARENA_ARRAY(a, struct attempt, (size_t)pg_rows(r) + 1);
+    for (int i = 0; out->v && i < pg_rows(r); i++) {
+        struct attempt *x = &out->v[out->count++];
+        *x = attempt_row(r, i, a);
+        x->event_id = (uint64_t)pg_i64(r, i, 12);
+        x->destination = copy(a, pg_bytes(r, i, 13));
+        x->event_type = copy(a, pg_bytes(r, i, 14));
+    }
+    pg_clear(r);
+    if (!out->v || !arena_ok(a))
+        return out_of_arena(why);
+    if (out->count == f->limit && out->count)
+        out->next = out->v[out->count - 1].id;
+    else
+        e = attempts_next(s, f, &span, &out->next, why);
+    return e;
 }
 
 enum err pg_rejections(struct store_reader *base, uint64_t before, size_t limit, struct arena *a,
@@ -376,7 +517,10 @@ static const char counts_sql[] =
     "  (SELECT max(id) FROM gaff.queue), (SELECT max(id) FROM gaff.rejections)),"
     " (SELECT created_ms FROM gaff.queue ORDER BY id LIMIT 1),"
     " (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c"
-    "  WHERE c.relnamespace = 'gaff'::regnamespace AND c.relkind = 'r')"
+    "  WHERE c.relnamespace = 'gaff'::regnamespace AND c.relkind = 'r'),"
+    " (SELECT count(*) FROM gaff.objects),"
+    " greatest((SELECT max(sequence) FROM gaff.objects),"
+    "  (SELECT max(sequence) FROM gaff.objects_gone))"
     " FROM gaff.counters";
 
 enum err pg_counts(struct store_reader *base, struct store_counts *out, struct reason *why)
@@ -393,6 +537,8 @@ enum err pg_counts(struct store_reader *base, struct store_counts *out, struct r
     out->max_id = (uint64_t)pg_i64(r, 0, 8);
     out->oldest_pending_ms = pg_i64(r, 0, 9);
     out->bytes = (uint64_t)pg_i64(r, 0, 10);
+    out->objects = (uint64_t)pg_i64(r, 0, 11);
+    out->object_sequence = (uint64_t)pg_i64(r, 0, 12);
     pg_clear(r);
     return ERR_OK;
 }

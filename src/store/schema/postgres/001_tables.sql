@@ -29,6 +29,8 @@ CREATE TABLE gaff.events (
     body bytea NOT NULL,
     PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
+-- Only what asks to be listed is in this index, and in the others of that name.
+CREATE INDEX events_listed ON gaff.events (source, id) WHERE (flags & 4) <> 0;
 
 -- Deliveries that have ended.
 CREATE TABLE gaff.deliveries (
@@ -43,11 +45,13 @@ CREATE TABLE gaff.deliveries (
     next_ms bigint NOT NULL,
     settled_ms bigint NOT NULL,
     reason bytea NOT NULL,
+    listed boolean NOT NULL,
     PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX deliveries_by_event ON gaff.deliveries (event_id);
 -- Everything but the delivered.
 CREATE INDEX deliveries_by_state ON gaff.deliveries (state, id) WHERE state <> 2;
+CREATE INDEX deliveries_listed ON gaff.deliveries (destination, id) WHERE listed;
 
 CREATE TABLE gaff.attempts (
     delivery_id bigint NOT NULL,
@@ -61,8 +65,13 @@ CREATE TABLE gaff.attempts (
     request bytea NOT NULL,
     response bytea NOT NULL,
     timing bytea NOT NULL,
+    id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    destination text NOT NULL,
     PRIMARY KEY (delivery_id, number)
 ) PARTITION BY RANGE (delivery_id);
+CREATE INDEX attempts_of_destination ON gaff.attempts (destination, id) WHERE id <> 0;
+CREATE INDEX attempts_of_event ON gaff.attempts (event_id, id) WHERE id <> 0;
 
 -- What an id beyond the prepared days falls into, so that no insert can fail for want of a place.
 CREATE TABLE gaff.events_default PARTITION OF gaff.events DEFAULT;
@@ -86,13 +95,15 @@ CREATE TABLE gaff.queue (
     next_ms bigint NOT NULL,
     epoch bigint,
     stamp bigint,
-    reason bytea NOT NULL
+    reason bytea NOT NULL,
+    listed boolean NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
         autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 50000,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX queue_due ON gaff.queue (destination, next_ms, seq);
 CREATE INDEX queue_by_event ON gaff.queue (event_id);
 CREATE INDEX queue_in_order ON gaff.queue (destination, order_key, seq) WHERE order_key <> 0;
+CREATE INDEX queue_listed ON gaff.queue (destination, id) WHERE listed;
 
 -- Delivery ids of senders: a keyed hash of source and id, and the folded hash of the body.
 CREATE TABLE gaff.dedupe (
@@ -104,6 +115,45 @@ CREATE TABLE gaff.dedupe (
     PRIMARY KEY (key, body)
 ) WITH (fillfactor = 90);
 CREATE INDEX dedupe_until ON gaff.dedupe (until_ms);
+
+-- Further keys of events, of which each is there once, whatever was asked for with it.
+CREATE TABLE gaff.keys (
+    key uuid PRIMARY KEY,
+    hash uuid NOT NULL,
+    event_id bigint NOT NULL,
+    since_ms bigint NOT NULL,
+    until_ms bigint NOT NULL
+) WITH (fillfactor = 90);
+CREATE INDEX keys_until ON gaff.keys (until_ms);
+
+-- Objects made at run time: endpoints, keys, sessions. Ids and names are ordered bytewise.
+CREATE SEQUENCE gaff.object_seq;
+CREATE TABLE gaff.objects (
+    kind text COLLATE "C" NOT NULL,
+    id bytea NOT NULL,
+    parent bytea NOT NULL,
+    name bytea NOT NULL,
+    version bigint NOT NULL,
+    sequence bigint NOT NULL UNIQUE,
+    created_ms bigint NOT NULL,
+    updated_ms bigint NOT NULL,
+    expires_ms bigint NOT NULL,
+    doc bytea NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+CREATE INDEX objects_by_parent ON gaff.objects (kind, parent, id);
+CREATE UNIQUE INDEX objects_by_name ON gaff.objects (kind, parent, name) WHERE name <> '';
+CREATE INDEX objects_by_expiry ON gaff.objects (expires_ms) WHERE expires_ms > 0;
+
+-- Deletions, for those who follow the changes.
+CREATE TABLE gaff.objects_gone (
+    sequence bigint PRIMARY KEY,
+    kind text COLLATE "C" NOT NULL,
+    id bytea NOT NULL,
+    parent bytea NOT NULL,
+    name bytea NOT NULL,
+    gone_ms bigint NOT NULL
+);
 
 -- The last thousand requests that were refused.
 CREATE TABLE gaff.rejections (
@@ -168,11 +218,11 @@ CREATE FUNCTION gaff.words(state int) RETURNS text LANGUAGE sql IMMUTABLE
     AS $$SELECT (ARRAY['pending','claimed','delivered','dead','skipped','cancelled'])[state + 1]$$;
 CREATE VIEW gaff.all_deliveries AS
     SELECT id, event_id, destination, route, order_key, state, attempts, created_ms, next_ms,
-           settled_ms, reason
+           settled_ms, reason, listed
     FROM gaff.deliveries
     UNION ALL
     SELECT id, event_id, destination, route, order_key, state, attempts, created_ms, next_ms,
-           0::bigint, reason
+           0::bigint, reason, listed
     FROM gaff.queue;
 CREATE VIEW gaff.event_log AS
     SELECT id, gaff.at(received_ms) AS received, source, verdict, encode(type, 'escape') AS type,
@@ -187,6 +237,11 @@ CREATE VIEW gaff.attempt_log AS
     SELECT delivery_id, number, gaff.at(started_ms) AS started, duration_us, status, error_class,
            encode(summary, 'escape') AS summary
     FROM gaff.attempts;
+CREATE VIEW gaff.object_log AS
+    SELECT kind, encode(id, 'escape') AS id, encode(parent, 'escape') AS parent,
+           encode(name, 'escape') AS name, version, gaff.at(updated_ms) AS updated,
+           encode(doc, 'escape') AS doc
+    FROM gaff.objects;
 CREATE VIEW gaff.waiting AS
     SELECT destination, count(*) FILTER (WHERE state = 0) AS pending,
            count(*) FILTER (WHERE state = 1) AS claimed, gaff.at(min(created_ms)) AS oldest

@@ -1,6 +1,7 @@
 -- What the store calls. Functions, because their plans are kept by the server's session: that works
 -- behind a pooler that gives each transaction another session. Plans may not depend on how full
--- the queue was when they were made, so scans of whole tables are switched off inside.
+-- the queue was when they were made, so scans of whole tables are switched off inside (and with
+-- them the compiler for dear plans, which a forbidden scan would call).
 
 CREATE FUNCTION gaff.day(id bigint) RETURNS int LANGUAGE sql IMMUTABLE
     AS 'SELECT ((id >> 21) / 86400000)::int';
@@ -30,7 +31,8 @@ END $$;
 
 -- Adds moves from state to state (-1: new or gone) to the counters.
 CREATE FUNCTION gaff.moved(p_slot int, p_id bigint[], p_from int[], p_to int[]) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO gaff.counters AS c
         (slot, day, pending, claimed, delivered, dead, skipped, cancelled)
     SELECT p_slot, gaff.day(m.id),
@@ -41,8 +43,8 @@ LANGUAGE sql AS $$
     ON CONFLICT (slot, day) DO UPDATE SET
         pending = c.pending + excluded.pending, claimed = c.claimed + excluded.claimed,
         delivered = c.delivered + excluded.delivered, dead = c.dead + excluded.dead,
-        skipped = c.skipped + excluded.skipped, cancelled = c.cancelled + excluded.cancelled
-$$;
+        skipped = c.skipped + excluded.skipped, cancelled = c.cancelled + excluded.cancelled;
+END $$;
 
 -- --- nodes and lanes ----------------------------------------------------------------------------
 
@@ -121,7 +123,7 @@ END $$;
 
 -- Takes a lane that is free. NULL: it is this node's; else the name of its owner.
 CREATE FUNCTION gaff.lane_take(p_epoch bigint, p_slot int, p_destination text) RETURNS text
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     owner bigint;
     known boolean;
@@ -186,20 +188,47 @@ $$;
 
 -- --- the commit ---------------------------------------------------------------------------------
 
--- Stores events and their deliveries. Rows: the repeats with the id of the first, and the events
--- whose delivery id was used for another body (first_id 0). k_*: one entry for each key and body of
--- the batch, sorted, so that two batches with common keys wait for each other in one order.
+-- Takes further keys for new events; the ids of those of which one was taken already.
+CREATE FUNCTION gaff.take_keys(x_key uuid[], x_hash uuid[], x_id bigint[], x_place int[],
+                               x_since bigint[], x_until bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    taken bigint[];
+BEGIN
+    WITH i AS (
+        INSERT INTO gaff.keys AS d (key, hash, event_id, since_ms, until_ms)
+        SELECT * FROM unnest(x_key, x_hash, x_id, x_since, x_until)
+        ON CONFLICT (key) DO UPDATE SET
+            hash = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.hash ELSE d.hash END,
+            event_id = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.event_id
+                            ELSE d.event_id END,
+            since_ms = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.since_ms
+                            ELSE d.since_ms END,
+            until_ms = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.until_ms
+                            ELSE d.until_ms END
+        RETURNING d.key, d.event_id)
+    SELECT array_agg(x.id) INTO taken FROM unnest(x_key, x_id) AS x (key, id)
+        JOIN i ON i.key = x.key WHERE i.event_id <> x.id;
+    RETURN coalesce(taken, '{}');
+END $$;
+
+-- Stores events and their deliveries. Rows: the repeats with the id of the first, by which further
+-- key (0: the delivery id) and whether that was for the same; and the events whose delivery id was
+-- used for another body (first_id 0). k_* and x_* (the further keys) are sorted, so that two
+-- batches with common keys wait for each other in one order; no two are alike.
 CREATE FUNCTION gaff.ingest(
     p_epoch bigint, p_slot int, p_stamp bigint,
     k_key uuid[], k_body bigint[], k_id bigint[], k_since bigint[], k_until bigint[],
+    x_key uuid[], x_hash uuid[], x_id bigint[], x_place int[], x_since bigint[], x_until bigint[],
     e_id bigint[], e_received bigint[], e_source text[], e_provider text[], e_verdict text[],
     e_flags int[], e_type bytea[], e_dedupe bytea[], e_hash bytea[], e_verdict_text bytea[],
     e_method bytea[], e_target bytea[], e_peer bytea[], e_trace bytea[], e_head bytea[],
     e_body bytea[],
     d_id bigint[], d_event bigint[], d_destination text[], d_route text[], d_order bigint[],
-    d_claimed boolean[], d_created bigint[], d_next bigint[])
-RETURNS TABLE (repeat_id bigint, first_id bigint) LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+    d_claimed boolean[], d_created bigint[], d_next bigint[], d_listed boolean[])
+RETURNS TABLE (repeat_id bigint, first_id bigint, place int, same boolean) LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     repeats bigint[] := '{}';
     firsts bigint[] := '{}';
@@ -229,6 +258,20 @@ BEGIN
         repeats := coalesce(repeats, '{}');
         firsts := coalesce(firsts, '{}');
         reused := coalesce(reused, '{}');
+        RETURN QUERY SELECT u.r, u.f, 0, true FROM unnest(repeats, firsts) AS u (r, f);
+    END IF;
+    IF array_length(x_id, 1) > 0 THEN
+        repeats := repeats || gaff.take_keys(x_key, x_hash, x_id, x_place, x_since, x_until);
+        RETURN QUERY SELECT x.id, k.event_id, x.place, k.hash = x.hash
+            FROM unnest(x_key, x_hash, x_id, x_place) AS x (key, hash, id, place)
+            JOIN gaff.keys k ON k.key = x.key
+            WHERE k.event_id <> x.id AND x.id = ANY (repeats);
+        -- What is kept out leaves no key behind.
+        DELETE FROM gaff.keys k USING unnest(x_key, x_id) AS x (key, id)
+            WHERE k.key = x.key AND k.event_id = x.id AND x.id = ANY (repeats);
+        DELETE FROM gaff.dedupe d USING unnest(k_key, k_body, k_id) AS k (key, body, id)
+            WHERE d.key = k.key AND d.body = k.body AND d.event_id = k.id
+              AND k.id = ANY (repeats);
     END IF;
     INSERT INTO gaff.events (id, received_ms, source, provider, verdict, flags, type, dedupe_key,
                              body_hash, verdict_text, method, target, peer, trace, head, body)
@@ -247,12 +290,13 @@ BEGIN
         alive := FOUND;
     END IF;
     INSERT INTO gaff.queue (id, event_id, destination, route, order_key, state, attempts,
-                            created_ms, next_ms, epoch, stamp, reason)
+                            created_ms, next_ms, epoch, stamp, reason, listed)
     SELECT d.id, d.event, d.destination, d.route, d.okey, (d.claimed AND alive)::int, 0, d.created,
            d.next, CASE WHEN d.claimed AND alive THEN p_epoch END,
-           CASE WHEN d.claimed AND alive THEN p_stamp END, ''
-    FROM unnest(d_id, d_event, d_destination, d_route, d_order, d_claimed, d_created, d_next)
-        AS d (id, event, destination, route, okey, claimed, created, next)
+           CASE WHEN d.claimed AND alive THEN p_stamp END, '', d.listed
+    FROM unnest(d_id, d_event, d_destination, d_route, d_order, d_claimed, d_created, d_next,
+                d_listed)
+        AS d (id, event, destination, route, okey, claimed, created, next, listed)
     WHERE NOT (d.event = ANY (repeats));
     INSERT INTO gaff.counters AS c (slot, day, events, bytes)
     SELECT p_slot, gaff.day(e.id), count(*), sum(e.bytes)
@@ -270,22 +314,79 @@ BEGIN
         ON CONFLICT (slot, day) DO UPDATE SET pending = c.pending + excluded.pending,
             claimed = c.claimed + excluded.claimed;
     END IF;
-    RETURN QUERY SELECT * FROM unnest(repeats, firsts);
-    RETURN QUERY SELECT u, 0::bigint FROM unnest(reused) AS u WHERE NOT (u = ANY (repeats));
+    RETURN QUERY SELECT u, 0::bigint, 0, false FROM unnest(reused) AS u
+        WHERE NOT (u = ANY (repeats));
+END $$;
+
+-- Cancels what the stored ones among these deliveries supersede: what is older of their destination
+-- and key and still waits, each by the first that came after it.
+CREATE FUNCTION gaff.supersede(p_slot int, s_id bigint[], s_destination text[], s_order bigint[],
+                               s_at bigint[], s_reason bytea[]) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    WITH s AS MATERIALIZED (
+        SELECT u.* FROM unnest(s_id, s_destination, s_order, s_at, s_reason)
+            AS u (id, destination, okey, at, reason)
+            WHERE EXISTS (SELECT 1 FROM gaff.queue x WHERE x.id = u.id)),
+    v AS MATERIALIZED (
+        SELECT q.id, min(s.id) AS later FROM s JOIN gaff.queue q
+            ON q.destination = s.destination AND q.order_key = s.okey AND q.order_key <> 0
+               AND q.state = 0 AND q.id < s.id GROUP BY q.id),
+    gone AS (
+        DELETE FROM gaff.queue q USING v WHERE q.id = v.id AND q.state = 0
+            RETURNING q.*, v.later),
+    kept AS (
+        INSERT INTO gaff.deliveries (id, event_id, destination, route, order_key, state, attempts,
+                                     created_ms, next_ms, settled_ms, reason, listed)
+        SELECT g.id, g.event_id, g.destination, g.route, g.order_key, 5, g.attempts, g.created_ms,
+               g.next_ms, s.at, s.reason, g.listed FROM gone g JOIN s ON s.id = g.later)
+    SELECT array_agg(g.id) INTO ids FROM gone g;
+    IF ids IS NOT NULL THEN
+        PERFORM gaff.moved(p_slot, ids, array_fill(0, ARRAY[array_length(ids, 1)]),
+                           array_fill(5, ARRAY[array_length(ids, 1)]));
+    END IF;
+END $$;
+
+-- The attempts of the deliveries in d_id alone.
+CREATE FUNCTION gaff.record_attempts(
+    d_id bigint[], d_event bigint[], d_destination text[], s_id bigint[], a_id bigint[],
+    a_number int[], a_result int[], a_started bigint[], a_duration bigint[], a_status int[],
+    a_class text[], a_summary bytea[], a_request bytea[], a_response bytea[], a_timing bytea[])
+RETURNS void LANGUAGE plpgsql
+SET enable_nestloop = off SET enable_mergejoin = off SET jit = off AS $$
+BEGIN
+    INSERT INTO gaff.attempts (delivery_id, number, result, started_ms, duration_us, status,
+                               error_class, summary, request, response, timing, id, event_id,
+                               destination)
+    SELECT a.delivery, a.number, a.result, a.started, a.duration, a.status, a.class, a.summary,
+           a.request, a.response, a.timing, a.id, d.event, d.destination
+    FROM unnest(s_id, a_id, a_number, a_result, a_started, a_duration, a_status, a_class,
+                a_summary, a_request, a_response, a_timing)
+        AS a (delivery, id, number, result, started, duration, status, class, summary, request,
+              response, timing)
+    JOIN unnest(d_id, d_event, d_destination) AS d (id, event, destination) ON d.id = a.delivery
+    WHERE a.number > 0
+    ON CONFLICT DO NOTHING;
 END $$;
 
 -- Records outcomes of what this node still holds; the others are left out.
 CREATE FUNCTION gaff.settle(
     p_epoch bigint, p_slot int, s_id bigint[], s_state int[], s_next bigint[], s_settled bigint[],
     s_attempts int[], s_reason bytea[],
-    a_number int[], a_result int[], a_started bigint[], a_duration bigint[], a_status int[],
-    a_class text[], a_summary bytea[], a_request bytea[], a_response bytea[], a_timing bytea[])
+    a_id bigint[], a_number int[], a_result int[], a_started bigint[], a_duration bigint[],
+    a_status int[], a_class text[], a_summary bytea[], a_request bytea[], a_response bytea[],
+    a_timing bytea[])
 RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     done bigint[];
     states int[];
+    events bigint[];
+    destinations text[];
 BEGIN
     WITH s AS MATERIALIZED (
         SELECT * FROM unnest(s_id, s_state, s_next, s_settled, s_attempts, s_reason)
@@ -294,32 +395,27 @@ BEGIN
         DELETE FROM gaff.queue q USING s
             WHERE s.state <> 0 AND q.id = s.id AND q.state = 1 AND q.epoch = p_epoch
             RETURNING q.id, q.event_id, q.destination, q.route, q.order_key, q.created_ms,
-                      q.next_ms, s.state, s.settled, s.attempts, s.reason),
+                      q.next_ms, q.listed, s.state, s.settled, s.attempts, s.reason),
     kept AS (
         INSERT INTO gaff.deliveries (id, event_id, destination, route, order_key, state, attempts,
-                                     created_ms, next_ms, settled_ms, reason)
+                                     created_ms, next_ms, settled_ms, reason, listed)
         SELECT g.id, g.event_id, g.destination, g.route, g.order_key, g.state, g.attempts,
-               g.created_ms, g.next_ms, g.settled, g.reason FROM gone g),
+               g.created_ms, g.next_ms, g.settled, g.reason, g.listed FROM gone g),
     again AS (
         UPDATE gaff.queue q SET state = 0, epoch = NULL, stamp = NULL, next_ms = s.next,
                attempts = s.attempts, reason = s.reason
             FROM s WHERE s.state = 0 AND q.id = s.id AND q.state = 1 AND q.epoch = p_epoch
-            RETURNING q.id)
-    SELECT array_agg(m.id), array_agg(m.state) INTO done, states
-        FROM (SELECT g.id, g.state FROM gone g UNION ALL SELECT a.id, 0 FROM again a) m;
+            RETURNING q.id, q.event_id, q.destination)
+    SELECT array_agg(m.id), array_agg(m.state), array_agg(m.event_id), array_agg(m.destination)
+        INTO done, states, events, destinations
+        FROM (SELECT g.id, g.state, g.event_id, g.destination FROM gone g
+              UNION ALL SELECT a.id, 0, a.event_id, a.destination FROM again a) m;
     IF done IS NULL THEN
         RETURN;
     END IF;
-    INSERT INTO gaff.attempts (delivery_id, number, result, started_ms, duration_us, status,
-                               error_class, summary, request, response, timing)
-    SELECT a.id, a.number, a.result, a.started, a.duration, a.status, a.class, a.summary,
-           a.request, a.response, a.timing
-    FROM unnest(s_id, a_number, a_result, a_started, a_duration, a_status, a_class, a_summary,
-                a_request, a_response, a_timing)
-        AS a (id, number, result, started, duration, status, class, summary, request, response,
-              timing)
-    WHERE a.number > 0 AND a.id = ANY (done)
-    ON CONFLICT DO NOTHING;
+    PERFORM gaff.record_attempts(done, events, destinations, s_id, a_id, a_number, a_result,
+                                 a_started, a_duration, a_status, a_class, a_summary, a_request,
+                                 a_response, a_timing);
     PERFORM gaff.moved(p_slot, done, array_fill(1, ARRAY[array_length(done, 1)]), states);
 END $$;
 
@@ -327,7 +423,7 @@ CREATE FUNCTION gaff.reject(
     p_slot int, p_day int, p_count bigint, r_id bigint[], r_received bigint[], r_source text[],
     r_verdict text[], r_verdict_text bytea[], r_method bytea[], r_target bytea[], r_peer bytea[],
     r_head bytea[], r_body bytea[])
-RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
+RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 BEGIN
     INSERT INTO gaff.rejections
         SELECT * FROM unnest(r_id, r_received, r_source, r_verdict, r_verdict_text, r_method,
@@ -349,9 +445,9 @@ END $$;
 CREATE FUNCTION gaff.claim(p_epoch bigint, p_slot int, p_stamp bigint, p_destination text,
                            p_now bigint, p_max int, p_in_order boolean, p_cursor bigint)
 RETURNS TABLE (id bigint, event_id bigint, route text, order_key bigint, seq bigint, attempts int,
-               created_ms bigint, next_ms bigint, reason bytea)
+               created_ms bigint, next_ms bigint, reason bytea, listed boolean)
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_seqscan = off SET jit = off SET enable_bitmapscan = off SET enable_sort = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -364,7 +460,7 @@ DECLARE
 BEGIN
     IF owner IS NOT NULL THEN
         RETURN QUERY SELECT 0::bigint, 0::bigint, owner, at, 0::bigint, 0, 0::bigint, NULL::bigint,
-                            ''::bytea;
+                            ''::bytea, false;
         RETURN;
     END IF;
     IF p_in_order THEN
@@ -381,7 +477,7 @@ BEGIN
     RETURN QUERY UPDATE gaff.queue q SET state = 1, epoch = p_epoch, stamp = p_stamp
         WHERE q.id = ANY (ids) AND q.state = 0
         RETURNING q.id, q.event_id, q.route, q.order_key, q.seq, q.attempts, q.created_ms,
-                  q.next_ms, q.reason;
+                  q.next_ms, q.reason, q.listed;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n > 0 THEN
         PERFORM gaff.moved(p_slot, ids, array_fill(0, ARRAY[array_length(ids, 1)]),
@@ -392,7 +488,7 @@ BEGIN
           AND q.next_ms > CASE WHEN n >= p_max THEN -1 ELSE p_now END
         ORDER BY q.next_ms LIMIT 1;
     RETURN QUERY SELECT 0::bigint, 0::bigint, ''::text, at, 0::bigint, 0, 0::bigint, due,
-                        ''::bytea;
+                        ''::bytea, false;
 END $$;
 
 -- The heads of the order keys that are due, and all that is due without a key. Looked at by age
@@ -401,7 +497,7 @@ END $$;
 CREATE FUNCTION gaff.heads(p_destination text, p_now bigint, p_max int, p_cursor bigint,
                            OUT ids bigint[], OUT upto bigint)
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_seqscan = off SET jit = off SET enable_bitmapscan = off SET enable_sort = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     r record;
@@ -486,7 +582,7 @@ END $$;
 -- --- by hand ------------------------------------------------------------------------------------
 
 CREATE FUNCTION gaff.replay(p_slot int, p_ids bigint[], p_now bigint) RETURNS int
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     ids bigint[];
     states int[];
@@ -495,9 +591,9 @@ BEGIN
         DELETE FROM gaff.deliveries d WHERE d.id = ANY (p_ids) RETURNING d.*),
     put AS (
         INSERT INTO gaff.queue (id, event_id, destination, route, order_key, state, attempts,
-                                created_ms, next_ms, reason)
+                                created_ms, next_ms, reason, listed)
         SELECT g.id, g.event_id, g.destination, g.route, g.order_key, 0, g.attempts, g.created_ms,
-               p_now, '' FROM gone g ORDER BY g.id)
+               p_now, '', g.listed FROM gone g ORDER BY g.id)
     SELECT array_agg(g.id), array_agg(g.state) INTO ids, states FROM gone g;
     IF ids IS NULL THEN
         RETURN 0;
@@ -507,7 +603,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION gaff.cancel(p_slot int, p_ids bigint[], p_now bigint) RETURNS int
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     ids bigint[];
 BEGIN
@@ -515,9 +611,9 @@ BEGIN
         DELETE FROM gaff.queue q WHERE q.id = ANY (p_ids) AND q.state = 0 RETURNING q.*),
     put AS (
         INSERT INTO gaff.deliveries (id, event_id, destination, route, order_key, state, attempts,
-                                     created_ms, next_ms, settled_ms, reason)
+                                     created_ms, next_ms, settled_ms, reason, listed)
         SELECT g.id, g.event_id, g.destination, g.route, g.order_key, 5, g.attempts, g.created_ms,
-               g.next_ms, p_now, 'cancelled by hand' FROM gone g)
+               g.next_ms, p_now, 'cancelled by hand', g.listed FROM gone g)
     SELECT array_agg(g.id) INTO ids FROM gone g;
     IF ids IS NULL THEN
         RETURN 0;
@@ -531,18 +627,18 @@ END $$;
 CREATE FUNCTION gaff.add_delivery(p_epoch bigint, p_slot int, p_stamp bigint, p_id bigint,
                                   p_event bigint, p_destination text, p_route text,
                                   p_order bigint, p_claimed boolean, p_created bigint,
-                                  p_next bigint)
-RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off AS $$
+                                  p_next bigint, p_listed boolean)
+RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 BEGIN
     PERFORM 1 FROM gaff.events e WHERE e.id = p_event FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     INSERT INTO gaff.queue (id, event_id, destination, route, order_key, state, attempts,
-                            created_ms, next_ms, epoch, stamp, reason)
+                            created_ms, next_ms, epoch, stamp, reason, listed)
         VALUES (p_id, p_event, p_destination, p_route, p_order, p_claimed::int, 0, p_created,
                 p_next, CASE WHEN p_claimed THEN p_epoch END, CASE WHEN p_claimed THEN p_stamp END,
-                '');
+                '', p_listed);
     PERFORM gaff.moved(p_slot, ARRAY[p_id], ARRAY[-1], ARRAY[p_claimed::int]);
     RETURN true;
 END $$;
@@ -587,7 +683,7 @@ END $$;
 -- until p_bytes were freed; p_step at most. go_on: where to go on; 0 at the end.
 CREATE FUNCTION gaff.purge(p_slot int, p_from bigint, p_most bigint, p_before_ms bigint,
                            p_bytes bigint, p_step int, OUT deleted int, OUT go_on bigint)
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     r record;
     gone bigint[] := '{}';
@@ -642,4 +738,96 @@ BEGIN
         RAISE EXCEPTION 'commits are not replicated (synchronous_standby_names, '
             'synchronous_commit), and require_replicated is set';
     END IF;
+END $$;
+
+-- --- objects ------------------------------------------------------------------------------------
+
+-- Sets of changes, each whole or not at all. Rows: one a change that was made (place from 0; its
+-- version, sequence and time of making), and one a set that was not (err 1: conflict, 2: nothing
+-- there; place: the change at fault). One node at a time, so that the order of the sequence is the
+-- order in which others see the changes.
+CREATE FUNCTION gaff.change_objects(
+    p_now bigint, c_set int[], c_delete boolean[], c_kind text[], c_id bytea[], c_parent bytea[],
+    c_name bytea[], c_created bigint[], c_updated bigint[], c_expires bigint[], c_doc bytea[],
+    c_expect bigint[])
+RETURNS TABLE (set_number int, err int, place int, version bigint, sequence bigint,
+               created_ms bigint)
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    i int := 1;
+    n int := coalesce(array_length(c_set, 1), 0);
+    first int;
+    made gaff.objects[];
+    o gaff.objects;
+    there gaff.objects;
+    wrong int;
+BEGIN
+    PERFORM pg_advisory_xact_lock(7205759405);
+    WHILE i <= n LOOP
+        first := i;
+        made := '{}';
+        BEGIN
+            WHILE i <= n AND c_set[i] = c_set[first] LOOP
+                SELECT * INTO there FROM gaff.objects x
+                    WHERE x.kind = c_kind[i] AND x.id = c_id[i];
+                wrong := CASE WHEN c_expect[i] = -1 AND there.kind IS NOT NULL THEN 1
+                              WHEN c_expect[i] > 0 AND there.kind IS NULL THEN 2
+                              WHEN c_expect[i] > 0 AND there.version <> c_expect[i] THEN 1
+                              WHEN NOT c_delete[i] AND c_name[i] <> '' AND EXISTS (
+                                   SELECT 1 FROM gaff.objects x WHERE x.kind = c_kind[i]
+                                     AND x.parent = c_parent[i] AND x.name = c_name[i]
+                                     AND x.name <> '' AND x.id <> c_id[i]) THEN 1
+                              ELSE 0 END;
+                IF wrong > 0 THEN
+                    RAISE EXCEPTION 'refused' USING ERRCODE = 'GF001';
+                END IF;
+                o := NULL;
+                IF NOT c_delete[i] THEN
+                    INSERT INTO gaff.objects AS x VALUES (
+                        c_kind[i], c_id[i], c_parent[i], c_name[i], 1,
+                        nextval('gaff.object_seq'), c_created[i], c_updated[i], c_expires[i],
+                        c_doc[i])
+                    ON CONFLICT (kind, id) DO UPDATE SET parent = excluded.parent,
+                        name = excluded.name, version = x.version + 1,
+                        sequence = excluded.sequence, updated_ms = excluded.updated_ms,
+                        expires_ms = excluded.expires_ms, doc = excluded.doc
+                    RETURNING x.* INTO o;
+                ELSIF there.kind IS NOT NULL THEN
+                    DELETE FROM gaff.objects x WHERE x.kind = c_kind[i] AND x.id = c_id[i];
+                    INSERT INTO gaff.objects_gone VALUES (
+                        nextval('gaff.object_seq'), there.kind, there.id, there.parent, there.name,
+                        p_now);
+                END IF;
+                made := made || o;
+                i := i + 1;
+            END LOOP;
+            RETURN QUERY SELECT c_set[first], 0, (m.place - 1)::int, m.version, m.sequence,
+                                m.created_ms
+                FROM unnest(made) WITH ORDINALITY AS m (kind, id, parent, name, version, sequence,
+                    created_ms, updated_ms, expires_ms, doc, place) WHERE m.version IS NOT NULL;
+        EXCEPTION WHEN SQLSTATE 'GF001' THEN
+            RETURN QUERY SELECT c_set[first], wrong, i - first, 0::bigint, 0::bigint, 0::bigint;
+            WHILE i <= n AND c_set[i] = c_set[first] LOOP
+                i := i + 1;
+            END LOOP;
+        END;
+    END LOOP;
+END $$;
+
+-- Objects past their time, and deletions nobody follows any more.
+CREATE FUNCTION gaff.purge_objects(p_now bigint, p_gone_before bigint) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM gaff.objects o WHERE o.expires_ms > 0 AND o.expires_ms <= p_now) THEN
+        PERFORM pg_advisory_xact_lock(7205759405);
+        WITH o AS (
+            DELETE FROM gaff.objects x WHERE (x.kind, x.id) IN (
+                SELECT y.kind, y.id FROM gaff.objects y
+                    WHERE y.expires_ms > 0 AND y.expires_ms <= p_now LIMIT 1000)
+            RETURNING x.*)
+        INSERT INTO gaff.objects_gone
+            SELECT nextval('gaff.object_seq'), o.kind, o.id, o.parent, o.name, p_now FROM o;
+    END IF;
+    DELETE FROM gaff.objects_gone WHERE gone_ms <= p_gone_before;
 END $$;
