@@ -15,7 +15,8 @@ void api_readyz(struct api_call *c)
 {
     const char *unready = engine_unready(c->api->options.engine);
     if (!unready) {
-        http_reply(c->x, 200, &text_type, 1, STR("ok\n"));
+        buf_printf(&c->body, "ok\ndurability: %s\n", engine_durability(c->api->options.engine));
+        http_reply(c->x, 200, &text_type, 1, buf_str(&c->body));
         return;
     }
     buf_printf(&c->body, "not ready: %s\n", unready);

@@ -128,6 +128,7 @@ void api_status(struct api_call *c)
     json_pair(&c->json, "url", str_from_cstr(url));
     pair_time(&c->json, "started", c->api->started_ms);
     json_pair(&c->json, "store", str_from_cstr(c->api->core->store->ops->name));
+    json_pair(&c->json, "durability", str_from_cstr(engine_durability(c->api->options.engine)));
     json_pair_int(&c->json, "events", (int64_t)counts.events);
     json_pair_int(&c->json, "rejected", (int64_t)counts.rejected);
     json_pair_int(&c->json, "store_bytes", (int64_t)counts.bytes);

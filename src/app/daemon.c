@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/objects.h"
 #include "engine/watch.h"
+#include "gaff.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -269,7 +270,7 @@ static bool start_api(struct daemon *d, struct reason *why)
 
 static bool start_engine(struct daemon *d, struct reason *why)
 {
-    struct engine_options o = {.config = d->config};
+    struct engine_options o = {.config = d->config, .version = GAFF_VERSION};
     memcpy(o.runners, d->runners, sizeof(o.runners));
     memset(d->runners, 0, sizeof(d->runners)); /* taken over, also on failure */
     d->state_directory = settings_state_directory(d->config);

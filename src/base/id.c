@@ -16,6 +16,22 @@ void id_source_init(struct id_source *s, const struct clock *clock, uint64_t aft
 {
     s->clock = clock;
     atomic_init(&s->last, after);
+    atomic_init(&s->node, -1);
+}
+
+void id_source_share(struct id_source *s, unsigned node)
+{
+    assert(node < ID_NODES_MAX);
+    atomic_store(&s->node, (int)node);
+}
+
+/* The least id from `from` on that is of this node: its number is in the last bits. */
+static uint64_t of_node(uint64_t from, int node)
+{
+    if (node < 0)
+        return from;
+    uint64_t id = (from & ~(uint64_t)(ID_NODES_MAX - 1)) | (uint64_t)node;
+    return id >= from ? id : id + ID_NODES_MAX;
 }
 
 uint64_t id_floor(int64_t wall_ms)
@@ -32,7 +48,7 @@ uint64_t id_next(struct id_source *s)
     uint64_t last = atomic_load_explicit(&s->last, memory_order_relaxed);
     uint64_t next;
     do {
-        next = floor > last ? floor : last + 1;
+        next = of_node(floor > last ? floor : last + 1, atomic_load(&s->node));
         assert(next <= INT64_MAX);
     } while (!atomic_compare_exchange_weak(&s->last, &last, next));
     return next;

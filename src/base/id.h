@@ -10,13 +10,19 @@
 
 #include <stdatomic.h>
 
+#define ID_NODES_MAX 64
+
 struct id_source {
     const struct clock *clock;
     _Atomic uint64_t last;
+    _Atomic int node; /* -1: alone */
 };
 
 /* Ids will be greater than `after` (the greatest in the store; 0 for none). */
 void id_source_init(struct id_source *s, const struct clock *clock, uint64_t after);
+/* Several generators share a store: each has a node of its own below ID_NODES_MAX, and no two give
+ * the same id. Any thread. */
+void id_source_share(struct id_source *s, unsigned node);
 uint64_t id_next(struct id_source *s); /* any thread */
 int64_t id_wall_ms(uint64_t id);       /* when it was made */
 uint64_t id_floor(int64_t wall_ms);    /* the smallest id of that millisecond */

@@ -13,11 +13,14 @@
 /* Bounds the size of one batch so that its memory and its time stay bounded. */
 #define BATCH_TICKETS_MAX 64
 
+#define COMMIT_THREADS_MAX 4
+
 struct committer {
     struct store *store;
     const struct clock *clock;
     struct metrics *metrics;
-    pthread_t thread;
+    pthread_t threads[COMMIT_THREADS_MAX];
+    unsigned thread_count; /* one for a store that takes one commit at a time */
     pthread_mutex_t queue_lock;
     pthread_cond_t wake;
     pthread_mutex_t lead_lock;
@@ -180,7 +183,7 @@ static void hand_back(struct commit_ticket *chain)
     }
 }
 
-/* lead_lock is held. */
+/* lead_lock is held, but for a store that takes several commits at a time. */
 static void commit_chain(struct committer *c, struct commit_ticket *chain)
 {
     struct rejection scratch[BATCH_TICKETS_MAX * 2];
@@ -211,6 +214,18 @@ static void commit_chain(struct committer *c, struct commit_ticket *chain)
     }
 }
 
+static void lead(struct committer *c)
+{
+    if (c->thread_count == 1)
+        pthread_mutex_lock(&c->lead_lock);
+}
+
+static void lead_no_more(struct committer *c)
+{
+    if (c->thread_count == 1)
+        pthread_mutex_unlock(&c->lead_lock);
+}
+
 static void *thread_main(void *arg)
 {
     struct committer *c = arg;
@@ -222,11 +237,11 @@ static void *thread_main(void *arg)
         pthread_mutex_unlock(&c->queue_lock);
         if (stop)
             return NULL;
-        pthread_mutex_lock(&c->lead_lock);
+        lead(c);
         struct commit_ticket *chain = take_waiting(c);
         if (chain)
             commit_chain(c, chain);
-        pthread_mutex_unlock(&c->lead_lock);
+        lead_no_more(c);
         hand_back(chain);
     }
 }
@@ -243,8 +258,12 @@ struct committer *committer_new(struct store *store, const struct clock *clock,
     pthread_mutex_init(&c->queue_lock, NULL);
     pthread_mutex_init(&c->lead_lock, NULL);
     pthread_cond_init(&c->wake, NULL);
-    if (pthread_create(&c->thread, NULL, thread_main, c) != 0)
-        die("cannot start the commit thread");
+    c->thread_count = store->writers < 1                    ? 1
+                      : store->writers > COMMIT_THREADS_MAX ? COMMIT_THREADS_MAX
+                                                            : store->writers;
+    for (unsigned i = 0; i < c->thread_count; i++)
+        if (pthread_create(&c->threads[i], NULL, thread_main, c) != 0)
+            die("cannot start the commit thread");
     return c;
 }
 
@@ -254,9 +273,10 @@ void committer_free(struct committer *c)
         return;
     pthread_mutex_lock(&c->queue_lock);
     c->stopping = true;
-    pthread_cond_signal(&c->wake);
+    pthread_cond_broadcast(&c->wake);
     pthread_mutex_unlock(&c->queue_lock);
-    pthread_join(c->thread, NULL);
+    for (unsigned i = 0; i < c->thread_count; i++)
+        pthread_join(c->threads[i], NULL);
     assert(c->first == NULL);
     pthread_mutex_destroy(&c->queue_lock);
     pthread_mutex_destroy(&c->lead_lock);
@@ -287,7 +307,8 @@ void committer_submit(struct committer *c, struct commit_ticket *t, bool may_lea
 {
     assert(!commit_ticket_is_empty(t));
     bool fast = atomic_load_explicit(&c->average_ns, memory_order_relaxed) < SLOW_COMMIT_NS;
-    if (!may_lead || !fast || pthread_mutex_trylock(&c->lead_lock) != 0) {
+    /* A commit over a network may hang: a loop never waits for it. */
+    if (!may_lead || !fast || c->store->shared || pthread_mutex_trylock(&c->lead_lock) != 0) {
         enqueue(c, t, true);
         return;
     }
@@ -309,9 +330,9 @@ enum err committer_commit(struct committer *c, struct commit_ticket *t, struct r
 {
     /* Holding lead_lock, this thread alone commits: the ticket is done when the lock is left. */
     t->next = NULL;
-    pthread_mutex_lock(&c->lead_lock);
+    lead(c);
     commit_chain(c, t);
-    pthread_mutex_unlock(&c->lead_lock);
+    lead_no_more(c);
     enum err err = t->err != ERR_OK ? t->err : t->settle_err;
     if (err != ERR_OK && why)
         *why = t->why;

@@ -144,6 +144,34 @@ void config_unref(struct config *c)
 
 /* --- loading --------------------------------------------------------------------------------- */
 
+static bool is_postgres(str url)
+{
+    return str_starts(url, STR("postgres:")) || str_starts(url, STR("postgresql:"));
+}
+
+/* What only means something for a store that several nodes share. */
+static void check_shared(struct config_reader *r)
+{
+    static const char *const keys[] = {"store_read", "store_direct", "require_replicated", "node"};
+    struct config *c = r->config;
+    for (size_t i = 0; i < ARRAY_LEN(keys) && !is_postgres(c->store); i++)
+        if (yaml_get(c->tree, str_from_cstr(keys[i])))
+            problem_at(r->problems, yaml_get(c->tree, str_from_cstr(keys[i])),
+                       "%s is for a store on PostgreSQL; this one is not", keys[i]);
+    const str urls[] = {c->store_read, c->store_direct};
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++)
+        if (urls[i].n && !is_postgres(urls[i]))
+            problem_at(r->problems, yaml_get(c->tree, str_from_cstr(keys[i])),
+                       "expected postgres://USER@HOST/DATABASE");
+    if (c->node.n > 48)
+        problem_at(r->problems, yaml_get(c->tree, STR("node")),
+                   "a node's name has at most 48 bytes");
+    if (is_postgres(c->store) && c->admin_token.n == 0)
+        problem_at(r->problems, yaml_get(c->tree, STR("store")),
+                   "a store on PostgreSQL needs admin.token: without a directory there is no place "
+                   "for one that is made; write admin: { token: \"${env:GAFF_TOKEN}\" }");
+}
+
 /* The store's directory, like every relative path, starts at the file's. */
 static void finish_paths(struct config_reader *r)
 {
@@ -156,13 +184,15 @@ static void finish_paths(struct config_reader *r)
                 arena_printf(r->arena, "sqlite:%s", config_path(r->arena, c->directory, path));
         else
             problem_at(r->problems, yaml_get(c->tree, STR("store")),
-                       "expected sqlite:DIRECTORY or memory:");
-    } else if (!str_eq(c->store, STR("memory:"))) {
+                       "expected sqlite:DIRECTORY, postgres://USER@HOST/DATABASE or memory:");
+    } else if (!str_eq(c->store, STR("memory:")) && !is_postgres(c->store)) {
         char value[VALUE_TEXT_MAX];
         const struct yaml *node = yaml_get(c->tree, STR("store"));
-        problem_at(r->problems, node, "expected sqlite:DIRECTORY or memory:, found %s",
+        problem_at(r->problems, node,
+                   "expected sqlite:DIRECTORY, postgres://USER@HOST/DATABASE or memory:, found %s",
                    node ? value_text(node, value) : "nothing");
     }
+    check_shared(r);
     c->presets = str_from_cstr(config_path(r->arena, c->directory, c->presets));
 }
 

@@ -114,6 +114,8 @@ struct config {
     int front_loops;    /* 0: one a core, at most 8 */
     int delivery_loops; /* 0: 1 */
 
+    str store_read, store_direct, node;
+    int require_replicated;
     str store;                  /* url; default "sqlite:gaff-data" beside the file */
     enum durability durability; /* none: nothing is stored before the 2xx; for comparison only */
     int64_t retention_age_ms;   /* 30d */

@@ -3,11 +3,13 @@
 #include "base/clock.h"
 #include "engine/config_read.h"
 #include "http/address.h"
+#include "store/store.h"
 
 #include <ctype.h>
 
 enum setting_type {
     SETTING_STR,
+    SETTING_URL,   /* a str whose password is not shown */
     SETTING_INT,   /* int64_t */
     SETTING_COUNT, /* int */
     SETTING_DURATION,
@@ -18,6 +20,7 @@ enum setting_type {
     SETTING_LISTEN
 };
 
+static const char *const switch_words[] = {"false", "true", NULL};
 static const char *const durability_words[] = {"disk", "none", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_format_words[] = {"auto", "text", "logfmt", "json", NULL};
@@ -56,6 +59,7 @@ static void read_setting(struct config_reader *r, const struct setting *s, const
     str text;
     switch (s->type) {
     case SETTING_STR:
+    case SETTING_URL:
         read_str(r->problems, node, field);
         break;
     case SETTING_INT:
@@ -232,6 +236,15 @@ static void append_nets(struct buf *out, const struct yaml *node)
     buf_char(out, ']');
 }
 
+static void append_url(struct buf *out, str url)
+{
+    struct arena a;
+    arena_init(&a, 4096);
+    str shown = store_url_shown(url, &a);
+    buf_printf(out, "\"" STR_FMT "\"", STR_ARG(shown));
+    arena_release(&a);
+}
+
 static void append_value(struct buf *out, const struct config *c, const struct setting *s)
 {
     const void *field = (const char *)c + s->offset;
@@ -239,6 +252,9 @@ static void append_value(struct buf *out, const struct config *c, const struct s
     switch (s->type) {
     case SETTING_STR:
         buf_printf(out, "\"" STR_FMT "\"", STR_ARG(*(const str *)field));
+        break;
+    case SETTING_URL:
+        append_url(out, *(const str *)field);
         break;
     case SETTING_INT:
         buf_printf(out, "%lld", (long long)*(const int64_t *)field);
@@ -299,6 +315,7 @@ void config_settings_reference(struct buf *out)
 {
     static const char *const types[] = {
         [SETTING_STR] = "string",
+        [SETTING_URL] = "string",
         [SETTING_INT] = "integer",
         [SETTING_COUNT] = "integer",
         [SETTING_DURATION] = "duration",

@@ -23,12 +23,21 @@ struct outcome_round {
     struct outcome_round *next_free;
 };
 
-enum order { ORDER_RELOAD, ORDER_NUDGE, ORDER_DRAIN, ORDER_CANCEL };
+enum order {
+    ORDER_RELOAD,
+    ORDER_NUDGE,
+    ORDER_DRAIN,
+    ORDER_CANCEL,
+    ORDER_DUE,    /* these three from a shared store */
+    ORDER_WANTED, /* of one lane */
+    ORDER_LOST
+};
 
 struct order_msg {
     struct loop_msg msg;
     struct dispatcher *to;
     enum order order;
+    char lane[64];
 };
 
 struct dispatcher {
@@ -182,18 +191,34 @@ static void order_arrived(struct loop_msg *msg)
         d->lanes_context.draining = true;
         each_lane(d, cancel_lane);
         break;
+    case ORDER_LOST:
+        each_lane(d, lane_lost);
+        break;
+    case ORDER_DUE:
+    case ORDER_WANTED: {
+        struct lane *l = map_get(&d->lanes, str_from_cstr(m->lane));
+        if (l && l->destination)
+            (m->order == ORDER_DUE ? lane_due : lane_leave)(l);
+        break;
+    }
     }
     free(m);
 }
 
-static void send_order(struct dispatcher *d, enum order order)
+static void send_order_for(struct dispatcher *d, enum order order, str lane)
 {
     struct order_msg *m = xcalloc(1, sizeof(*m));
     m->msg.fn = order_arrived;
     m->to = d;
     m->order = order;
+    snprintf(m->lane, sizeof(m->lane), STR_FMT, STR_ARG(lane));
     atomic_fetch_add(&d->orders, 1);
     loop_post(d->loop, &m->msg);
+}
+
+static void send_order(struct dispatcher *d, enum order order)
+{
+    send_order_for(d, order, STR(""));
 }
 
 /* --- outcomes -------------------------------------------------------------------------------- */
@@ -311,6 +336,13 @@ void dispatcher_reload(struct dispatcher *d)
 void dispatcher_nudge(struct dispatcher *d)
 {
     send_order(d, ORDER_NUDGE);
+}
+
+void dispatcher_note(struct dispatcher *d, enum store_note note, str destination)
+{
+    static const enum order orders[] = {
+        [STORE_DUE] = ORDER_DUE, [STORE_WANTED] = ORDER_WANTED, [STORE_LOST] = ORDER_LOST};
+    send_order_for(d, orders[note], destination);
 }
 
 void dispatcher_drain(struct dispatcher *d)

@@ -42,6 +42,8 @@ void dispatcher_start(struct dispatcher *d); /* its thread; looks into the store
 /* Any thread: the configuration changed; or by hand something may have become due. */
 void dispatcher_reload(struct dispatcher *d);
 void dispatcher_nudge(struct dispatcher *d);
+/* Any thread: what a shared store tells of one lane, or of all. */
+void dispatcher_note(struct dispatcher *d, enum store_note note, str destination);
 /* Any thread: start nothing more, give back what waits; *idle becomes true when nothing runs. */
 void dispatcher_drain(struct dispatcher *d);
 bool dispatcher_is_idle(const struct dispatcher *d);

@@ -22,6 +22,7 @@ struct engine {
     struct runner_link *runners[DELIVERY_LOOPS_MAX]; /* not yet taken by a delivery loop */
     char addresses[16][256];                         /* as bound, for the loops after the first */
     bool started, drained, stuck;
+    const char *version;
 };
 
 struct engine_core *engine_core(struct engine *e)
@@ -43,7 +44,12 @@ static bool open_store(struct engine *e, struct reason *why)
 {
     struct engine_core *core = &e->core;
     str url = e->config->durability == DURABILITY_NONE ? STR("memory:") : e->config->store;
-    core->store = store_open(url, core->clock, why);
+    const struct store_options options = {.read = e->config->store_read,
+                                          .direct = e->config->store_direct,
+                                          .node = e->config->node,
+                                          .version = str_from_cstr(e->version),
+                                          .require_replicated = e->config->require_replicated != 0};
+    core->store = store_open_with(url, &options, core->clock, why);
     if (!core->store)
         return false;
     struct store_reader *r = store_reader_open(core->store, why);
@@ -55,8 +61,25 @@ static bool open_store(struct engine *e, struct reason *why)
     if (err != ERR_OK)
         return false;
     id_source_init(&core->ids, core->clock, counts.max_id);
+    if (core->store->shared)
+        id_source_share(&core->ids, core->store->node);
     core->committer = committer_new(core->store, core->clock, &core->metrics);
     return true;
+}
+
+/* From the store's thread. */
+static void store_told(enum store_note note, str destination, void *arg)
+{
+    struct engine *e = arg;
+    struct engine_core *core = &e->core;
+    if (note == STORE_LOST) {
+        id_source_share(&core->ids, core->store->node);
+        for (size_t i = 0; i < core->dispatcher_count; i++)
+            dispatcher_note(core->dispatchers[i], note, destination);
+        return;
+    }
+    dispatcher_note(core->dispatchers[registry_loop(core->registry, destination)], note,
+                    destination);
 }
 
 static size_t delivery_loops(const struct config *c)
@@ -164,6 +187,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     e->core.clock = o->clock ? o->clock : clock_real();
     e->core.live = live_new();
     e->core.handlers = o->handlers;
+    e->version = o->version ? o->version : "";
     memcpy(e->runners, o->runners, sizeof(e->runners));
     atomic_init(&e->core.generation, 1);
     pthread_mutex_init(&e->config_lock, NULL);
@@ -209,6 +233,7 @@ void engine_start(struct engine *e)
     for (size_t i = 0; i < e->front_count; i++)
         front_start(e->fronts[i]);
     janitor_start(e->janitor);
+    store_watch(e->core.store, store_told, e);
     warn_of_orphans(e);
 }
 
@@ -301,10 +326,21 @@ void engine_http_counts(struct engine *e, struct http_server_counts *sum)
         front_counts(e->fronts[i], sum);
 }
 
+const char *engine_durability(const struct engine *e)
+{
+    int d = atomic_load(&e->core.store->durability);
+    return store_durability_word((enum store_durability)d);
+}
+
 const char *engine_unready(struct engine *e)
 {
     if (atomic_load(&e->core.draining))
         return "draining";
+    struct store *s = e->core.store;
+    if (s->unreachable)
+        return "the database cannot be reached";
+    if (e->config->require_replicated && atomic_load(&s->durability) != STORE_REPLICATED)
+        return "require_replicated is set, and commits are not replicated";
     if (!METRIC_GET(&e->core.metrics, store_ok))
         return "the last commit to the store failed";
     return NULL;
@@ -347,6 +383,7 @@ void engine_drain(struct engine *e, int64_t deadline_ms)
         deadline_ns = clock_mono_ns(clock_real()) + (int64_t)CANCEL_GRACE_MS * 1000000;
         e->stuck = !wait_until(e, dispatchers_idle, deadline_ns);
     }
+    store_watch(e->core.store, NULL, NULL);
     for (size_t i = 0; i < e->front_count; i++)
         front_stop(e->fronts[i]);
     for (size_t i = 0; i < e->core.dispatcher_count; i++)

@@ -48,6 +48,7 @@ struct engine_core {
 
 struct engine_options {
     struct config *config;                           /* a reference is taken */
+    const char *version;                             /* of the program; NULL: not told */
     const struct clock *clock;                       /* NULL: real */
     struct runner_link *runners[DELIVERY_LOOPS_MAX]; /* launched before threads; taken over;
                                                       * NULL: commands can't be run */
@@ -93,6 +94,8 @@ struct loop *engine_front_loop(struct engine *e);
 void engine_front_handle(struct engine *e, struct http_exchange *x);
 /* Sums over the front loops. */
 void engine_http_counts(struct engine *e, struct http_server_counts *sum);
+/* "volatile", "local", "replicated": where what was acknowledged is, at least. */
+const char *engine_durability(const struct engine *e);
 /* NULL when ready to take events, else why not ("draining", "the store is failing: ..."). */
 const char *engine_unready(struct engine *e);
 

@@ -10,6 +10,8 @@
 
 #define EVENT_ARENA_MAX (96u << 20)
 #define LOAD_RETRY_MS 1000
+#define LEASE_RETRY_MS 200
+#define LEAVE_RETRY_MS 50
 
 struct lane_claim {
     struct loop_work work;
@@ -19,6 +21,7 @@ struct lane_claim {
     struct delivery_list found;
     int64_t next_due_ms;
     bool alone; /* nothing of the lane was in memory when it was asked */
+    unsigned lost;
     enum err err;
     struct reason why;
 };
@@ -113,6 +116,17 @@ static void give_back_overtaken(struct lane *l)
         l->look_again = true;
 }
 
+/* What is ready was claimed under a lease that was lost: it is another's, or due again. */
+static void drop_ready(struct lane *l)
+{
+    struct list *node;
+    while ((node = list_pop(&l->ready)) != NULL || (node = list_pop(&l->overtaken)) != NULL) {
+        flight_free(CONTAINER_OF(node, struct flight, link));
+        gate_leave(l->gate);
+    }
+    l->ready_count = 0;
+}
+
 /* --- the store ------------------------------------------------------------------------------- */
 
 static void due_fired(struct loop_timer *t)
@@ -147,6 +161,9 @@ static bool nothing_left(const struct lane *l, const struct lane_claim *c)
         return false;
     if (!c->want.in_order)
         return true;
+    /* Others may store for this lane too, and what they stored comes before our newcomers. */
+    if (l->ctx->core->store->shared)
+        return false;
     return c->alone && c->found.count == 0 && c->next_due_ms == INT64_MAX;
 }
 
@@ -173,7 +190,14 @@ static void claim_done(struct loop_work *w)
     struct lane_claim *c = CONTAINER_OF(w, struct lane_claim, work);
     struct lane *l = c->lane;
     l->claim = NULL;
-    if (c->err != ERR_OK) {
+    if (c->err == ERR_OK && c->lost != atomic_load(&l->ctx->core->store->lost)) {
+        c->found.count = 0;
+        c->next_due_ms = 0;
+    } else if (c->err == ERR_CONFLICT && l->ctx->core->store->shared) {
+        l->elsewhere = true;
+        c->found.count = 0;
+        c->next_due_ms = INT64_MAX;
+    } else if (c->err != ERR_OK) {
         uint64_t held = 0;
         if (log_rate("claim", &held))
             log_event(LOG_ERROR, "cannot fetch due deliveries",
@@ -188,7 +212,7 @@ static void claim_done(struct loop_work *w)
     follow_claim(l, c);
     arena_release(&c->arena);
     free(c);
-    if (l->ctx->draining || !l->destination)
+    if (l->ctx->draining || !l->destination || l->leaving)
         give_back_ready(l, 0);
     lane_pump(l);
 }
@@ -197,7 +221,7 @@ void lane_look(struct lane *l)
 {
     if (l->ctx->draining || !l->destination)
         return;
-    if (l->claim) {
+    if (l->claim || l->elsewhere || l->leaving) {
         l->look_again = true;
         return;
     }
@@ -218,6 +242,7 @@ void lane_look(struct lane *l)
                              .in_order = l->destination->in_order};
     c->next_due_ms = INT64_MAX;
     c->alone = l->held == 0;
+    c->lost = atomic_load(&l->ctx->core->store->lost);
     c->work.work = claim_work;
     c->work.done = claim_done;
     l->look_again = false;
@@ -353,10 +378,58 @@ static void start(struct lane *l, struct flight *f)
         fail_flight(f, ATTEMPT_RETRY, "store", str_from_cstr(why.text));
 }
 
+static void pump_fired(struct loop_timer *t)
+{
+    lane_pump(CONTAINER_OF(t, struct lane, refill));
+}
+
+/* True when nothing of the lane is in memory, nor on its way from a front loop. */
+static bool is_empty(const struct lane *l)
+{
+    return l->held == 0 && !l->claim && atomic_load(&l->gate->room) == LANE_WINDOW;
+}
+
+/* Gives the lane up when nothing of it is held any more; true while it is on its way out. */
+static bool leave_lane(struct lane *l)
+{
+    struct reason why = {0};
+    if (!l->leaving)
+        return false;
+    if (!is_empty(l)) {
+        loop_timer_start(l->ctx->loop, &l->refill, LEAVE_RETRY_MS, pump_fired);
+        return true;
+    }
+    l->leaving = false;
+    l->elsewhere = true;
+    if (store_release(l->ctx->core->store, str_from_cstr(l->gate->name), &why) != ERR_OK)
+        log_event(LOG_WARN, "cannot give a lane to another node",
+                  LOG_F("destination", str_from_cstr(l->gate->name)),
+                  LOG_F("reason", str_from_cstr(why.text)));
+    return true;
+}
+
+/* False while what is ready may not be used: then it is tried again, or was dropped. */
+static bool has_lease(struct lane *l)
+{
+    struct store *s = l->ctx->core->store;
+    if (!s->shared)
+        return true;
+    unsigned lost = atomic_load(&s->lost);
+    if (lost != l->lost_seen) {
+        drop_ready(l);
+        l->lost_seen = lost;
+        atomic_store(&l->gate->backlogged, true);
+    }
+    if (store_lease_holds(s))
+        return true;
+    loop_timer_start(l->ctx->loop, &l->refill, LEASE_RETRY_MS, pump_fired);
+    return false;
+}
+
 void lane_pump(struct lane *l)
 {
     /* An action may finish before start returns; the loop below then takes the next one. */
-    if (!l->destination || l->ctx->draining || l->pumping)
+    if (!l->destination || l->ctx->draining || l->pumping || !has_lease(l) || leave_lane(l))
         return;
     l->pumping = true;
     while (l->running_count < l->destination->concurrency) {
@@ -370,6 +443,31 @@ void lane_pump(struct lane *l)
     atomic_store_explicit(&l->gate->ready, (int)l->ready_count, memory_order_relaxed);
     if (l->look_again && !l->claim)
         lane_look(l);
+}
+
+void lane_due(struct lane *l)
+{
+    l->elsewhere = false;
+    atomic_store(&l->gate->backlogged, true);
+    lane_look(l);
+    lane_pump(l);
+}
+
+void lane_leave(struct lane *l)
+{
+    if (l->leaving || l->elsewhere || l->ctx->draining)
+        return;
+    l->leaving = true;
+    atomic_store(&l->gate->backlogged, true); /* front loops enter no more */
+    give_back_overtaken(l);
+    give_back_ready(l, 0);
+    lane_pump(l);
+}
+
+void lane_lost(struct lane *l)
+{
+    l->leaving = false;
+    lane_due(l);
 }
 
 /* --- outcomes -------------------------------------------------------------------------------- */
@@ -446,7 +544,7 @@ void lane_offer(struct lane *l, const struct offer *o)
         list_push(&l->overtaken, &take_in(l, &d)->link);
     else
         make_ready(l, &d);
-    if (!l->destination || l->ctx->draining)
+    if (!l->destination || l->ctx->draining || l->leaving)
         give_back_ready(l, 0);
 }
 

@@ -67,6 +67,10 @@ struct lane {
     struct lane_claim *claim;      /* under way */
     bool look_again;               /* asked to look while a claim was under way */
     bool pumping;
+    /* On a store that several nodes share: */
+    bool elsewhere;     /* another node delivers: nothing is asked until the store says so */
+    bool leaving;       /* another node should: given up once nothing of it is in memory */
+    unsigned lost_seen; /* store.lost when what is ready was claimed */
     struct lane_action unusable; /* stands in when no action could be made */
 };
 
@@ -80,6 +84,12 @@ void lane_offer(struct lane *l, const struct offer *o);
 void lane_look(struct lane *l);
 /* Starts what may start now. */
 void lane_pump(struct lane *l);
+/* What a shared store tells: something may be due, or the lane may be free now. */
+void lane_due(struct lane *l);
+/* Another node should have it. */
+void lane_leave(struct lane *l);
+/* The node lost its lease, or got a new one. */
+void lane_lost(struct lane *l);
 /* Gives back what is ready, ends what runs (when cancel). */
 void lane_drain(struct lane *l, bool cancel);
 /* The settlement of f is durable: its place is free, its retry is noted. */

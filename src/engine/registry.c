@@ -50,6 +50,11 @@ static void copy_name(char out[64], str name)
     out[n] = 0;
 }
 
+size_t registry_loop(const struct registry *r, str destination)
+{
+    return str_hash(destination, 0) % r->delivery_loops;
+}
+
 struct gate *registry_gate(struct registry *r, str destination)
 {
     pthread_mutex_lock(&r->lock);
@@ -57,7 +62,7 @@ struct gate *registry_gate(struct registry *r, str destination)
     if (!g) {
         g = xcalloc(1, sizeof(*g));
         copy_name(g->name, destination);
-        g->loop = str_hash(destination, 0) % r->delivery_loops;
+        g->loop = registry_loop(r, destination);
         atomic_init(&g->room, LANE_WINDOW);
         /* Until the lane has looked into the store nobody knows what waits there. */
         atomic_init(&g->backlogged, true);

@@ -43,6 +43,8 @@ void registry_free(struct registry *r);
 /* Made on first use; never moves or goes before registry_free. Any thread. */
 struct gate *registry_gate(struct registry *r, str destination);
 struct source_stats *registry_source(struct registry *r, str source);
+/* Which delivery loop a destination's lane is on. */
+size_t registry_loop(const struct registry *r, str destination);
 /* Each in the order they were made; for metrics. fn runs under the registry's lock: it may neither
  * wait for a loop nor ask the registry. */
 void registry_each_gate(struct registry *r, void (*fn)(struct gate *g, void *arg), void *arg);

@@ -148,9 +148,11 @@ static void store_lines(struct engine_core *core, struct store_reader *r, struct
     int64_t age_ms = c.oldest_pending_ms ? clock_wall_ms(core->clock) - c.oldest_pending_ms : 0;
     begin(out, "gaff_queue_oldest_age_seconds", "gauge", "Age of the oldest pending delivery.");
     buf_printf(out, "gaff_queue_oldest_age_seconds %.3f\n", (double)age_ms / 1e3);
-    begin(out, "gaff_store_durability", "gauge", "Always 1; its labels name the store.");
-    buf_printf(out, "gaff_store_durability{durability=\"local\",store=\"%s\"} 1\n",
-               core->store->ops->name);
+    begin(
+        out, "gaff_store_durability", "gauge",
+        "Always 1; its labels name the store and where a commit is: volatile, local, replicated.");
+    buf_printf(out, "gaff_store_durability{durability=\"%s\",store=\"%s\"} 1\n",
+               engine_durability(core->engine), core->store->ops->name);
 }
 
 static void http_lines(const struct http_server_counts *c, struct buf *out)

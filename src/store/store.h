@@ -39,7 +39,8 @@ const char *store_durability_word(enum store_durability d);
 enum store_note {
     STORE_DUE,    /* look for what is due of this destination, also when its lane was elsewhere */
     STORE_WANTED, /* another node should own this lane: let it go by store_release */
-    STORE_LOST,   /* the lease was lost: all that was claimed before is void */
+    STORE_LOST,   /* the lease was lost and there is a new one: what was claimed before is void,
+                   * and store.node may be another */
 };
 typedef void store_watch_fn(enum store_note note, str destination, void *arg);
 
@@ -362,6 +363,7 @@ struct store { /* first member of every implementation */
     unsigned node;    /* below STORE_NODES_MAX, in no other living node: makes ids unique */
     /* Of a shared store: until when, on the real monotonic clock, this node may use its claims. */
     _Atomic int64_t lease_ns;
+    _Atomic unsigned lost;    /* how often its lease was lost: what was claimed before is void */
     _Atomic int durability;   /* enum store_durability */
     _Atomic bool unreachable; /* what is asked now is refused at once */
 };

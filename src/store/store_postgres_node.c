@@ -112,6 +112,7 @@ static enum err join(struct pg_store *s, struct reason *why)
         log_event(LOG_INFO, "joined the nodes of the database",
                   LOG_F("node", str_from_cstr(s->node.name)),
                   LOG_I("epoch", atomic_load(&s->epoch)));
+        tell(s, STORE_LOST, STR(""));
     }
     pg_clear(r);
     return e;
@@ -123,13 +124,13 @@ static void fenced(struct pg_store *s)
     struct map_entry entry;
     log_line(LOG_WARN, "this node lost its lease; what it had claimed is due again, by any node");
     atomic_store(&s->base.lease_ns, 0);
+    atomic_fetch_add(&s->base.lost, 1);
     atomic_store(&s->epoch, 0);
     pthread_mutex_lock(&n->lock);
     for (size_t i = 0; map_next(&n->lanes, &i, &entry);)
         ((struct pg_lane *)entry.value)->owner = 0;
     n->doubt_count = 0;
     pthread_mutex_unlock(&n->lock);
-    tell(s, STORE_LOST, STR(""));
 }
 
 /* --- the beat --------------------------------------------------------------------------------- */

@@ -20,6 +20,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 GAFF = os.path.abspath(os.environ.get("GAFF", "build/release/gaff"))
 SECRET = "correct horse battery staple"
+# With GAFF_TEST_STORE=postgres each daemon gets a database of its own on the server that
+# tests/postgres/cluster.py started (GAFF_TEST_POSTGRES).
+ON_POSTGRES = os.environ.get("GAFF_TEST_STORE") == "postgres"
+TOKEN = "a-token-for-the-tests-alone"
 
 
 class Skip(Exception):
@@ -123,6 +127,13 @@ class Target:
         self.server.server_close()
 
 
+def postgres_url(database):
+    server = os.environ.get("GAFF_TEST_POSTGRES")
+    if not server:
+        raise Skip("no PostgreSQL server (tests/postgres/cluster.py starts one)")
+    return server.rsplit("/", 1)[0] + "/" + database
+
+
 class Daemon:
     """`gaff serve` in a directory of its own."""
 
@@ -132,6 +143,12 @@ class Daemon:
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
             if name in os.environ:
                 self.env[name] = os.environ[name]
+        self.database = None
+        if ON_POSTGRES:
+            self.database = "e2e_" + os.urandom(6).hex()
+            self.sql(f"CREATE DATABASE {self.database}", "postgres")
+            self.env.update(GAFF_STORE=postgres_url(self.database), GAFF_ADMIN__TOKEN=TOKEN,
+                            GAFF_TOKEN=TOKEN)
         self.env.update(env or {})
         for name, text in (files or {}).items():
             self.write(name, text)
@@ -148,6 +165,13 @@ class Daemon:
             print(self.log()[-4000:])
         self.kill()
         shutil.rmtree(self.dir, ignore_errors=True)
+        if self.database:
+            self.sql(f"DROP DATABASE {self.database} WITH (FORCE)", "postgres")
+
+    def sql(self, text, database=None):
+        url = postgres_url(database or self.database)
+        return subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", text],
+                              check=True, capture_output=True, text=True).stdout.strip()
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -186,6 +210,8 @@ class Daemon:
         text = self.log()[mark:]
         self.url = re.search(r"msg=listening address=(\S+)", text).group(1)
         self.admin = re.search(r"msg=admin address=(\S+)", text).group(1)
+        if self.database:
+            self.env["GAFF_API"] = self.admin
 
     def signal(self, number):
         os.kill(self.process.pid, number)
@@ -225,6 +251,8 @@ class Daemon:
             return out
 
     def token(self):
+        if self.database:
+            return TOKEN
         with open(self.path("gaff-data/admin.token"), encoding="ascii") as f:
             return f.read().strip()
 

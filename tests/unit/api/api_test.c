@@ -670,7 +670,7 @@ void test_api_health(void)
     uint64_t id;
     desk_open(&d);
     get(&d, "/readyz");
-    EXPECT_CSTR(d.body, "ok\n");
+    EXPECT_CSTR(d.body, "ok\ndurability: volatile\n");
     spy_fail_commits_after(0, 1, ERR_IO);
     EXPECT(stage_try_emit(&d.stage, "{}", &id) == ERR_IO);
     get(&d, "/readyz");

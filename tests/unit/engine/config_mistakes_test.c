@@ -39,8 +39,13 @@ static const struct {
      "gaff.yaml:1:11: unknown key \"header_cnt\" in \"limits\"; did you mean \"header_count\"?"},
     {"front_loops: 0x2\n",
      "gaff.yaml:1:14: \"front_loops\": expected a whole number from 0 to 64, found \"0x2\""},
+    {"store: mysql://x\n", "gaff.yaml:1:8: expected sqlite:DIRECTORY, "
+                           "postgres://USER@HOST/DATABASE or memory:, found \"mysql://x\""},
     {"store: postgres://x\n",
-     "gaff.yaml:1:8: expected sqlite:DIRECTORY or memory:, found \"postgres://x\""},
+     "gaff.yaml:1:8: a store on PostgreSQL needs admin.token: without a directory there is no "
+     "place for one that is made; write admin: { token: \"${env:GAFF_TOKEN}\" }"},
+    {"require_replicated: true\n",
+     "gaff.yaml:1:21: require_replicated is for a store on PostgreSQL; this one is not"},
     {"public_url: hooks.example.org\n", "gaff.yaml:1:13: expected an address without a slash at "
                                         "the end, as https://hooks.example.org"},
     {"trusted_proxies: [10.0.0.1/8]\n",
