@@ -131,6 +131,7 @@ api_handler api_session_begin, api_session_get, api_session_end, api_ticket_make
 api_handler api_keys_list, api_key_make, api_key_delete;
 api_handler api_people_list, api_person_put, api_person_delete, api_audit_list;
 api_handler api_definitions_list, api_definition_put, api_definition_delete;
+api_handler api_dead_groups, api_dead_replay, api_destination_pause, api_destination_resume;
 api_handler api_source_test, api_event_edit;
 api_handler api_page, api_asset, api_providers, api_config, api_config_difference;
 api_handler api_destination_test;

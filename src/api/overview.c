@@ -47,6 +47,34 @@ void api_sources(struct api_call *c)
     config_unref(config);
 }
 
+/* Oldest first: s, r, d for success, retry, dead. */
+static void pair_recent(struct json_writer *w, uint64_t recent)
+{
+    char text[GATE_RECENT];
+    size_t n = 0;
+    for (int i = GATE_RECENT - 1; i >= 0; i--) {
+        uint64_t result = recent >> (2 * i) & 3;
+        if (result != GATE_NONE)
+            text[n++] = "-srd"[result];
+    }
+    json_pair(w, "recent", str_of(text, n));
+}
+
+static void pair_latency(struct json_writer *w, const struct histogram *h)
+{
+    static const struct {
+        const char *name;
+        double share;
+    } points[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
+    json_key(w, "latency_ms");
+    json_open(w, '{');
+    for (size_t i = 0; i < ARRAY_LEN(points) && atomic_load(&h->count) > 0; i++) {
+        json_key(w, points[i].name);
+        json_number(w, histogram_quantile_ms(h, points[i].share));
+    }
+    json_close(w, '}');
+}
+
 void api_destinations(struct api_call *c)
 {
     struct config *config = engine_config(c->api->options.engine);
@@ -70,6 +98,9 @@ void api_destinations(struct api_call *c)
         json_pair_int(&c->json, "succeeded", atomic_load(&g->succeeded));
         json_pair_int(&c->json, "failed", atomic_load(&g->failed));
         json_pair_int(&c->json, "dead", atomic_load(&g->dead));
+        json_pair_bool(&c->json, "paused", atomic_load(&g->paused));
+        pair_recent(&c->json, atomic_load(&g->recent));
+        pair_latency(&c->json, &g->attempt_us);
         pair_time(&c->json, "last_success", atomic_load(&g->last_success_ms));
         pair_time(&c->json, "last_failure", atomic_load(&g->last_failure_ms));
         json_close(&c->json, '}');

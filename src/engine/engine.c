@@ -5,6 +5,7 @@
 #include "engine/dispatch.h"
 #include "engine/front.h"
 #include "engine/janitor.h"
+#include "engine/pause.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -195,7 +196,8 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     METRIC_SET(&e->core.metrics, config_loaded_ms, o->config->loaded_ms);
     METRIC_SET(&e->core.metrics, config_ok, 1);
     e->core.registry = registry_new(delivery_loops(e->config));
-    bool ready = open_store(e, why) && bind_fronts(e, o, why);
+    bool ready = open_store(e, why) && pause_restore(&e->core, why) == ERR_OK &&
+                 bind_fronts(e, o, why);
     if (ready)
         learn_own(e);
     if (!ready || !start_dispatchers(e, why)) {

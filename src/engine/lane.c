@@ -219,7 +219,7 @@ static void claim_done(struct loop_work *w)
 
 void lane_look(struct lane *l)
 {
-    if (l->ctx->draining || !l->destination)
+    if (l->ctx->draining || !l->destination || atomic_load(&l->gate->paused))
         return;
     if (l->claim || l->elsewhere || l->leaving) {
         l->look_again = true;
@@ -429,7 +429,8 @@ static bool has_lease(struct lane *l)
 void lane_pump(struct lane *l)
 {
     /* An action may finish before start returns; the loop below then takes the next one. */
-    if (!l->destination || l->ctx->draining || l->pumping || !has_lease(l) || leave_lane(l))
+    if (!l->destination || l->ctx->draining || l->pumping || !has_lease(l) || leave_lane(l) ||
+        atomic_load(&l->gate->paused))
         return;
     l->pumping = true;
     while (l->running_count < l->destination->concurrency) {

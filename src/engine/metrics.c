@@ -17,6 +17,22 @@ void histogram_add(struct histogram *h, int64_t us)
     atomic_fetch_add_explicit(&h->sum_us, (uint64_t)us, memory_order_relaxed);
 }
 
+double histogram_quantile_ms(const struct histogram *h, double share)
+{
+    uint64_t n[HISTOGRAM_BUCKETS], all = 0, below = 0;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        all += n[i] = atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
+    double rank = share * (double)all;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS - 1; i++) {
+        if (n[i] && (double)(below + n[i]) >= rank) {
+            double from = i ? (double)bounds_us[i - 1] : 0, to = (double)bounds_us[i];
+            return (from + (to - from) * (rank - (double)below) / (double)n[i]) / 1e3;
+        }
+        below += n[i];
+    }
+    return all ? (double)bounds_us[HISTOGRAM_BUCKETS - 2] / 1e3 : -1;
+}
+
 void metrics_label(struct buf *out, str s)
 {
     for (size_t i = 0; i < s.n; i++) {

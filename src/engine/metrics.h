@@ -26,6 +26,9 @@ struct histogram {
     _Atomic uint64_t count, sum_us;
 };
 void histogram_add(struct histogram *h, int64_t us);
+/* The value that `share` (0.95) of all are at or below, in ms, interpolated within its bucket; -1
+ * while there is none. */
+double histogram_quantile_ms(const struct histogram *h, double share);
 
 /* Prometheus text format 0.0.4. */
 void metrics_write(const struct metrics *m, struct buf *out);

@@ -107,7 +107,8 @@ void registry_each_source(struct registry *r, void (*fn)(struct source_stats *s,
 
 bool gate_enter(struct gate *g)
 {
-    int room = atomic_load(&g->backlogged) ? 0 : atomic_load(&g->room);
+    bool closed = atomic_load(&g->backlogged) || atomic_load(&g->paused);
+    int room = closed ? 0 : atomic_load(&g->room);
     while (room > 0)
         if (atomic_compare_exchange_weak(&g->room, &room, room - 1))
             return true;

@@ -13,6 +13,9 @@
 #define LANE_WINDOW 256
 #define LANE_WINDOW_MAX 1024
 
+#define GATE_RECENT 32
+enum gate_result { GATE_NONE, GATE_SUCCESS, GATE_RETRY, GATE_DEAD };
+
 struct gate {
     char name[64];
     size_t loop; /* index of the delivery loop that owns the lane */
@@ -22,8 +25,11 @@ struct gate {
     _Atomic bool backlogged;
     /* Overflows announced by front loops that the lane has not heard of yet. */
     _Atomic int overflowing;
+    /* Held by hand (pause.h): nothing starts, newcomers wait in the store. */
+    _Atomic bool paused;
     /* For people and metrics. */
     _Atomic int running, ready;
+    _Atomic uint64_t recent; /* the last GATE_RECENT results, two bits each, the newest lowest */
     _Atomic int64_t attempts, succeeded, failed, dead;
     _Atomic int64_t last_success_ms, last_failure_ms;
     struct histogram attempt_us;

@@ -72,6 +72,10 @@ static void count(struct flight *f, int64_t now_ms)
     atomic_store_explicit(ok ? &g->last_success_ms : &g->last_failure_ms, now_ms,
                           memory_order_relaxed);
     histogram_add(&g->attempt_us, s->attempt.duration_us);
+    /* Its lane's loop alone writes it. */
+    uint64_t result = ok ? GATE_SUCCESS : s->state == DELIVERY_DEAD ? GATE_DEAD : GATE_RETRY;
+    uint64_t recent = atomic_load_explicit(&g->recent, memory_order_relaxed);
+    atomic_store_explicit(&g->recent, recent << 2 | result, memory_order_relaxed);
 }
 
 void settle_superseded(struct flight *f)

@@ -165,6 +165,7 @@ struct delivery_filter {
     uint64_t event_id; /* 0: any */
     int state;         /* -1: any */
     str destination, source, type;
+    str cause; /* the end of its reason: "gave up after 3 attempts: <cause>" */
     int64_t since_ms, until_ms; /* created */
     uint64_t before;
     bool ascending; /* as in event_filter; not for store_move */

@@ -115,6 +115,7 @@ bool memory_selects(const struct delivery_filter *f, const struct memory_deliver
            (!f->destination.n || str_eq(f->destination, d->d.destination)) &&
            (!f->source.n || str_eq(f->source, d->event->e.source)) &&
            (!f->type.n || str_eq(f->type, d->event->e.type)) &&
+           (!f->cause.n || str_ends(d->d.reason, f->cause)) &&
            is_in_time(d->d.created_ms, f->since_ms, f->until_ms);
 }
 

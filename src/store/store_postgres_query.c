@@ -268,6 +268,14 @@ void pg_delivery_where(const struct delivery_filter *f, uint64_t before, struct 
         buf_printf(sql, " AND d.state = 2");
     where_between(sql, a, "d.created_ms", f->since_ms, f->until_ms);
     where_text(sql, a, "d.destination", f->destination);
+    if (f->cause.n) {
+        /* Where it is longer than the reason, less than all of it is compared: no match. */
+        buf_printf(sql,
+                   " AND substring(d.reason from greatest(length(d.reason) - length($%d) + 1, 1))"
+                   " = $%d",
+                   place(a), place(a));
+        pg_add_bytes(a, f->cause);
+    }
     if (f->source.n || f->type.n) {
         buf_printf(sql, " AND EXISTS (SELECT 1 FROM gaff.events e WHERE e.id = d.event_id");
         where_text(sql, a, "e.source", f->source);

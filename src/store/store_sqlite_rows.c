@@ -134,6 +134,7 @@ static bool row_is_wanted(struct rows_scan *s)
     int64_t created_ms = sqlite3_column_int64(s->q, 7);
     return (f->state < 0 || sqlite3_column_int(s->q, 5) == f->state) &&
            (!s->destination || sqlite3_column_int64(s->q, 2) == s->destination) &&
+           (!f->cause.n || str_ends(db_column(s->q, 10), f->cause)) &&
            (!f->since_ms || created_ms >= f->since_ms) &&
            (!f->until_ms || created_ms < f->until_ms) && event_is_wanted(s, db_u64(s->q, 1));
 }

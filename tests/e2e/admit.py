@@ -179,6 +179,56 @@ def test_a_route_holds_its_destination():
         target.close()
 
 
+def test_a_pause_holds_what_comes_and_lasts():
+    target = Target()
+    text = OPEN + f"""destinations:
+  sink: {{ http: {{ url: "{target.url}" }} }}
+routes:
+  - {{ from: open, to: [sink] }}
+"""
+    with Daemon(text) as d:
+        assert d.api("POST", "/destinations/sink/pause").json()["paused"]
+        assert d.api("POST", "/destinations/none/pause").status == 404
+        ids = [d.post("/in/open", b'{"n":%d}' % n).json()["id"] for n in range(3)]
+        d.stop()
+        d.start()
+        ids.append(d.post("/in/open", b'{"n":3}').json()["id"])
+        sink = d.api("GET", "/destinations").json()["destinations"][0]
+        assert sink["paused"] and not target.requests, sink
+        d.api("POST", "/destinations/sink/resume")
+        for event in ids:
+            d.settled(event)
+        sink = d.api("GET", "/destinations").json()["destinations"][0]
+        assert not sink["paused"] and sink["recent"] == "ssss" and sink["latency_ms"]["p95"] > 0
+    target.close()
+
+
+def test_dead_letters_by_cause_and_the_way_back():
+    answers = {"/a": 503, "/b": 404}
+    target = Target(lambda request, count: (answers[request["path"]], {}, b""))
+    text = OPEN + f"""destinations:
+  a: {{ http: {{ url: "{target.url}/a" }}, retry: {{ schedule: [] }} }}
+  b: {{ http: {{ url: "{target.url}/b" }}, retry: {{ schedule: [] }} }}
+routes:
+  - {{ from: open, to: [a, b] }}
+"""
+    with Daemon(text) as d:
+        ids = [d.post("/in/open", b'{"n":%d}' % n).json()["id"] for n in range(3)]
+        for event in ids:
+            d.settled(event, "dead")
+        groups = {g["destination"]: g for g in d.api("GET", "/dead/groups").json()["groups"]}
+        assert set(groups) == {"a", "b"} and groups["a"]["count"] == 3
+        assert "503" in groups["a"]["cause"] and "gave up" not in groups["a"]["cause"]
+        assert groups["a"]["example"] in ids
+        answers["/a"] = 200
+        back = d.api("POST", "/dead/replay", {k: groups["a"][k] for k in ("destination", "cause")})
+        assert back.json()["replayed"] == 3, back.body
+        until(lambda: len(d.deliveries(state="delivered")) == 3, "the group is delivered")
+        left = d.api("GET", "/dead/groups").json()["groups"]
+        assert [(g["destination"], g["count"]) for g in left] == [("b", 3)], left
+    target.close()
+
+
 def test_a_test_event_and_an_edited_copy_go_through_the_front_door():
     with Daemon(OPEN) as d:
         sent = d.api("POST", "/sources/git/test", {"type": "push", "body": '{"ref":"a"}'}).json()

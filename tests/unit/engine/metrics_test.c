@@ -113,3 +113,18 @@ void test_metrics_label_values_are_escaped(void)
     EXPECT_STR(buf_str(&out), "a\\\"b\\\\c\\nd");
     buf_release(&out);
 }
+
+void test_histogram_quantiles_lie_within_their_bucket(void)
+{
+    struct histogram h = {0};
+    EXPECT(histogram_quantile_ms(&h, 0.5) < 0);
+    for (int i = 0; i < 90; i++)
+        histogram_add(&h, 3000);
+    for (int i = 0; i < 10; i++)
+        histogram_add(&h, 200000);
+    double p50 = histogram_quantile_ms(&h, 0.5), p95 = histogram_quantile_ms(&h, 0.95);
+    EXPECT(p50 > 0 && p50 <= 5);
+    EXPECT(p95 > 100 && p95 <= 250);
+    histogram_add(&h, 60 * 1000000);
+    EXPECT(histogram_quantile_ms(&h, 1) >= 10000);
+}
