@@ -24,6 +24,7 @@ struct outcome {
     int status;                 /* HTTP status or exit code */
     const char *error_class;    /* static word: "", "timeout", "dns", "http", "exit", "signal" */
     str summary, request, response, timing; /* as in struct attempt; valid during done */
+    str output; /* what a command wrote to stdout, for who waits for it; not stored */
 };
 
 struct task { /* one attempt to be made; embed it; lives until done ran */
@@ -32,6 +33,8 @@ struct task { /* one attempt to be made; embed it; lives until done ran */
     struct arena *arena; /* of the attempt, bounded; the outcome's slices may live here */
     int64_t now_ms;
     void (*done)(struct task *t, const struct outcome *o);
+    /* What a command writes, as it comes; NULL: nobody listens. */
+    void (*output)(struct task *t, bool errors, str bytes);
     void *impl; /* for the action */
 };
 

@@ -6,6 +6,7 @@
  *     stdin: body          # body | event (a JSON object with all of it) | none
  *     timeout: 10m         # then TERM to the process group, kill_after later KILL
  *     output_max: 64KiB    # kept of stdout and of stderr
+ *     files: { CHANGES: "{{ .commits }}" }  # see command.h
  *     concurrency: 1
  *     success: [0]         # exit codes; those in no list follow on_failure
  *     retry: [75]
@@ -89,7 +90,7 @@ static struct action_config *exec_read(struct arena *a, const struct yaml *node,
 {
     static const char *const known[] = {COMMAND_KEYS,  "stdin",   "timeout", "output_max",
                                         "concurrency", "success", "retry",   "dead",
-                                        "on_failure",  NULL};
+                                        "on_failure",  "files",   NULL};
     static const char *const inputs[] = {"body", "event", "none", NULL};
     static const char *const policies[] = {"retry", "dead", NULL};
     struct exec_config *c = ARENA_NEW(a, struct exec_config);
@@ -103,6 +104,7 @@ static struct action_config *exec_read(struct arena *a, const struct yaml *node,
     c->results[75] = ATTEMPT_RETRY + 1;     /* EX_TEMPFAIL of sysexits.h */
     c->results[78] = ATTEMPT_PERMANENT + 1; /* EX_CONFIG */
     bool ok = command_read(&c->command, a, node, true, p);
+    command_files_read(&c->command, a, yaml_get(node, STR("files")), p);
     (void)read_enum(p, yaml_get(node, STR("stdin")), inputs, &input);
     (void)read_enum(p, yaml_get(node, STR("on_failure")), policies, &policy);
     (void)read_duration(p, yaml_get(node, STR("timeout")), 1, 7 * 86400000ll, &timeout_ms);
@@ -194,6 +196,7 @@ static void on_done(struct run *run, const struct run_result *r)
         o.error_class = "cancelled";
         o.summary = STR("ended because gaff is stopping or the attempt was cancelled");
     }
+    o.output = r->output;
     o.response = render_output(t->arena, r);
     if (r->started)
         o.timing = arena_printf(t->arena,
@@ -202,6 +205,13 @@ static void on_done(struct run *run, const struct run_result *r)
                                 r->duration_us, r->user_us, r->system_us, r->max_rss_kib);
     t->impl = NULL;
     t->done(t, &o);
+}
+
+static void on_output(struct run *run, bool errors, str bytes)
+{
+    struct task *t = CONTAINER_OF(run, struct exec_run, run)->task;
+    if (t->output)
+        t->output(t, errors, bytes);
 }
 
 /* --- the attempt ---------------------------------------------------------------------------- */
@@ -238,7 +248,10 @@ static void exec_start(struct action *action, struct task *t)
     const struct exec_config *c = x->config;
     struct reason why = {.text = ""};
     const char *const *argv, *const *env;
+    str files[RUNNER_FILES_MAX];
     enum err e = command_build(&c->command, t, t->arena, &argv, &env, &why);
+    if (e == ERR_OK)
+        e = command_files_build(&c->command, t, t->arena, files, &why);
     if (e != ERR_OK) {
         finish(t, ATTEMPT_PERMANENT, "refused", str_from_cstr(why.text), STR_NONE);
         return;
@@ -253,6 +266,7 @@ static void exec_start(struct action *action, struct task *t)
         return;
     }
     run->run.done = on_done;
+    run->run.output = t->output ? on_output : NULL;
     run->exec = x;
     run->task = t;
     run->request = command_show(&c->command, argv, t->arena);
@@ -269,7 +283,11 @@ static void exec_start(struct action *action, struct task *t)
                             .output_max = (size_t)c->output_max,
                             .stdin_fd = -1,
                             .stdout_fd = -1,
-                            .stderr_fd = -1};
+                            .stderr_fd = -1,
+                            .limits = c->command.limits,
+                            .sandbox = c->command.sandbox,
+                            .files = files,
+                            .file_count = c->command.file_count};
     runner_start(x->runner, &spec, &run->run);
     buf_release(&event);
 }

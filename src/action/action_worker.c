@@ -381,8 +381,14 @@ static bool start_process(struct worker *w, struct process *proc)
     struct reason why = {.text = ""};
     const struct command *c = &w->config->command;
     proc->started_ns = proc->answered_ns = now_ns(w);
-    if (child_start(&proc->child, w->argv, w->env, c->cwd ? c->cwd : w->cwd, c->user,
-                    c->kill_after_ms, &why))
+    const struct run_spec spec = {.argv = w->argv,
+                                  .env = w->env,
+                                  .cwd = c->cwd ? c->cwd : w->cwd,
+                                  .user = c->user,
+                                  .kill_after_ms = c->kill_after_ms,
+                                  .limits = c->limits,
+                                  .sandbox = c->sandbox};
+    if (child_start(&proc->child, &spec, &why))
         return true;
     log_event(LOG_WARN, "a worker could not be started", LOG_F("worker", str_from_cstr(w->name)),
               LOG_F("why", str_from_cstr(why.text)));

@@ -164,6 +164,11 @@ static enum err build_env(const struct command *c, struct event_refs *f, struct 
             return e;
         env[n++] = value.p;
     }
+    for (size_t i = 0; i < c->file_count; i++) {
+        env[n] = arena_printf(a, "%s=/dev/fd/%zu%c", c->files[i].name, 3 + i, '\0').p;
+        if (!env[n++])
+            return fail(why, ERR_LIMIT, "no room for the environment of the command");
+    }
     env[n] = NULL;
     return ERR_OK;
 }
@@ -176,7 +181,7 @@ enum err command_build(const struct command *c, const struct task *t, struct are
     while (c->fixed_env[fixed])
         fixed++;
     const char **v = ARENA_ARRAY(a, const char *, c->arg_count + 2);
-    const char **e = ARENA_ARRAY(a, const char *, fixed + EVENT_VARIABLES + c->env_count + 1);
+    const char **e = ARENA_ARRAY(a, const char *, fixed + EVENT_VARIABLES + c->env_count + c->file_count + 1);
     if (!v || !e)
         return fail(why, ERR_LIMIT, "no room for the arguments of the command");
     struct event_refs f = {.task = t};

@@ -1,6 +1,6 @@
 /* command_read.c -- a command read from the configuration: everything that can be wrong is found
  * at load, with its place. Called by action_exec.c and action_worker.c. */
-#include "action/command.h"
+#include "action/command_parts.h"
 
 #include "action/event_refs.h"
 
@@ -11,8 +11,7 @@
 
 /* --- paths ---------------------------------------------------------------------------------- */
 
-/* Relative paths start at the directory of the file that the node is from. */
-static const char *absolute_path(struct arena *a, const struct yaml *node, str path)
+const char *command_path(struct arena *a, const struct yaml *node, str path)
 {
     if (path.n > 0 && path.p[0] == '/')
         return arena_cstr(a, path);
@@ -72,7 +71,7 @@ static const char *find_program(struct arena *a, const struct yaml *node, struct
         return found;
     }
     bool there = false;
-    const char *path = absolute_path(a, node, name);
+    const char *path = command_path(a, node, name);
     if (path && is_program(path, &there))
         return path;
     if (there)
@@ -86,18 +85,20 @@ static const char *find_program(struct arena *a, const struct yaml *node, struct
 
 static bool is_known(str name, bool is_filter, void *arg)
 {
-    UNUSED(arg);
-    return !is_filter && event_ref_is_known(name) && !str_eq(name, STR("body"));
+    enum template_use use = *(const enum template_use *)arg;
+    return !is_filter && event_ref_is_known(name) &&
+           (use == TEMPLATE_OF_FILE || !str_eq(name, STR("body")));
 }
 
-static void check_parts(const struct template *t, const struct yaml *node, struct problems *p)
+static void check_parts(const struct template *t, const struct yaml *node, enum template_use use,
+                        struct problems *p)
 {
     if (template_is_constant(t))
         return;
     for (size_t i = 0; i < t->count; i++) {
         const struct template_part *part = &t->parts[i];
         if (part->kind == TEMPLATE_TEXT) {
-            if (str_find(part->text, '\n') < part->text.n)
+            if (use == TEMPLATE_OF_WORD && str_find(part->text, '\n') < part->text.n)
                 problem_at(p, node, "a value with references may not hold a line break");
         } else {
             struct reason why;
@@ -107,9 +108,8 @@ static void check_parts(const struct template *t, const struct yaml *node, struc
     }
 }
 
-/* Compiles the scalar; without `allowed` braces are ordinary text. */
-static void read_template(struct template *t, struct arena *a, const struct yaml *node,
-                          bool allowed, struct problems *p)
+void command_template_read(struct template *t, struct arena *a, const struct yaml *node,
+                           enum template_use use, struct problems *p)
 {
     struct reason why = {.text = ""};
     if (node->kind != YAML_SCALAR) {
@@ -119,7 +119,7 @@ static void read_template(struct template *t, struct arena *a, const struct yaml
     str text = node->scalar.p ? node->scalar : STR("");
     if (memchr(text.p, 0, text.n))
         problem_at(p, node, "a NUL byte can't be handed to a command");
-    if (!allowed) {
+    if (use == TEMPLATE_LITERAL) {
         t->parts = ARENA_NEW(a, struct template_part);
         if (t->parts && text.n > 0)
             *t = (struct template){.parts = t->parts, .count = 1};
@@ -127,12 +127,12 @@ static void read_template(struct template *t, struct arena *a, const struct yaml
             t->parts[0] = (struct template_part){.kind = TEMPLATE_TEXT, .text = text};
         return;
     }
-    if (template_compile(t, a, text, is_known, NULL, &why) != ERR_OK) {
+    if (template_compile(t, a, text, is_known, &use, &why) != ERR_OK) {
         problem_at(p, node, "%s; known here: " EVENT_REFS_TEXT " (the body is on stdin)", why.text);
         *t = (struct template){0};
         return;
     }
-    check_parts(t, node, p);
+    check_parts(t, node, use, p);
 }
 
 /* --- interpreters --------------------------------------------------------------------------- */
@@ -212,7 +212,7 @@ static void check_interpreters(const struct command *c, const struct yaml *list,
 /* --- the members ---------------------------------------------------------------------------- */
 
 static void read_argv(struct command *c, struct arena *a, const struct yaml *node,
-                      bool allow_references, struct problems *p)
+                      enum template_use use, struct problems *p)
 {
     if (!node || node->kind != YAML_LIST || node->count == 0) {
         problem_at(p, node,
@@ -229,7 +229,7 @@ static void read_argv(struct command *c, struct arena *a, const struct yaml *nod
     size_t i = 0;
     for (const struct yaml *one = node->first->next; one; one = one->next, i++) {
         struct command_argument *arg = &c->args[i];
-        read_template(&arg->value, a, one, allow_references, p);
+        command_template_read(&arg->value, a, one, use, p);
         arg->hidden = one->first != NULL;
         arg->shown = one->first ? one->first->scalar : one->scalar;
         if (!template_is_constant(&arg->value))
@@ -251,8 +251,19 @@ static bool is_variable_name(str name)
     return name.n > 0 && name.n < 200;
 }
 
+void command_name_check(const struct command *c, const struct yaml *node, struct problems *p)
+{
+    if (!is_variable_name(node->key))
+        problem_at_key(p, node, "no name for an environment variable");
+    else if (str_starts(node->key, STR("GAFF_")))
+        problem_at_key(p, node, "names that begin with GAFF_ are set by gaff itself");
+    for (size_t i = 0; i < c->env_count; i++)
+        if (c->env[i].name && str_eq(node->key, str_from_cstr(c->env[i].name)))
+            problem_at_key(p, node, "the variable is set already, under env");
+}
+
 static void read_env(struct command *c, struct arena *a, const struct yaml *node,
-                     bool allow_references, struct problems *p)
+                     enum template_use use, struct problems *p)
 {
     if (!node)
         return;
@@ -262,13 +273,10 @@ static void read_env(struct command *c, struct arena *a, const struct yaml *node
     }
     c->env = ARENA_ARRAY(a, struct command_variable, node->count + 1);
     for (const struct yaml *one = node->first; c->env && one; one = one->next) {
-        if (!is_variable_name(one->key))
-            problem_at_key(p, one, "no name for an environment variable");
-        else if (str_starts(one->key, STR("GAFF_")))
-            problem_at_key(p, one, "names that begin with GAFF_ are set by gaff itself");
+        command_name_check(c, one, p);
         struct command_variable *v = &c->env[c->env_count++];
         v->name = arena_cstr(a, one->key);
-        read_template(&v->value, a, one, allow_references, p);
+        command_template_read(&v->value, a, one, use, p);
         c->references = c->references || !template_is_constant(&v->value);
     }
 }
@@ -336,7 +344,7 @@ static void read_cwd(struct command *c, struct arena *a, const struct yaml *node
     struct stat st;
     if (!node || !read_str(p, node, &text))
         return;
-    c->cwd = absolute_path(a, node, text);
+    c->cwd = command_path(a, node, text);
     if (c->cwd && (stat(c->cwd, &st) < 0 || !S_ISDIR(st.st_mode)))
         problem_at(p, node, "there is no directory %s", c->cwd);
 }
@@ -348,14 +356,17 @@ bool command_read(struct command *c, struct arena *a, const struct yaml *node, b
     str user = STR_NONE;
     *c = (struct command){.kill_after_ms = 5000};
     const struct yaml *argv = yaml_get(node, STR("command"));
-    read_argv(c, a, argv ? argv : node, allow, p);
-    read_env(c, a, yaml_get(node, STR("env")), allow, p);
+    enum template_use use = allow ? TEMPLATE_OF_WORD : TEMPLATE_LITERAL;
+    read_argv(c, a, argv ? argv : node, use, p);
+    read_env(c, a, yaml_get(node, STR("env")), use, p);
     const struct yaml *user_node = yaml_get(node, STR("user"));
     if (read_str(p, user_node, &user) && user.n > 0)
         c->user = arena_cstr(a, user);
     const char *home = home_of(c, a, user_node, p);
     read_passed(c, a, yaml_get(node, STR("pass_env")), home ? home : "HOME=/", p);
     read_cwd(c, a, yaml_get(node, STR("cwd")), p);
+    command_limits_read(c, yaml_get(node, STR("limits")), p);
+    command_sandbox_read(c, a, yaml_get(node, STR("sandbox")), p);
     (void)read_duration(p, yaml_get(node, STR("kill_after")), 0, 3600000, &c->kill_after_ms);
     return p->errors == before && c->program && c->args && c->fixed_env;
 }

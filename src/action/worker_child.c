@@ -263,8 +263,7 @@ static bool open_pipes(struct child *c, int theirs[3])
     return true;
 }
 
-bool child_start(struct child *c, const char *const *argv, const char *const *env, const char *cwd,
-                 const char *user, int64_t kill_after_ms, struct reason *why)
+bool child_start(struct child *c, const struct run_spec *from, struct reason *why)
 {
     assert(c->state == CHILD_IDLE);
     int theirs[3] = {-1, -1, -1};
@@ -278,14 +277,11 @@ bool child_start(struct child *c, const char *const *argv, const char *const *en
         watch_set(c->watches[FROM_CHILD], WATCH_READ);
         watch_set(c->watches[ERRORS], WATCH_READ);
         c->run = (struct run){.done = on_run_done};
-        const struct run_spec spec = {.argv = argv,
-                                      .env = env,
-                                      .cwd = cwd,
-                                      .user = user,
-                                      .kill_after_ms = kill_after_ms,
-                                      .stdin_fd = theirs[0],
-                                      .stdout_fd = theirs[1],
-                                      .stderr_fd = theirs[2]};
+        struct run_spec spec = *from;
+        spec.timeout_ms = 0;
+        spec.stdin_fd = theirs[0];
+        spec.stdout_fd = theirs[1];
+        spec.stderr_fd = theirs[2];
         c->state = CHILD_RUNNING;
         runner_start(c->runner, &spec, &c->run);
     }

@@ -36,9 +36,8 @@ struct child { /* embed it; zeroed and then child_init */
 };
 
 void child_init(struct child *c, struct loop *l, struct runner *r, const char *name);
-/* Idle → running. False with a reason when there are no descriptors for it. */
-bool child_start(struct child *c, const char *const *argv, const char *const *env, const char *cwd,
-                 const char *user, int64_t kill_after_ms, struct reason *why);
+/* Idle → running; of the spec all but its descriptors and its deadline. False with a reason when there are no descriptors for it. */
+bool child_start(struct child *c, const struct run_spec *spec, struct reason *why);
 /* Appends go to c->out, whole lines; this writes as much as the pipe takes. */
 void child_flush(struct child *c);
 static inline size_t child_unsent(const struct child *c)
