@@ -181,7 +181,8 @@ enum err command_build(const struct command *c, const struct task *t, struct are
     while (c->fixed_env[fixed])
         fixed++;
     const char **v = ARENA_ARRAY(a, const char *, c->arg_count + 2);
-    const char **e = ARENA_ARRAY(a, const char *, fixed + EVENT_VARIABLES + c->env_count + c->file_count + 1);
+    const char **e =
+        ARENA_ARRAY(a, const char *, fixed + EVENT_VARIABLES + c->env_count + c->file_count + 1);
     if (!v || !e)
         return fail(why, ERR_LIMIT, "no room for the arguments of the command");
     struct event_refs f = {.task = t};

@@ -10,8 +10,8 @@
 
 void command_limits_read(struct command *c, const struct yaml *node, struct problems *p)
 {
-    static const char *const keys[] = {"memory", "cpu", "open_files", "processes", "file_size",
-                                       NULL};
+    static const char *const keys[] = {"memory",    "cpu",       "open_files",
+                                       "processes", "file_size", NULL};
     struct run_limits *l = &c->limits;
     int64_t cpu_ms = 0;
     if (!node || !read_keys(p, node, keys))

@@ -36,7 +36,8 @@ struct child { /* embed it; zeroed and then child_init */
 };
 
 void child_init(struct child *c, struct loop *l, struct runner *r, const char *name);
-/* Idle → running; of the spec all but its descriptors and its deadline. False with a reason when there are no descriptors for it. */
+/* Idle → running; of the spec all but its descriptors and its deadline. False with a reason when
+ * there are no descriptors for it. */
 bool child_start(struct child *c, const struct run_spec *spec, struct reason *why);
 /* Appends go to c->out, whole lines; this writes as much as the pipe takes. */
 void child_flush(struct child *c);

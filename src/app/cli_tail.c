@@ -49,6 +49,18 @@ static void print_attempt(struct cli *c, const struct json *v, const char *time)
     printf("  [" STR_FMT "]\n", STR_ARG(member(c, v, "state")));
 }
 
+/* A line each of what a command wrote. */
+static void print_output(struct cli *c, const struct json *v, const char *time)
+{
+    str rest = member(c, v, "text");
+    while (rest.p && rest.n) {
+        str line = str_cut(&rest, '\n');
+        printf("%s    " STR_FMT " | ", time, STR_ARG(member(c, v, "destination")));
+        cli_print_text(line);
+        putchar('\n');
+    }
+}
+
 static void print_data(struct cli *c, str json)
 {
     struct reason why = {0};
@@ -59,6 +71,8 @@ static void print_data(struct cli *c, str json)
         cli_short_time(member(c, v, "time"), time);
         if (c->output != CLI_TABLE)
             cli_print_json(c, v);
+        else if (str_eq(member(c, v, "kind"), STR("output")))
+            print_output(c, v, time);
         else if (str_eq(member(c, v, "kind"), STR("attempt")))
             print_attempt(c, v, time);
         else

@@ -33,6 +33,12 @@ struct retry_policy {
     double jitter;     /* 0..1: each wait is multiplied by 1 +- jitter, drawn at random */
 };
 
+enum ack {
+    ACK_STORED,   /* answered when the event is on disk */
+    ACK_VERIFIED, /* answered before: what a crash takes then is lost */
+    ACK_DONE,     /* answered with what came of the first attempt */
+};
+
 struct source_config {
     str name;
     str path;     /* "/in/github"; begins with '/' */
@@ -50,8 +56,12 @@ struct source_config {
     struct http_field *respond_fields;
     size_t respond_field_count;
     str respond_body;
-    bool respond_set; /* false: the provider's wish, else the default */
-    size_t *routes;   /* indices into config.routes, in file order */
+    enum ack ack;
+    int64_t ack_timeout_ms; /* of done: then 202 */
+    bool ack_stream;        /* of done: output as it comes */
+    uint16_t *ack_statuses; /* of done: by exit code, 0: the usual; NULL: all usual */
+    bool respond_set;       /* false: the provider's wish, else the default */
+    size_t *routes;         /* indices into config.routes, in file order */
     size_t route_count;
     const struct match_index *index; /* over its routes' matches; NULL: ask each */
     bool has_params;                 /* the path has {parameters} */

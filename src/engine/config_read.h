@@ -65,6 +65,8 @@ void config_listen_check_admin(struct config_reader *r, const struct yaml *node)
 
 /* One file each: */
 void config_sources_read(struct config_reader *r, const struct yaml *node);
+void config_ack_read(struct config_reader *r, const struct yaml *node,
+                     struct source_config *source);
 void config_destinations_read(struct config_reader *r, const struct yaml *node);
 void config_routes_read(struct config_reader *r, const struct yaml *node);
 void config_check(struct config_reader *r);

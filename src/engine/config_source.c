@@ -11,10 +11,10 @@
 #define RESPOND_BODY_MAX 65536
 #define DAY_MS INT64_C(86400000)
 
-static const char *const source_keys[] = {"provider", "verify",     "secret",    "secrets",
-                                          "path",     "methods",    "dedupe",    "body_max",
-                                          "respond",  "insecure",   "tolerance", "keep_rejected",
-                                          "options",  "allow_from", NULL};
+static const char *const source_keys[] = {"provider", "verify",   "secret",     "secrets",
+                                          "path",     "methods",  "dedupe",     "body_max",
+                                          "respond",  "insecure", "tolerance",  "keep_rejected",
+                                          "options",  "ack",      "allow_from", NULL};
 
 /* Everything about the source being read. */
 struct reading {
@@ -437,6 +437,7 @@ static struct source_config *read_source(struct config_reader *r, const struct y
     read_methods(&s);
     read_dedupe(&s);
     read_respond(&s);
+    config_ack_read(r, yaml_get(node, STR("ack")), source);
     read_options(&s);
     read_limits(&s);
     if (is_worth_trying(&s) && !has_failed_reference(node))

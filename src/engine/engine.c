@@ -187,6 +187,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     e->core.engine = e;
     e->core.clock = o->clock ? o->clock : clock_real();
     e->core.live = live_new();
+    e->core.waiting = waiting_new();
     e->core.handlers = o->handlers;
     e->version = o->version ? o->version : "";
     memcpy(e->runners, o->runners, sizeof(e->runners));
@@ -414,6 +415,7 @@ void engine_free(struct engine *e)
         dispatcher_free(e->core.dispatchers[i]);
     store_close(e->core.store);
     registry_free(e->core.registry);
+    waiting_free(e->core.waiting);
     live_free(e->core.live);
     config_unref(e->config);
     pthread_mutex_destroy(&e->config_lock);

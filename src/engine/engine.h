@@ -13,6 +13,7 @@
 #include "engine/config.h"
 #include "engine/live.h"
 #include "engine/registry.h"
+#include "engine/waiting.h"
 
 struct front;
 struct dispatcher;
@@ -30,6 +31,7 @@ struct engine_core {
     struct committer *committer;
     struct metrics metrics;
     struct registry *registry;
+    struct waiting *waiting;
     struct live *live;
     struct id_source ids;
     struct dispatcher *dispatchers[DELIVERY_LOOPS_MAX];

@@ -8,6 +8,7 @@
 #include "engine/ingest.h"
 
 #include "base/log.h"
+#include "engine/done.h"
 #include "engine/planned.h"
 #include "http/router.h"
 
@@ -16,6 +17,8 @@
 #define REJECTED_BODY_MAX 65536
 #define ANSWER_MAX 256
 #define REJECTED_A_SECOND_MAX 50
+/* Of events that were answered and are not stored yet; beyond it answers wait for the disk. */
+#define ANSWERED_BYTES_MAX (64u << 20)
 
 /* One loop's view of one configuration: verifiers hold keyed contexts and are not shared. */
 struct view {
@@ -34,7 +37,12 @@ struct pending { /* in its exchange's arena */
     struct view *view;
     size_t source;
     struct new_event event;
-    struct gate **gates;        /* of the deliveries, in their order */
+    struct gate **gates; /* of the deliveries, in their order */
+    size_t awaited;      /* of the deliveries: whose result is the answer */
+    bool is_waiting;     /* done.c answers */
+    bool is_answered;    /* before the commit; then it lives in own memory */
+    struct arena own;
+    int64_t received_mono_ns;
     enum verdict_code rejected; /* not VERIFIED: the answer is this refusal */
 };
 
@@ -50,9 +58,11 @@ struct ingest {
     struct loop *loop;
     struct loop_hook hook;
     struct view *view;
+    struct done_waits waits;
     struct round *current, *free_rounds;
     size_t rounds_out;
     struct buf trace;
+    size_t answered_bytes;
     int64_t rejected_second;
     unsigned rejected_kept; /* in that second */
 };
@@ -267,14 +277,28 @@ static void follow_commit(struct ingest *in, struct pending *p, const struct com
         atomic_fetch_add_explicit(&stats->received, 1, memory_order_relaxed);
         atomic_store_explicit(&stats->last_event_ms, p->event.event.received_ms,
                               memory_order_relaxed);
-        histogram_add(&stats->ack_us, (now_ns - p->x->req.received_mono_ns) / 1000);
+        histogram_add(&stats->ack_us, (now_ns - p->received_mono_ns) / 1000);
         planned_offer(offers, &p->event, p->gates);
         tell_event(in, &p->event.event, "event", p->event.delivery_count);
     }
 }
 
+/* Before its deliveries are offered: none may end unheard. */
+static void wait_if_asked(struct ingest *in, struct pending *p, const struct commit_ticket *t)
+{
+    const struct source_config *s = p->view->config->sources[p->source];
+    if (p->rejected || t->err != ERR_OK || p->event.duplicate_of || s->ack != ACK_DONE ||
+        p->event.delivery_count == 0)
+        return;
+    done_wait(&in->waits, p->x, p->view->config, s, p->event.event.id,
+              p->event.deliveries[p->awaited].id);
+    p->is_waiting = true;
+}
+
 static void answer(struct pending *p, const struct commit_ticket *t)
 {
+    if (p->is_waiting || p->is_answered)
+        return;
     if (p->rejected)
         http_reply_error(p->x, verdict_status(p->rejected), verdict_word(p->rejected),
                          p->event.event.verdict_text);
@@ -284,6 +308,20 @@ static void answer(struct pending *p, const struct commit_ticket *t)
         answer_stored(p, p->event.duplicate_of != 0);
 }
 
+/* One that was answered before it was stored. */
+static void pending_free(struct ingest *in, struct pending *p, const struct commit_ticket *t)
+{
+    uint64_t held = 0;
+    char id[ID_TEXT_MAX];
+    if (t->err != ERR_OK && log_rate("lost", &held))
+        log_event(LOG_ERROR, "an event that was answered before it was stored is lost",
+                  LOG_F("event", id_format("evt", p->event.event.id, id)),
+                  LOG_F("source", p->event.event.source), LOG_I("held", held));
+    struct arena own = p->own; /* p lies in it */
+    in->answered_bytes -= own.used;
+    arena_release(&own);
+}
+
 static void round_committed(struct commit_ticket *t)
 {
     struct round *r = CONTAINER_OF(t, struct round, ticket);
@@ -291,14 +329,18 @@ static void round_committed(struct commit_ticket *t)
     struct dispatch_offers offers;
     int64_t now_ns = clock_mono_ns(in->core->clock);
     dispatch_offers_init(&offers, in->core);
-    for (struct pending *p = r->first; p; p = p->next)
+    for (struct pending *p = r->first; p; p = p->next) {
+        wait_if_asked(in, p, t);
         follow_commit(in, p, t, &offers, now_ns);
+    }
     /* Lanes hear of an event before its sender does: what is sent after an answer comes after. */
     dispatch_offers_send(&offers);
     for (struct pending *p = r->first, *next; p; p = next) {
         next = p->next; /* p ends with its exchange, which ends with its answer */
         struct view *view = p->view;
         answer(p, t);
+        if (p->is_answered)
+            pending_free(in, p, t);
         view_put(view);
     }
     in->rounds_out--;
@@ -386,6 +428,7 @@ static struct pending *pending_new(struct http_exchange *x, struct view *view, s
     p->x = x;
     p->view = view;
     p->source = source;
+    p->received_mono_ns = x->req.received_mono_ns;
     return p;
 }
 
@@ -424,6 +467,52 @@ static void reject(struct ingest *in, struct http_exchange *x, struct view *view
     join_round(in, p);
 }
 
+/* The first that runs a command, or the first of all. */
+static size_t awaited_delivery(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->items[i].to->action && plan->items[i].to->action->runs_command)
+            return i;
+    return 0;
+}
+
+/* Of `ack: verified`: answers now and goes on with a copy that owns its memory. What would take too
+ * much of it waits for the commit like any other; then p is returned as it is. */
+static struct pending *answer_early(struct ingest *in, struct pending *p)
+{
+    struct arena own;
+    const struct new_event *from = &p->event;
+    size_t n = from->delivery_count;
+    arena_init(&own, 64u << 20);
+    struct pending *q = ARENA_NEW(&own, struct pending);
+    struct new_delivery *d = ARENA_ARRAY(&own, struct new_delivery, n + 1);
+    struct gate **gates = ARENA_ARRAY(&own, struct gate *, n + 1);
+    if (!q || !d || !gates)
+        goto wait;
+    *q = *p;
+    str *const strings[] = {
+        &q->event.event.type,   &q->event.event.dedupe_key, &q->event.event.verdict_text,
+        &q->event.event.method, &q->event.event.target,     &q->event.event.peer,
+        &q->event.event.head,   &q->event.event.body,       &q->event.event.trace};
+    for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+        *strings[i] = arena_str(&own, *strings[i]);
+    memcpy(d, from->deliveries, n * sizeof(*d)); /* their names are the configuration's */
+    memcpy(gates, p->gates, n * sizeof(struct gate *));
+    if (!arena_ok(&own) || in->answered_bytes + own.used > ANSWERED_BYTES_MAX)
+        goto wait;
+    q->event.deliveries = d;
+    q->gates = gates;
+    q->is_answered = true;
+    q->x = NULL;
+    q->own = own;
+    in->answered_bytes += own.used;
+    answer_stored(p, false);
+    return q;
+wait:
+    arena_release(&own);
+    return p;
+}
+
 static void accept(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
                    const struct verdict *v)
 {
@@ -450,6 +539,10 @@ static void accept(struct ingest *in, struct http_exchange *x, struct view *view
         http_reply_error(x, 413, "too_large", STR("The event has more deliveries than memory."));
         return;
     }
+    if (s->ack == ACK_DONE)
+        p->awaited = awaited_delivery(&plan);
+    if (s->ack == ACK_VERIFIED)
+        p = answer_early(in, p);
     commit_ticket_add_event(&round_current(in)->ticket, &p->event);
     join_round(in, p);
 }
@@ -502,6 +595,7 @@ struct ingest *ingest_new(struct engine_core *core, struct loop *loop)
     in->core = core;
     in->loop = loop;
     in->hook.fn = turn_end;
+    done_init(&in->waits, core, loop);
     buf_init(&in->trace, TRACE_MAX);
     loop_at_turn_end(loop, &in->hook);
     return in;
@@ -512,6 +606,7 @@ void ingest_free(struct ingest *in)
     if (!in)
         return;
     assert(in->rounds_out == 0);
+    done_release(&in->waits);
     loop_hook_remove(in->loop, &in->hook);
     view_put(in->view);
     free(in->current);

@@ -38,6 +38,7 @@ static struct flight *flight_new(struct lane *l)
     }
     f->lane = l;
     f->superseded_by = 0;
+    f->output = STR_NONE;
     list_init(&f->link);
     l->held++;
     return f;
@@ -333,6 +334,16 @@ static void finished(struct task *t, const struct outcome *o)
         lane_pump(l);
 }
 
+/* What a command writes, for those who watch and the one who waits. */
+static void told_output(struct task *t, bool errors, str bytes)
+{
+    struct flight *f = CONTAINER_OF(t, struct flight, task);
+    struct engine_core *core = f->lane->ctx->core;
+    if (waiting_is_wanted(core->waiting, f->delivery.id, true))
+        waiting_tell_output(core->waiting, f->delivery.id, bytes);
+    settle_tell_output(f, errors, bytes);
+}
+
 static void fail_flight(struct flight *f, enum attempt_result result, const char *class, str text)
 {
     struct outcome o = {.result = result, .error_class = class, .summary = text};
@@ -357,6 +368,9 @@ static void start(struct lane *l, struct flight *f)
                             .arena = &f->arena,
                             .now_ms = clock_wall_ms(ctx->core->clock),
                             .done = finished};
+    if (live_is_watched(ctx->core->live) ||
+        waiting_is_wanted(ctx->core->waiting, f->delivery.id, true))
+        f->task.output = told_output;
     f->started_ns = clock_mono_ns(ctx->core->clock);
     f->event = (struct event){0};
     f->by = action_in_force(l, &why);
@@ -481,6 +495,8 @@ void lane_settled(struct flight *f)
     bool in_order = l->destination && l->destination->in_order;
     bool retry = s->state == DELIVERY_PENDING;
     int64_t next_ms = s->next_ms;
+    if (waiting_is_wanted(l->ctx->core->waiting, f->delivery.id, false))
+        settle_tell_waiter(f);
     if (idmap_get(&l->busy_keys, key) == f) /* not that of another of its key */
         idmap_remove(&l->busy_keys, key);
     flight_free(f);

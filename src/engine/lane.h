@@ -31,6 +31,7 @@ struct flight {
     struct arena arena; /* of the attempt */
     struct task task;
     struct settlement settlement;
+    str output;             /* what its command wrote, when somebody waits for it */
     uint64_t superseded_by; /* a newer delivery of its key came while it ran; 0: none */
     int64_t started_ns;
 };
@@ -97,6 +98,9 @@ void lane_settled(struct flight *f);
 
 /* settle.c: a newer one of its key came before it could start: ends CANCELLED, unattempted. */
 void settle_superseded(struct flight *f);
+/* settle.c: tells who watches of a part of its output; who waits for it, what came of it. */
+void settle_tell_output(struct flight *f, bool errors, str bytes);
+void settle_tell_waiter(struct flight *f);
 /* settle.c: turns an outcome into a settlement on this turn's ticket. */
 void settle_outcome(struct flight *f, const struct outcome *o);
 

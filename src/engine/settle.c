@@ -57,6 +57,45 @@ static void tell_attempt(struct flight *f)
     buf_release(&line);
 }
 
+void settle_tell_output(struct flight *f, bool errors, str bytes)
+{
+    struct live *live = f->lane->ctx->core->live;
+    if (!live_is_watched(live))
+        return;
+    struct buf line;
+    struct json_writer w;
+    char id[ID_TEXT_MAX], event_id[ID_TEXT_MAX], when[CLOCK_TEXT_MAX];
+    buf_init(&line, 6 * bytes.n + 2048);
+    json_writer_init(&w, &line);
+    json_open(&w, '{');
+    json_pair(&w, "kind", STR("output"));
+    json_pair(&w, "time", clock_format(clock_wall_ms(f->lane->ctx->core->clock), when));
+    json_pair(&w, "id", id_format("dlv", f->delivery.id, id));
+    json_pair(&w, "event_id", id_format("evt", f->delivery.event_id, event_id));
+    json_pair(&w, "source", f->event.source);
+    json_pair(&w, "destination", f->delivery.destination);
+    json_pair(&w, "stream", errors ? STR("stderr") : STR("stdout"));
+    json_pair(&w, "text", bytes);
+    json_close(&w, '}');
+    if (buf_ok(&line))
+        live_tell(live, buf_str(&line));
+    buf_release(&line);
+}
+
+void settle_tell_waiter(struct flight *f)
+{
+    const struct settlement *s = &f->settlement;
+    struct waited what = {.state = s->state,
+                          .result = s->attempt.result,
+                          .status = s->attempt.status,
+                          .error_class = s->attempt.error_class,
+                          .summary = s->attempt.number ? s->attempt.summary : s->reason,
+                          .output = f->output};
+    if (!s->attempt.number) /* it was not attempted */
+        what.result = s->state == DELIVERY_SKIPPED ? ATTEMPT_SKIPPED : ATTEMPT_CANCELLED;
+    waiting_tell_done(f->lane->ctx->core->waiting, f->delivery.id, &what);
+}
+
 static void count(struct flight *f, int64_t now_ms)
 {
     const struct settlement *s = &f->settlement;
@@ -127,6 +166,8 @@ void settle_outcome(struct flight *f, const struct outcome *o)
                     .response = keep(f, o->response, RESPONSE_MAX),
                     .timing = keep(f, o->timing, 512)},
     };
+    if (waiting_is_wanted(ctx->core->waiting, f->delivery.id, false))
+        f->output = keep(f, o->output, RESPONSE_MAX);
     if (!counts)
         f->settlement.attempt.number = 0;
     else
