@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "action/event_text.h"
 #include "action/http_outcome.h"
+#include "action/http_words.h"
 #include "action/kinds.h"
 #include "verify/sign.h"
 
@@ -39,6 +40,9 @@ struct http_config {
     enum outbound_policy policy;
     struct http_field *headers;
     size_t header_count;
+    /* With references; count 0: there are none, and the text above stands. */
+    struct template url_template, *header_templates, body_template;
+    str body;     /* STR_NONE: the event's own */
     str *forward; /* names; one that ends in '*' stands for all that begin so */
     size_t forward_count;
     bool is_signed;
@@ -65,16 +69,18 @@ struct http_attempt { /* in the task's arena */
 
 /* --- configuration --------------------------------------------------------------------------- */
 
-static void read_url(struct http_config *c, const struct yaml *node, const struct yaml *url,
-                     struct problems *p)
+static void read_url(struct http_config *c, struct arena *a, const struct yaml *node,
+                     const struct yaml *url, struct problems *p)
 {
     struct reason why = {.text = ""};
     if (!url) {
         problem_at(p, node, "\"url\" is missing: where is the request to go?");
         return;
     }
-    if (!read_str(p, url, &c->url))
+    if (!read_str(p, url, &c->url) || !http_word_read(&c->url_template, a, url, HTTP_WORD_URL, p))
         return;
+    if (c->url_template.count) /* what stands before the first reference has the host */
+        c->url = arena_str(a, c->url_template.parts[0].text);
     enum err e = http_url_check(c->url, c->policy, &why);
     if (e == ERR_DENIED && c->policy == OUTBOUND_PUBLIC)
         problem_at(p, url, "%s; policy: private lets requests stay inside", why.text);
@@ -92,11 +98,15 @@ static void read_headers(struct http_config *c, struct arena *a, const struct ya
         return;
     }
     c->headers = ARENA_ARRAY(a, struct http_field, node->count + 1);
+    c->header_templates = ARENA_ARRAY(a, struct template, node->count + 1);
+    if (!c->header_templates)
+        return;
     for (const struct yaml *one = node->first; c->headers && one; one = one->next) {
         struct http_field *f = &c->headers[c->header_count];
         struct reason why = {.text = ""};
         *f = (struct http_field){.name = one->key, .value = STR("")};
-        if (!read_str(p, one, &f->value))
+        if (!read_str(p, one, &f->value) ||
+            !http_word_read(&c->header_templates[c->header_count], a, one, HTTP_WORD_FIELD, p))
             continue;
         f->value = str_trim(f->value);
         if (http_field_check(f, &why) != ERR_OK)
@@ -104,6 +114,17 @@ static void read_headers(struct http_config *c, struct arena *a, const struct ya
         else
             c->header_count++;
     }
+}
+
+static void read_body(struct http_config *c, struct arena *a, const struct yaml *node,
+                      struct problems *p)
+{
+    c->body = STR_NONE;
+    if (!node || !read_str(p, node, &c->body))
+        return;
+    (void)http_word_read(&c->body_template, a, node, HTTP_WORD_BODY, p);
+    if (!c->sends_body)
+        problem_at(p, node, STR_FMT " sends no body", STR_ARG(c->method));
 }
 
 /* What belongs to one connection or frames one message (RFC 9110 section 7.6.1), and what names
@@ -228,9 +249,9 @@ static void read_verdicts(struct http_config *c, struct arena *a, const struct y
 
 static struct action_config *http_read(struct arena *a, const struct yaml *node, struct problems *p)
 {
-    static const char *const known[] = {"url",   "method", "headers",     "forward",
-                                        "sign",  "policy", "timeout",     "success",
-                                        "retry", "dead",   "concurrency", NULL};
+    static const char *const known[] = {"url",  "method",      "headers", "body",    "forward",
+                                        "sign", "policy",      "timeout", "success", "retry",
+                                        "dead", "concurrency", NULL};
     static const char *const methods[] = {"POST", "PUT", "PATCH", "GET", "DELETE", NULL};
     static const char *const policies[] = {"private", "public", NULL};
     struct http_config *c = ARENA_NEW(a, struct http_config);
@@ -246,7 +267,8 @@ static struct action_config *http_read(struct arena *a, const struct yaml *node,
     c->method = str_from_cstr(methods[method]);
     c->sends_body = method <= 2;
     c->policy = policy == 0 ? OUTBOUND_PRIVATE : OUTBOUND_PUBLIC;
-    read_url(c, node, yaml_get(node, STR("url")), p);
+    read_url(c, a, node, yaml_get(node, STR("url")), p);
+    read_body(c, a, yaml_get(node, STR("body")), p);
     read_headers(c, a, yaml_get(node, STR("headers")), p);
     read_forward(c, a, yaml_get(node, STR("forward")), p);
     read_sign(c, yaml_get(node, STR("sign")), p);
@@ -326,8 +348,9 @@ static void add_event_fields(struct http_attempt *x)
     str connection = c->forward_count ? event_field(e, STR("Connection")) : STR_NONE;
     str head = e->head, name, value;
     while (event_next_field(&head, &name, &value)) {
-        bool describes_body = c->sends_body && (str_eq_nocase(name, STR("Content-Type")) ||
-                                                str_eq_nocase(name, STR("Content-Encoding")));
+        bool describes_body = c->sends_body && !c->body.p &&
+                              (str_eq_nocase(name, STR("Content-Type")) ||
+                               str_eq_nocase(name, STR("Content-Encoding")));
         if (!describes_body &&
             (!is_chosen(c, name) || field_stays_behind(name) || connection_names(connection, name)))
             continue;
@@ -359,14 +382,45 @@ static enum err add_signature(struct http_attempt *x, struct reason *why)
     return e;
 }
 
+/* The words of this event, in the task's arena: URL, body, and the values of headers. */
+static enum err expand_words(struct http_attempt *x, str *url, str *body, str *values,
+                             struct reason *why)
+{
+    const struct http_config *c = x->action->config;
+    struct arena *a = x->task->arena;
+    struct event_refs refs = {.task = x->task};
+    enum err e = ERR_OK;
+    *url = c->url;
+    if (c->url_template.count)
+        e = http_word_expand(&c->url_template, HTTP_WORD_URL, "url", &refs, a, url, why);
+    if (e == ERR_OK && c->url_template.count)
+        e = http_url_check(*url, c->policy, why);
+    if (c->body.p)
+        *body = c->body;
+    if (e == ERR_OK && c->body_template.count)
+        e = http_word_expand(&c->body_template, HTTP_WORD_BODY, "body", &refs, a, body, why);
+    for (size_t i = 0; e == ERR_OK && i < c->header_count; i++) {
+        values[i] = c->headers[i].value;
+        if (c->header_templates[i].count)
+            e = http_word_expand(&c->header_templates[i], HTTP_WORD_FIELD, "headers", &refs, a,
+                                 &values[i], why);
+    }
+    event_refs_release(&refs);
+    return e;
+}
+
 static enum err build_call(struct http_attempt *x, struct reason *why)
 {
     const struct http_config *c = x->action->config;
     const struct event *event = x->task->event;
+    str values[HEADERS_MAX], url, body = event->body.p ? event->body : STR("");
+    enum err expanded = expand_words(x, &url, &body, values, why);
+    if (expanded != ERR_OK)
+        return expanded;
     x->call = (struct http_call){.method = c->method,
-                                 .url = c->url,
+                                 .url = url,
                                  .fields = x->fields,
-                                 .body = c->sends_body && event->body.p ? event->body : STR(""),
+                                 .body = c->sends_body ? body : STR(""),
                                  .policy = c->policy,
                                  .timeout_ms = c->base.timeout_ms};
     enum err e = x->action->signer ? add_signature(x, why) : ERR_OK;
@@ -374,7 +428,11 @@ static enum err build_call(struct http_attempt *x, struct reason *why)
         return e;
     for (size_t i = 0; i < c->header_count; i++)
         if (!has_field(x, c->headers[i].name))
-            add_field(x, c->headers[i].name, c->headers[i].value);
+            add_field(x, c->headers[i].name, values[i]);
+    if (c->body.p && !has_field(x, STR("Content-Type")))
+        add_field(x, STR("Content-Type"),
+                  http_word_is_json(body) ? STR("application/json")
+                                          : STR("text/plain; charset=utf-8"));
     add_own_fields(x);
     add_event_fields(x);
     return ERR_OK;
@@ -428,7 +486,7 @@ static void http_start(struct action *base, struct task *t)
     struct http_action *action = CONTAINER_OF(base, struct http_action, action);
     const struct http_config *c = action->config;
     struct http_attempt *x = ARENA_NEW(t->arena, struct http_attempt);
-    size_t room = OWN_FIELDS + BODY_FIELDS + SIGN_FIELDS_MAX + c->header_count +
+    size_t room = OWN_FIELDS + BODY_FIELDS + 1 + SIGN_FIELDS_MAX + c->header_count +
                   (c->forward_count ? FORWARDED_MAX : 0);
     struct http_field *fields =
         (struct http_field *)arena_alloc(t->arena, room * sizeof(struct http_field));

@@ -45,7 +45,7 @@ def rss(d):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
 
-# --- answers ----------------------------------------------------------------------------------------
+# --- answers ---
 
 def test_ack_done_answers_with_the_output_and_a_status_from_the_exit_code():
     text = config("ack: { when: done, status: { 3: 422 } }",
@@ -130,7 +130,7 @@ def test_ack_verified_answers_and_the_event_is_there():
         assert bad.status == 401
 
 
-# --- one build a branch -----------------------------------------------------------------------------
+# --- one build a branch ------------------------------------------------------------------
 
 def test_latest_wins_running_ends_the_older_build():
     text = config("", "  run: { exec: { command: [./run.sh, '{{ .n }}'] }, concurrency: 4,\n"
@@ -160,12 +160,13 @@ def test_debounce_builds_once():
         assert ran[-1] == "7" and len(ran) == got.count("delivered")
 
 
-# --- files, limits, walls ---------------------------------------------------------------------------
+# --- files, limits, walls ------------------------------------------------------------------
 
 def test_payload_fields_become_files():
     text = config("", "  run: { exec: { command: [./run.sh], files: { CHANGES: '{{ .commits }}',\n"
                       "                 ALL: '{{ body }}' } } }")
-    script = SCRIPT + 'cat "$CHANGES" > changes; cat "$ALL" > all; echo x 2>/dev/null > "$ALL" && echo w > bad\nexit 0\n'
+    script = SCRIPT + ('cat "$CHANGES" > changes; cat "$ALL" > all\n'
+                       'echo x 2>/dev/null > "$ALL" && echo w > bad\nexit 0\n')
     with Daemon(text, {"run.sh": script}) as d:
         big = {"commits": [{"id": i, "m": "x\n$(touch owned)" * 50} for i in range(1000)]}
         body = json.dumps(big).encode()
@@ -230,7 +231,7 @@ def test_ten_thousand_queued_commands_hold_little():
         open(d.path("go"), "w").close()
 
 
-# --- hostile payloads -------------------------------------------------------------------------------
+# --- hostile payloads ------------------------------------------------------------------
 
 HOSTILE = ["; touch owned", "$(touch owned)", "`touch owned`", "-o owned", "--output=owned",
            "a\nb: c", "a\r\nX-Evil: 1", "a\0b", "../../owned", "/etc/passwd", "{{ .secret }}",
@@ -240,9 +241,11 @@ HOSTILE = ["; touch owned", "$(touch owned)", "`touch owned`", "-o owned", "--ou
 
 def test_hostile_values_stay_values():
     target = Target()
-    text = config("", f"""  run: {{ exec: {{ command: [./run.sh, "{{{{ .v }}}}", --, "{{{{ .v }}}}", "pre-{{{{ .v }}}}"],
+    text = config("", f"""  run: {{ exec: {{
+            command: [./run.sh, "{{{{ .v }}}}", --, "{{{{ .v }}}}", "pre-{{{{ .v }}}}"],
             env: {{ V: "{{{{ .v }}}}" }}, files: {{ F: "{{{{ .v }}}}" }}, on_failure: dead }} }}
-  shell: {{ exec: {{ command: [/bin/sh, -c, "printf %s {{{{ .v | shell }}}} > shell.out"], on_failure: dead }} }}
+  shell: {{ exec: {{ command: [/bin/sh, -c, "printf %s {{{{ .v | shell }}}} > shell.out"],
+            on_failure: dead }} }}
   web: {{ http: {{ url: "{target.url}/x/{{{{ .v | url }}}}?q={{{{ .v | url }}}}",
             headers: {{ X-Value: "{{{{ .v | url }}}}" }},
             body: '{{"text":{{{{ .v | json }}}}}}' }}, retry: {{ attempts: 1 }} }}""",
@@ -274,7 +277,8 @@ def test_hostile_values_stay_values():
                 assert by["shell"]["log"][0]["error_class"] == "refused", by["shell"]
             if by["web"]["state"] == "delivered":
                 request = target.requests[before]
-                assert request["path"].startswith("/x/") and request["headers"].get("X-Evil") is None
+                assert request["path"].startswith("/x/")
+                assert request["headers"].get("X-Evil") is None
                 path, query = request["path"].split("?")
                 assert "/" not in path[3:] and " " not in path and "&" not in query, request["path"]
                 assert json.loads(request["body"]) == {"text": value}, value
