@@ -56,6 +56,7 @@ struct run_spec {
      * deadline then unless timeout_ms > 0. */
     int stdin_fd, stdout_fd, stderr_fd;
     bool outlives; /* it goes on when the daemon ends, and what it leaves behind is never killed */
+    bool is_jq;    /* jq_process.h in place of a program; argv is its name */
     struct run_limits limits;
     const struct sandbox_rules *sandbox; /* NULL: none */
     /* Sealed files in memory that the command finds open as 3, 4, ... (/dev/fd/3). */

@@ -66,6 +66,7 @@ void frame_put_job(struct buf *out, const struct run_spec *spec, uint64_t id, ui
     put_list(out, spec->argv);
     put_list(out, spec->env);
     buf_u8(out, streams ? 1 : 0);
+    buf_u8(out, spec->is_jq ? 1 : 0);
     put_limits(out, &spec->limits);
     put_sandbox(out, spec->sandbox);
     frame_end(out, start);
@@ -184,6 +185,7 @@ bool frame_get_job(str payload, struct arena *a, struct frame_job *out)
     out->argv = get_list(&c, a);
     out->env = get_list(&c, a);
     out->streams = cursor_u8(&c) != 0;
+    out->is_jq = cursor_u8(&c) != 0;
     get_limits(&c, &out->limits);
     out->is_sandboxed = cursor_u8(&c) != 0;
     out->sandbox.network = cursor_u8(&c) != 0;

@@ -28,6 +28,7 @@ struct frame_job {
     const char *program;    /* NULL: argv[0] */
     const char **argv, **env;
     bool streams; /* output frames are wanted */
+    bool is_jq;
     struct run_limits limits;
     bool is_sandboxed;
     struct sandbox_rules sandbox;

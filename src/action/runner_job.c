@@ -4,6 +4,7 @@
  * patience with those who do is over. The exited command stays a zombie until then, so that its
  * process group can be signalled without hitting a stranger who got the same number. */
 #include "action/runner_job.h"
+#include "action/jq_process.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -348,6 +349,7 @@ void job_start(struct runner_state *p, const struct frame_job *f)
                       .env = f->env,
                       .outlives = f->outlives,
                       .cwd = f->cwd,
+                      .builtin = f->is_jq ? jq_process_main : NULL,
                       .limits = &f->limits};
     bool ok = open_descriptors(p, f, ours, pipes);
     if (!ok)

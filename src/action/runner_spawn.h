@@ -27,6 +27,7 @@ struct spawn {
     int descriptors[3];            /* become 0, 1, 2; all of them are above 2 */
     int files[RUNNER_FILES_MAX];   /* become 3, 4, ... */
     size_t file_count;
+    void (*builtin)(void);           /* runs in place of a program; NULL: execute */
     const struct run_limits *limits; /* NULL: the runner's */
     const struct sandbox *sandbox;   /* NULL: none */
 };

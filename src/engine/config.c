@@ -137,6 +137,7 @@ void config_unref(struct config *c)
     target_table_free(c->targets);
     map_release(&c->sources_by_name);
     map_release(&c->destinations_by_name);
+    map_release(&c->routes_by_name);
     struct arena arena = c->arena;
     free(c);
     arena_release(&arena);

@@ -83,6 +83,7 @@ struct destination_config {
     bool in_order;      /* `order: fifo`: one at a time per order key (whole lane without key) */
     enum latest latest; /* `latest_wins`: a newer one of the key supersedes older ones */
     int64_t debounce_ms, debounce_max_ms; /* 0: due at once */
+    str where, transform;                 /* jq programs; STR_NONE: none */
     struct template order_by;             /* `order_by: "{{ .repository.id }}"`; count 0: none */
     int64_t timeout_ms;                   /* total deadline of an attempt */
     struct retry_policy retry;
@@ -94,6 +95,7 @@ struct route_config {
     const struct match *match;
     struct destination_config **to;
     size_t to_count;
+    str where, transform; /* jq programs; STR_NONE: none */
     bool stop; /* `then: stop`: later routes of the source are not looked at when it matches */
     const struct yaml *place; /* for messages */
 };
@@ -145,6 +147,7 @@ struct config {
     struct map destinations_by_name;
     struct route_config **routes;
     size_t route_count;
+    struct map routes_by_name;
     int64_t loaded_ms;
     int64_t expires_ms; /* the next `not_after` of a secret: load again then; 0: never */
 };

@@ -8,8 +8,9 @@
 #define TIMEOUT_DEFAULT_MS 30000
 #define JITTER_DEFAULT 0.1
 
-static const char *const own_keys[] = {"concurrency", "rate",    "order", "order_by", "latest_wins",
-                                       "debounce",    "timeout", "retry", NULL};
+static const char *const own_keys[] = {"concurrency", "rate",  "order",     "order_by",
+                                       "latest_wins", "where", "transform", "debounce",
+                                       "timeout",     "retry", NULL};
 
 /* --- retry ----------------------------------------------------------------------------------- */
 
@@ -268,6 +269,7 @@ static struct destination_config *read_destination(struct config_reader *r, cons
         d->action->timeout_ms = d->timeout_ms; /* the action enforces it */
     read_order(r, node, d);
     read_latest(r, node, d);
+    config_filter_read(r, node, &d->where, &d->transform);
     read_retry(r, yaml_get(node, STR("retry")), &d->retry);
     return d;
 }

@@ -67,6 +67,9 @@ void config_listen_check_admin(struct config_reader *r, const struct yaml *node)
 void config_sources_read(struct config_reader *r, const struct yaml *node);
 void config_ack_read(struct config_reader *r, const struct yaml *node,
                      struct source_config *source);
+/* The jq programs of a route or a destination. */
+void config_filter_read(struct config_reader *r, const struct yaml *node, str *where,
+                        str *transform);
 void config_destinations_read(struct config_reader *r, const struct yaml *node);
 void config_routes_read(struct config_reader *r, const struct yaml *node);
 void config_check(struct config_reader *r);

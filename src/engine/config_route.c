@@ -3,7 +3,8 @@
 #include "engine/config_read.h"
 #include "engine/plan.h"
 
-static const char *const route_keys[] = {"name", "from", "match", "to", "then", NULL};
+static const char *const route_keys[] = {"name",      "from", "match", "where",
+                                         "transform", "to",   "then",  NULL};
 
 /* A route as written, before it is given to each of its sources. */
 struct reading {
@@ -84,6 +85,7 @@ static void add_route(struct reading *s, const struct yaml *from)
         route->name =
             arena_printf(r->arena, STR_FMT "-%zu", STR_ARG(source->name), source->route_count);
     c->routes[c->route_count++] = route;
+    map_put(&c->routes_by_name, route->name, route);
 }
 
 static void read_name(struct reading *s, struct map *names)
@@ -118,6 +120,11 @@ static void read_route(struct config_reader *r, const struct yaml *node, struct 
     read_enum(r->problems, yaml_get(node, STR("then")), words, &then);
     s.route.stop = then == 1;
     read_targets(&s);
+    config_filter_read(r, node, &s.route.where, &s.route.transform);
+    if ((s.route.where.p || s.route.transform.p) && !s.named)
+        problem_at(r->problems, node,
+                   "a route that filters needs a name: of its own, by which its "
+                   "deliveries find it again");
     const struct yaml *from = yaml_get(node, STR("from"));
     if (!from)
         problem_at(r->problems, node, "a route needs a source, as from: github");

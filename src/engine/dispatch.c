@@ -4,6 +4,7 @@
 #include "engine/dispatch.h"
 
 #include "base/log.h"
+#include "action/jq_worker.h"
 #include "engine/lane.h"
 #include "http/client.h"
 
@@ -296,6 +297,7 @@ static bool make_actions_context(struct dispatcher *d, struct runner_link *runne
     ctx->actions.handlers = d->core->handlers;
     ctx->actions.client = http_client_new(d->loop, &client);
     ctx->actions.runner = runner ? runner_attach(runner, d->loop) : NULL;
+    ctx->jq = ctx->actions.runner ? jq_worker_new(d->loop, ctx->actions.runner) : NULL;
     ctx->reader = store_reader_open(d->core->store, why);
     rng_init(&ctx->rng, 0);
     list_init(&ctx->free_flights);
@@ -398,6 +400,7 @@ void dispatcher_free(struct dispatcher *d)
     http_client_free(d->lanes_context.actions.client);
     if (d->lanes_context.actions.runner)
         runner_free(d->lanes_context.actions.runner);
+    jq_worker_free(d->lanes_context.jq);
     store_reader_close(d->lanes_context.reader);
     config_unref(d->config);
     free(d->current);

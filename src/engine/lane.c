@@ -7,6 +7,7 @@
 #include "engine/lane.h"
 
 #include "base/log.h"
+#include "engine/filter.h"
 
 #define EVENT_ARENA_MAX (96u << 20)
 #define LOAD_RETRY_MS 1000
@@ -350,6 +351,36 @@ static void fail_flight(struct flight *f, enum attempt_result result, const char
     finished(&f->task, &o);
 }
 
+static void filtered(struct flight *f, const struct outcome *o)
+{
+    if (o)
+        finished(&f->task, o);
+    else
+        action_start(f->by->action, &f->task);
+}
+
+static void filter_and_start(struct flight *f)
+{
+    struct outcome o;
+    bool failed;
+    struct filter *x = filter_new(f, &o, &failed);
+    if (x)
+        filter_start(x, filtered);
+    else
+        filtered(f, failed ? &o : NULL);
+}
+
+/* Ends what runs of it, programs or action. */
+static void cancel_flight(struct flight *f)
+{
+    if (!f->filter) {
+        action_cancel(f->by->action, &f->task);
+        return;
+    }
+    filter_forget(f->filter);
+    fail_flight(f, ATTEMPT_CANCELLED, "cancelled", STR("ended before it was attempted"));
+}
+
 static void start(struct lane *l, struct flight *f)
 {
     struct lane_context *ctx = l->ctx;
@@ -385,7 +416,7 @@ static void start(struct lane *l, struct flight *f)
     enum err err = store_load(ctx->reader, f->delivery.event_id, f->delivery.locator, &f->arena,
                               &f->event, &why);
     if (err == ERR_OK)
-        action_start(f->by->action, &f->task);
+        filter_and_start(f);
     else if (err == ERR_NOT_FOUND)
         fail_flight(f, ATTEMPT_PERMANENT, "gone", STR("the event is no longer stored"));
     else
@@ -536,7 +567,7 @@ static void supersede(struct lane *l, uint64_t key, uint64_t by)
         return;
     running->superseded_by = by;
     if (l->destination->latest == LATEST_RUNNING)
-        action_cancel(running->by->action, &running->task);
+        cancel_flight(running);
 }
 
 void lane_offer(struct lane *l, const struct offer *o)
@@ -634,7 +665,7 @@ void lane_drain(struct lane *l, bool cancel)
     running[count++] = CONTAINER_OF(node, struct flight, link);
     for (size_t i = 0; i < count; i++)
         if (running[i]->by)
-            action_cancel(running[i]->by->action, &running[i]->task);
+            cancel_flight(running[i]);
     free(running);
 }
 

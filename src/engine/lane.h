@@ -31,6 +31,7 @@ struct flight {
     struct arena arena; /* of the attempt */
     struct task task;
     struct settlement settlement;
+    struct filter *filter;  /* its programs run, the action does not yet; NULL */
     str output;             /* what its command wrote, when somebody waits for it */
     uint64_t superseded_by; /* a newer delivery of its key came while it ran; 0: none */
     int64_t started_ns;
@@ -41,6 +42,7 @@ struct lane_context {
     struct engine_core *core;
     struct loop *loop;
     struct action_context actions;
+    struct jq_worker *jq; /* NULL: no programs can be run */
     struct store_reader *reader;
     struct rng rng;
     struct list free_flights;

@@ -103,6 +103,8 @@ static bool plan_route(const struct route_config *route, struct facts *facts, st
     if (yes) {
         trace->len = before;
         buf_str_append(trace, STR(": matched"));
+        if (route->where.p || route->transform.p)
+            buf_str_append(trace, STR(ROUTE_FILTERED));
         add_destinations(out, route, facts, trace);
         if (route->stop)
             buf_str_append(trace, STR("; stop"));

@@ -6,6 +6,8 @@
 #include "engine/config.h"
 
 #define PLAN_DELIVERIES_MAX 64
+/* Stands in the trace of a route whose programs its deliveries must pass. */
+#define ROUTE_FILTERED " [filtered]"
 
 struct plan_item {
     const struct destination_config *to;
