@@ -10,6 +10,7 @@
 
 #define SEND_TIMEOUT_MS 30000
 #define HEADERS_MAX 24
+#define OPTIONS_MAX 16
 
 static const struct provider *find_provider(struct cli *c, struct provider_table *t)
 {
@@ -28,14 +29,54 @@ static str secret_option(struct cli *c)
     return str_from_cstr(secret ? secret : "");
 }
 
+/* "Name: value" lines of the command line. */
+static size_t header_options(struct cli *c, struct http_field *out, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->option_count && count < max; i++) {
+        if (strcmp(c->options[i].name, "header") != 0)
+            continue;
+        str value = str_from_cstr(c->options[i].value);
+        str name = str_cut(&value, ':');
+        out[count++] = (struct http_field){str_trim(name), value.p ? str_trim(value) : STR("")};
+    }
+    return count;
+}
+
+/* The --option NAME=VALUE of the command line. */
+struct config_values {
+    str keys[OPTIONS_MAX], values[OPTIONS_MAX];
+    size_t count;
+};
+
+static bool read_config_values(struct cli *c, struct config_values *out)
+{
+    out->count = 0;
+    for (size_t i = 0; i < c->option_count && out->count < OPTIONS_MAX; i++) {
+        if (strcmp(c->options[i].name, "option") != 0)
+            continue;
+        str value = str_from_cstr(c->options[i].value);
+        str key = str_cut(&value, '=');
+        if (!value.p) {
+            cli_error(0, "--option takes NAME=VALUE, not \"%s\"", c->options[i].value);
+            return false;
+        }
+        out->keys[out->count] = key;
+        out->values[out->count++] = value;
+    }
+    return true;
+}
+
 static bool sign_body(struct cli *c, struct provider_table *t, str url, str body,
                       struct http_field fields[SIGN_FIELDS_MAX], size_t *count)
 {
     const struct provider *p = find_provider(c, t);
     struct reason why = {0};
     struct id_source ids;
+    struct config_values config;
+    struct http_field beside[HEADERS_MAX];
     char id[ID_TEXT_MAX];
-    if (!p)
+    if (!p || !read_config_values(c, &config))
         return false;
     id_source_init(&ids, clock_real(), 0);
     const char *given = cli_option(c, "id");
@@ -46,6 +87,10 @@ static bool sign_body(struct cli *c, struct provider_table *t, str url, str body
                     : arena_str(&c->arena, id_format("msg", id_next(&ids), id)),
         .event_type = str_from_cstr(cli_option(c, "event")),
         .now_ms = clock_wall_ms(clock_real()),
+        .fields = {beside, header_options(c, beside, HEADERS_MAX)},
+        .config_keys = config.keys,
+        .config_values = config.values,
+        .config_count = config.count,
         .body = body,
     };
     if (sign_request(p, secret_option(c), &in, &c->arena, fields, count, &why) == ERR_OK)
@@ -62,27 +107,13 @@ int cli_sign(struct cli *c)
     struct provider_table *t = provider_table_new();
     int code = CLI_FAILED;
     if (cli_read_input(c, cli_option(c, "file"), &body) &&
-        sign_body(c, t, STR(""), body, fields, &count)) {
+        sign_body(c, t, str_from_cstr(cli_option(c, "url")), body, fields, &count)) {
         for (size_t i = 0; i < count; i++)
             printf(STR_FMT ": " STR_FMT "\n", STR_ARG(fields[i].name), STR_ARG(fields[i].value));
         code = CLI_OK;
     }
     provider_table_free(t);
     return code;
-}
-
-/* "Name: value" lines of the command line. */
-static size_t header_options(struct cli *c, struct http_field *out, size_t max)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < c->option_count && count < max; i++) {
-        if (strcmp(c->options[i].name, "header") != 0)
-            continue;
-        str value = str_from_cstr(c->options[i].value);
-        str name = str_cut(&value, ':');
-        out[count++] = (struct http_field){str_trim(name), value.p ? str_trim(value) : STR("")};
-    }
-    return count;
 }
 
 static bool body_of(struct cli *c, str *body)
@@ -137,8 +168,15 @@ static int judge(struct cli *c, const struct provider *p, struct http_request *r
     struct problems problems = {0};
     struct verdict verdict = {0};
     str secret = secret_option(c);
-    struct verifier_options o = {
-        .provider = p, .secrets = &secret, .secret_count = secret.n ? 1 : 0};
+    struct config_values config;
+    if (!read_config_values(c, &config))
+        return CLI_USAGE;
+    struct verifier_options o = {.provider = p,
+                                 .secrets = &secret,
+                                 .secret_count = secret.n ? 1 : 0,
+                                 .config_keys = config.keys,
+                                 .config_values = config.values,
+                                 .config_count = config.count};
     struct verifier *v = verifier_new(&o, NULL, &problems);
     if (!v) {
         cli_error(0, "%s", problems.count ? problems.v[0].text : "no verifier can be made");
@@ -154,6 +192,25 @@ static int judge(struct cli *c, const struct provider *p, struct http_request *r
     return ok ? CLI_OK : CLI_AUTH;
 }
 
+/* Where the request was sent to, cut into its parts. */
+static void place_request(struct http_request *req, const char *url)
+{
+    str text = str_from_cstr(url ? url : "http://localhost/");
+    size_t scheme = str_find_str(text, STR("://"));
+    req->tls = str_starts(text, STR("https:"));
+    if (scheme < text.n) {
+        str rest = str_slice(text, scheme + 3, text.n);
+        size_t slash = str_find(rest, '/');
+        req->host = str_slice(rest, 0, slash);
+        text = str_slice(rest, slash, rest.n);
+    }
+    req->target = text.n ? text : STR("/");
+    req->query = req->target;
+    req->path = str_cut(&req->query, '?');
+    if (!req->query.p)
+        req->query = STR("");
+}
+
 int cli_verify(struct cli *c)
 {
     struct http_field fields[HEADERS_MAX];
@@ -167,13 +224,11 @@ int cli_verify(struct cli *c)
         code = cli_error(CLI_USAGE, "--at takes an RFC 3339 time, 2026-11-23T20:00:00Z");
     else if (p && cli_read_input(c, cli_option(c, "file"), &body)) {
         struct http_request req = {.method = STR("POST"),
-                                   .target = STR("/"),
-                                   .path = STR("/"),
-                                   .query = STR(""),
                                    .host = STR("localhost"),
                                    .peer = STR("127.0.0.1"),
                                    .body = body,
                                    .arena = &c->arena};
+        place_request(&req, cli_option(c, "url"));
         req.fields = (struct http_fields){fields, header_options(c, fields, HEADERS_MAX)};
         code = judge(c, p, &req, now_ms);
         http_request_release(&req);

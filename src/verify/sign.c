@@ -52,6 +52,7 @@ static void make_request(struct http_request *req, struct view *w, const struct 
                                  .target = target,
                                  .query = target,
                                  .host = str_slice(url, authority, slash),
+                                 .fields = in->fields,
                                  .body = in->body.p ? in->body : STR(""),
                                  .arena = g->a};
     req->path = str_cut(&req->query, '?');

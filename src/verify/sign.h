@@ -15,6 +15,7 @@ struct signature_input {
     str event_type;  /* for providers that send it as a header; may be STR_NONE */
     int64_t now_ms;
     str body;
+    struct http_fields fields; /* sent beside: a form's Content-Type, fields that are signed too */
     const str *config_keys, *config_values; /* the provider's options; as verifier_options */
     size_t config_count;
 };
