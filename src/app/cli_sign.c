@@ -43,7 +43,7 @@ static size_t header_options(struct cli *c, struct http_field *out, size_t max)
     return count;
 }
 
-/* The --option NAME=VALUE of the command line. */
+/* The --option KEY=VALUE of the command line. */
 struct config_values {
     str keys[OPTIONS_MAX], values[OPTIONS_MAX];
     size_t count;
@@ -58,7 +58,7 @@ static bool read_config_values(struct cli *c, struct config_values *out)
         str value = str_from_cstr(c->options[i].value);
         str key = str_cut(&value, '=');
         if (!value.p) {
-            cli_error(0, "--option takes NAME=VALUE, not \"%s\"", c->options[i].value);
+            cli_error(0, "--option takes KEY=VALUE, not \"%s\"", c->options[i].value);
             return false;
         }
         out->keys[out->count] = key;

@@ -77,7 +77,7 @@ const struct cli_command cli_commands[] = {
      "--event TYPE        event type, for providers that send it in a header\n"
      "--id ID             delivery id (default: a new one)\n"
      "--header LINE       a further header, \"Name: value\"\n"
-     "--option NAME=VALUE an option of the provider (repeat)\n"
+     "--option KEY=VALUE  an option of the provider (repeat)\n"
      "--data JSON         the body; or:\n"
      "--file PATH         the body from a file (\"-\": standard input, the default)\n",
      "gaff send http://127.0.0.1:8080/in/github --provider github --secret s3cret \\\n"
@@ -90,7 +90,7 @@ const struct cli_command cli_commands[] = {
      "--id ID             delivery id (default: a new one)\n"
      "--url URL           where it will be sent, for providers that sign it\n"
      "--header LINE       a header sent beside, \"Name: value\", for those that sign it (repeat)\n"
-     "--option NAME=VALUE an option of the provider (repeat)\n"
+     "--option KEY=VALUE  an option of the provider (repeat)\n"
      "--file PATH         the body (\"-\": standard input, the default)\n",
      "gaff sign --provider stripe --secret whsec_x < body.json", 0, 0, cli_sign},
     {"verify", "", "judge a body and its headers, and say why",
@@ -98,7 +98,7 @@ const struct cli_command cli_commands[] = {
      "--secret SECRET     or GAFF_SECRET in the environment\n"
      "--header LINE       a header as received, \"Name: value\" (repeat)\n"
      "--url URL           where it was sent to, for providers that sign it\n"
-     "--option NAME=VALUE an option of the provider (repeat)\n"
+     "--option KEY=VALUE  an option of the provider (repeat)\n"
      "--at TIME           judge the timestamp at this time (default: now)\n"
      "--file PATH         the body (\"-\": standard input, the default)\n",
      "gaff verify --provider github --secret s3cret --header 'X-Hub-Signature-256: sha256=...' < "
