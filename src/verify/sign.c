@@ -87,9 +87,12 @@ static enum err write_timestamp(struct signing *g, struct view *w, str *ts_field
         *ts_field = t->from.arg;
         return ERR_OK;
     }
-    if (t->from.kind != REF_HEADER)
-        return fail(g->why, ERR_INVALID, STR_FMT " cannot be sent as a header",
+    /* A time inside of what is to be signed stays what it is. */
+    if (t->from.kind != REF_HEADER && view_get(w, &t->from, &w->ts) != PRESENT)
+        return fail(g->why, ERR_INVALID, STR_FMT " is signed and is not in what is to be signed",
                     STR_ARG(t->from.label));
+    if (t->from.kind != REF_HEADER)
+        return ERR_OK;
     return add_field(g, t->from.arg, w->ts) ? ERR_OK : ERR_LIMIT;
 }
 

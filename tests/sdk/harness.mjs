@@ -63,7 +63,7 @@ export function gaffSign(provider, secret, body, more = []) {
 
 export class Daemon {
   // sources: { name: { provider, secrets } }; the secrets go through the environment.
-  static async start(sources) {
+  static async start(sources, more = {}) {
     const daemon = new Daemon();
     daemon.directory = mkdtempSync(join(tmpdir(), "gaff-sdk-"));
     const env = { ...process.env };
@@ -73,6 +73,7 @@ export class Daemon {
         return `\${env:SDK_${name.toUpperCase()}_${i}}`;
       });
     const config = {
+      ...more,
       listen: "127.0.0.1:0",
       admin: { listen: "127.0.0.1:0" },
       sources,

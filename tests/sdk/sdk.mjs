@@ -5,6 +5,7 @@ import { createHmac, generateKeyPairSync, sign as signWithKey } from "node:crypt
 import { createRequire } from "node:module";
 
 import { Daemon, expect, finish, gaffSign, load, test } from "./harness.mjs";
+import { bodyOf, providers } from "./providers.mjs";
 
 const WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECRETS = {
@@ -239,6 +240,68 @@ async function credentials(daemon) {
   });
 }
 
+const sourceOf = (one) => `of_${one.provider.replaceAll("-", "_")}`;
+const PUBLIC_URL = "https://hooks.example.org";
+const proofs = { "signed by its own package": new Set(), "judged by its own package": new Set() };
+
+// What the package signs, the daemon must accept, and refuse when one byte differs.
+async function signedByPackage(daemon, one, module) {
+  const source = sourceOf(one);
+  const body = bodyOf(one);
+  const path = `/in/${source}${one.path ? one.path(module, body) : ""}`;
+  const made = await one.sign(module, body, PUBLIC_URL + path, one.form);
+  const request = made.headers ? made : { headers: made, body };
+  const headers = { ...request.headers, ...one.sendBeside };
+  if (one.form) headers["content-type"] = "application/x-www-form-urlencoded";
+  await daemon.accepts(path.slice(4), headers, request.body);
+  const bad = request.tampered ?? (one.form ? `${request.body}1` : tampered(request.body));
+  await daemon.refuses(path.slice(4), headers, bad);
+  if (!one.inBody) await daemon.refuses(path.slice(4), {}, request.body);
+  proofs["signed by its own package"].add(one.provider);
+}
+
+const isRight = async (judge) => {
+  try {
+    return (await judge()) !== false;
+  } catch (error) {
+    return error;
+  }
+};
+
+// What gaff signs, the package must accept, and refuse when one byte differs; so must the daemon.
+async function judgedByPackage(daemon, one, module) {
+  const source = sourceOf(one);
+  const body = bodyOf(one);
+  const url = `${PUBLIC_URL}/in/${source}`;
+  const type = one.form ? "application/x-www-form-urlencoded" : "application/json";
+  const more = ["--id", "msg_7", "--event", "ping", "--url", url, "--header", `Content-Type: ${type}`];
+  for (const line of one.signBeside ?? []) more.push("--header", line);
+  for (const [name, value] of Object.entries(one.options ?? {})) more.push("--option", `${name}=${value}`);
+  const headers = gaffSign(one.provider, one.signingSecret ?? one.secret, body, more);
+  for (const line of one.signBeside ?? []) {
+    const colon = line.indexOf(": ");
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 2);
+  }
+  const good = await isRight(() => one.judge(module, { ...headers }, body, url));
+  expect(good === true, `refused: ${good}`);
+  const bad = one.form ? `${body}1` : body.replace(/[0-9a-z](?=[^0-9a-z]*$)/, (last) => (last === "1" ? "2" : "1"));
+  if (!one.credential)
+    expect((await isRight(() => one.judge(module, { ...headers }, bad, url))) !== true, "accepted tampered");
+  const sent = { ...headers, ...one.sendBeside, "content-type": type };
+  await daemon.accepts(source, sent, body);
+  if (!one.credential) await daemon.refuses(source, sent, bad);
+  proofs["judged by its own package"].add(one.provider);
+}
+
+async function eachProvider(daemon) {
+  for (const one of providers) {
+    const module = await load(one.package);
+    if (!module) continue;
+    if (one.sign) await test(`${one.provider}, signed by ${one.package}`, () => signedByPackage(daemon, one, module));
+    if (one.judge) await test(`${one.package} accepts what gaff signs as ${one.provider}`, () => judgedByPackage(daemon, one, module));
+  }
+}
+
 const daemon = await Daemon.start({
   github: { provider: "github", secrets: ["a rotated one", SECRETS.github] },
   stripe: { provider: "stripe", secrets: [SECRETS.stripe] },
@@ -247,7 +310,9 @@ const daemon = await Daemon.start({
   standard: { provider: "standard-webhooks", secrets: [WHSEC] },
   asymmetric: { provider: "standard-webhooks", secrets: [WHPK] },
   gitlab: { provider: "gitlab", secrets: [WHSEC, "plain-token"] },
-}).catch((error) => error);
+  ...Object.fromEntries(providers.map((one) => [sourceOf(one),
+    { provider: one.provider, secrets: [one.secret], ...(one.options && { options: one.options }) }])),
+}, { public_url: PUBLIC_URL }).catch((error) => error);
 if (daemon instanceof Daemon) {
   await github(daemon);
   await stripe(daemon);
@@ -257,8 +322,10 @@ if (daemon instanceof Daemon) {
   await slack(daemon);
   await shopify(daemon);
   await credentials(daemon);
+  await eachProvider(daemon);
   await test("the daemon ends well", async () => expect((await daemon.stop()) === 0, "not 0"));
 } else {
   await test("the daemon starts", () => Promise.reject(daemon));
 }
+for (const [proof, names] of Object.entries(proofs)) console.log(`${names.size} providers ${proof}`);
 finish();
