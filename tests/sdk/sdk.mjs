@@ -293,11 +293,22 @@ async function judgedByPackage(daemon, one, module) {
   proofs["judged by its own package"].add(one.provider);
 }
 
+// Of a request that Node's crypto made, package and daemon must say the same.
+async function judgedByBoth(daemon, one, module) {
+  const [good, bad] = await one.made(module);
+  expect((await good.isRight) === true, "the package refuses the right one");
+  expect((await bad.isRight) !== true, "the package accepts the wrong one");
+  await daemon.accepts(sourceOf(one), good.headers, good.body);
+  await daemon.refuses(sourceOf(one), bad.headers, bad.body);
+  proofs["judged by its own package"].add(one.provider);
+}
+
 async function eachProvider(daemon) {
   for (const one of providers) {
     const module = await load(one.package);
     if (!module) continue;
     if (one.sign) await test(`${one.provider}, signed by ${one.package}`, () => signedByPackage(daemon, one, module));
+    if (one.made) await test(`${one.provider}, judged by ${one.package} and gaff alike`, () => judgedByBoth(daemon, one, module));
     if (one.judge) await test(`${one.package} accepts what gaff signs as ${one.provider}`, () => judgedByPackage(daemon, one, module));
   }
 }
