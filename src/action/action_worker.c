@@ -333,7 +333,8 @@ static bool any_running(const struct worker *w)
 
 static void begin_pause(struct worker *w, struct process *proc)
 {
-    if (now_ns(w) - proc->started_ns > STEADY_NS)
+    /* One that answers is at work: what kills it is an event, and the next one should not wait. */
+    if (now_ns(w) - proc->started_ns > STEADY_NS || proc->answered_ns > proc->started_ns)
         proc->pause_ms = 0;
     proc->pause_ms = proc->pause_ms ? proc->pause_ms * 2 : w->config->restart_ms;
     if (proc->pause_ms > RESTART_MAX_MS)

@@ -442,6 +442,18 @@ void journal_prepare(struct journal *j)
     }
 }
 
+void journal_shrink(struct journal *j)
+{
+    struct segment *gone[SEGMENT_SPARES_MAX];
+    size_t n;
+    pthread_mutex_lock(&j->lock);
+    for (n = 0; j->spare_count > 0; n++)
+        gone[n] = j->spares[--j->spare_count];
+    pthread_mutex_unlock(&j->lock);
+    while (n > 0)
+        segment_delete(j, gone[--n]);
+}
+
 uint64_t journal_bytes(struct journal *j)
 {
     pthread_mutex_lock(&j->lock);

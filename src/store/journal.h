@@ -89,6 +89,8 @@ size_t journal_peek(struct journal *j, uint64_t lsn, void *out, size_t n);
 void journal_release(struct journal *j, uint64_t lsn);
 /* Makes the next segment and the reserve ready, so that journal_append never waits for that. */
 void journal_prepare(struct journal *j);
+/* Gives up the segments that are ready for later: the disk is full. Any thread. */
+void journal_shrink(struct journal *j);
 uint64_t journal_bytes(struct journal *j); /* on disk */
 
 #endif

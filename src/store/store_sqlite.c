@@ -157,6 +157,8 @@ static enum err sqlite_commit(struct store *base, struct batch *b, struct reason
                  "the database is %llu MiB behind the journal; see the log for the cause",
                  (unsigned long long)(LAG_BYTES_MAX >> 20));
     uint64_t lsn = 0;
+    if (e == ERR_OK && fresh && atomic_load(&s->is_short))
+        e = fail(why, ERR_FULL, "there is no room on the disk of %s", s->dir);
     if (e == ERR_OK && has_news) {
         size_t n = record_bytes(b, rejections);
         if (n > RECORD_BYTES_MAX) {
@@ -404,9 +406,10 @@ struct store *store_sqlite_open(const char *dir, const struct clock *clock,
     buf_init(&s->writer.bytes, RECORD_BYTES_MAX + JOURNAL_SEGMENT_BYTES);
     buf_init(&s->part_bytes, 1u << 20);
     s->dedupe = dedupe_new(keys_load_part, s);
-    if (open_all(s, io, why) != ERR_OK) {
-        release(s);
-        return NULL;
-    }
-    return &s->base;
+    enum err e = open_all(s, io, why);
+    if (e == ERR_OK)
+        return &s->base;
+    release(s);
+    /* A full disk: once more with what a former run kept back. */
+    return e == ERR_FULL && space_give_up(dir) ? store_sqlite_open(dir, clock, io, why) : NULL;
 }

@@ -97,6 +97,7 @@ struct sqlite_store {
     _Atomic uint64_t synced_lsn;  /* and synced with it: the journal may forget what is before */
     uint64_t open_lsn; /* of this run's RECORD_OPEN: what lies before is of former runs */
     _Atomic uint64_t max_id;
+    _Atomic bool is_short; /* of space: new events are refused (store_sqlite_space.c) */
     pthread_t applier;
     bool applier_runs;
     pthread_mutex_t wake_lock;
@@ -180,6 +181,14 @@ enum err apply_and_begin(struct sqlite_store *s, enum writer_mode mode, struct r
  * goes on after a failure shows what is there; store_counts.lag says that it is not all. */
 enum err apply_barrier(struct sqlite_store *s, struct reason *why);
 void chunk_free(struct chunk *c);
+
+/* --- store_sqlite_space.c: what is kept back on the disk for the database
+ * -------------------------
+ */
+
+void space_keep(struct sqlite_store *s);  /* tries to have it; says whether events are taken */
+void space_spend(struct sqlite_store *s); /* the database found the disk full */
+bool space_give_up(const char *dir);      /* true when there was any */
 
 /* --- store_sqlite_dedupe.c -----------------------------------------------------------------------
  */

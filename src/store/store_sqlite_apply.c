@@ -18,6 +18,7 @@
 #define UNSYNCED_BYTES_MAX (4ull * JOURNAL_SEGMENT_BYTES)
 #define REST_MS 25
 #define APPLIER_NICE 5
+#define SHORT_LOOK_MS 300
 #define RETRY_MS_MIN 100
 #define RETRY_MS_MAX 2000
 
@@ -68,6 +69,8 @@ static enum err apply_open(struct sqlite_store *s, uint64_t lsn, enum writer_mod
     }
     if (e != ERR_OK)
         writer_rollback(s);
+    if (e == ERR_FULL)
+        space_spend(s);
     return e;
 }
 
@@ -131,8 +134,11 @@ static bool wait_for_work(struct sqlite_store *s, int64_t retry_ms)
     if (!s->stop && retry_ms)
         wait_ms(s, retry_ms);
     atomic_store(&s->is_idle, true);
-    while (!s->stop && lag(s) == 0)
-        pthread_cond_wait(&s->wake, &s->wake_lock);
+    if (!s->stop && lag(s) == 0 && atomic_load(&s->is_short))
+        wait_ms(s, SHORT_LOOK_MS);
+    else
+        while (!s->stop && lag(s) == 0)
+            pthread_cond_wait(&s->wake, &s->wake_lock);
     atomic_store(&s->is_idle, false);
     bool go_on = !s->stop;
     pthread_mutex_unlock(&s->wake_lock);
@@ -170,6 +176,19 @@ static void step_back(void)
 #endif
 }
 
+/* Short of space: what the journal lets go of is the database's, and only when nothing waits for
+ * it any more is space kept back again. */
+static void look_after_space(struct sqlite_store *s)
+{
+    if (!atomic_load(&s->is_short)) {
+        journal_prepare(s->journal);
+        return;
+    }
+    journal_shrink(s->journal);
+    if (lag(s) == 0)
+        space_keep(s);
+}
+
 static void *applier_main(void *arg)
 {
     struct sqlite_store *s = arg;
@@ -178,9 +197,10 @@ static void *applier_main(void *arg)
     pthread_setname_np(pthread_self(), "gaff-store");
     step_back();
     keys_load_filters(s);
+    space_keep(s);
     do {
         journal_release(s->journal, atomic_load(&s->synced_lsn));
-        journal_prepare(s->journal);
+        look_after_space(s);
         if (lag(s) == 0)
             continue;
         uint64_t held;

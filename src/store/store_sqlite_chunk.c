@@ -470,6 +470,25 @@ static enum err apply_batch(struct sqlite_store *s, struct chunk *c, const struc
     return ERR_OK;
 }
 
+/* What the former process held may have been under way: number 0 says so, since whether there was
+ * an attempt is not known. */
+static bool note_interrupted(struct writer *w, int64_t now_ms)
+{
+    sqlite3_stmt *q = db_statement(
+        &w->c, "INSERT OR REPLACE INTO attempts (delivery_id, number, result, started_ms,"
+               " duration_us, status, error_class, summary, request, response, timing)"
+               " SELECT id, 0, ?1, ?2, 0, 0, 'interrupted', ?3, '', x'', '' FROM deliveries"
+               " WHERE state=1 AND state<>2");
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, ATTEMPT_LOST);
+    sqlite3_bind_int64(q, 2, now_ms);
+    db_bind_str(q, 3,
+                STR("the process ended with this delivery in its hands; an attempt may have been "
+                    "under way, and is made again"));
+    return db_run(q);
+}
+
 /* A new process took over: what the former one had claimed is pending again. */
 static bool void_leases(struct writer *w)
 {
@@ -496,7 +515,8 @@ enum err chunk_apply(struct sqlite_store *s, struct chunk *c, str records, struc
         } else if (j.kind != RECORD_OPEN) {
             e = fail(why, ERR_INVALID, "the journal record at %llu is of an unknown kind",
                      (unsigned long long)j.lsn);
-        } else if (!write_out(s, c) || !void_leases(w)) {
+        } else if (!write_out(s, c) || !note_interrupted(w, clock_wall_ms(s->clock)) ||
+                   !void_leases(w)) {
             e = db_fail(w->c.db, "write the database", why);
         }
         c->end_lsn = w->now.applied_lsn = j.end_lsn;

@@ -75,6 +75,8 @@ enum err writer_commit(struct sqlite_store *s, struct reason *why)
     if (!write_meta(w) || !db_run(db_statement(&w->c, "COMMIT"))) {
         enum err e = db_fail(w->c.db, "write the database", why);
         writer_rollback(s);
+        if (e == ERR_FULL)
+            space_spend(s);
         return e;
     }
     w->in_transaction = false;

@@ -115,7 +115,8 @@ class Stored:
         by_event = {i: n for n, ids in self.events.items() for i in ids}
         attempts = collections.defaultdict(list)
         for i, number, result in db.execute(
-                "SELECT delivery_id, number, result FROM attempts ORDER BY delivery_id, number"):
+                "SELECT delivery_id, number, result FROM attempts WHERE number > 0"
+                " ORDER BY delivery_id, number"):  # 0: perhaps under way at a kill
             attempts[i].append((number, result))
         self.deliveries = collections.defaultdict(dict)  # n -> destination -> (state, log)
         self.odd = []

@@ -93,6 +93,27 @@ def test_what_was_accepted_can_be_finished_on_a_full_disk():
             assert len(target.requests) - count <= 16, len(target.requests) - count
 
 
+def test_a_backlog_that_filled_the_disk_is_delivered_without_help():
+    go = threading.Event()
+
+    def answer(request, count):
+        go.wait(120)
+        return 200, {}, b""
+    target = Target(answer)
+    with SmallDisk(SMALL) as disk:
+        with Faulty(os.path.join(disk.path, "data"), config=SLOW, url=target.url) as d:
+            until(lambda: d.send(60000).status == 503, "the disk to be full", 120)
+            assert len(d.acked) > 600, len(d.acked)  # a lane holds 256 of them at most
+            go.set()
+            until(lambda: len(target.requests) >= len(d.acked), "all at the target", 120)
+            d.kill()
+            disk.fill()
+            d.start()
+            assert d.request("GET", "/livez", base=d.admin).status == 200
+            disk.free()
+            d.send_until(200, "taken again")
+
+
 def test_no_space_for_any_write():
     with Faulty() as d:
         for _ in range(5):

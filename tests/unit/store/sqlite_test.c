@@ -602,6 +602,27 @@ void test_sqlite_full_database_lags_and_catches_up(void)
     kit_close(&k);
 }
 
+/* What a killed process had claimed was perhaps under way: that is on record. */
+void test_sqlite_what_was_in_the_hands_of_a_former_run_is_noted(void)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    uint64_t held = kit_put(&k, STR("ci"), true), waiting = kit_put(&k, STR("ci"), false);
+    kit_close(&k);
+    kit_open(&k, "sqlite:store");
+    EXPECT_EQ_INT(kit_find(&k, held).state, DELIVERY_PENDING);
+    EXPECT_EQ_UINT(kit_find(&k, held).attempts, 0);
+    struct attempt_list l;
+    EXPECT_OK(store_attempts(k.r, held, &k.a, &l, &k.why), k.why);
+    EXPECT_EQ_UINT(l.count, 1);
+    EXPECT_EQ_UINT(l.v[0].number, 0);
+    EXPECT_EQ_INT(l.v[0].result, ATTEMPT_LOST);
+    EXPECT_STR(l.v[0].error_class, "interrupted");
+    EXPECT_OK(store_attempts(k.r, waiting, &k.a, &l, &k.why), k.why);
+    EXPECT_EQ_UINT(l.count, 0);
+    kit_close(&k);
+}
+
 /* --- beside the contract ------------------------------------------------------------------------
  */
 
