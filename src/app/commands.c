@@ -112,6 +112,10 @@ const struct cli_command cli_commands[] = {
      cli_open},
     {"export", "", "print what was made in the dashboard, as YAML for a configuration file", "",
      "gaff export > conf.d/dashboard.yaml", 0, 0, cli_export},
+    {"import adnanh", "FILE", "write a hooks.json of adnanh/webhook as Gaff's own configuration",
+     "--out PATH          write it there (0600) instead of printing it\n"
+     "--template          expand the file as a Go template first\n",
+     "gaff import adnanh hooks.json --out gaff.yaml", 1, 1, cli_import_adnanh},
     {"reload", "", "load the configuration again", "", "gaff reload", 0, 0, cli_reload},
     {"backup", "PATH", "copy the store to a file while running", "",
      "gaff backup /var/backups/gaff.db", 1, 1, cli_backup},

@@ -6,8 +6,10 @@
 #include "base/log.h"
 #include "base/yaml11.h"
 #include "compat/go_template.h"
+#include "rule/re2.h"
 
 #define FILE_ARENA_MAX (256u << 20)
+#define PATTERN_BYTES_MAX 65536u
 
 struct reader {
     struct hook_file *file;
@@ -254,24 +256,20 @@ static bool read_fields(struct reader *r, const struct yaml11 *map, const char *
 
 /* --- rules ----------------------------------------------------------------------------------- */
 
-static void release_rule(struct hook_rule *rule)
-{
-    re2_free(rule->compiled);
-    for (size_t i = 0; i < rule->count; i++)
-        release_rule(&rule->rules[i]);
-}
-
 static bool compile_regex(struct reader *r, const struct yaml11 *node, struct hook_rule *rule)
 {
     struct reason why = {0};
+    struct buf pattern;
     if (!str_eq(rule->type, STR("regex")))
         return true;
-    rule->compiled = re2_new(rule->regex, &why);
-    if (!rule->compiled) {
-        rule->bad_regex = arena_cstr(&r->file->arena, str_from_cstr(why.text));
-        return rule->bad_regex ? true : full(r, node);
-    }
-    return true;
+    buf_init(&pattern, PATTERN_BYTES_MAX);
+    if (re2_translate(rule->regex, &pattern, &why))
+        rule->compiled = regex_compile(&r->file->arena, buf_str(&pattern), &why);
+    buf_release(&pattern);
+    if (rule->compiled)
+        return true;
+    rule->bad_regex = arena_cstr(&r->file->arena, str_from_cstr(why.text));
+    return rule->bad_regex ? true : full(r, node);
 }
 
 static bool read_match(struct reader *r, const struct yaml11 *node, struct hook_rule *rule)
@@ -338,12 +336,10 @@ static bool read_rule(struct reader *r, const struct yaml11 *node, struct hook_r
         } else {
             ok = read_rules(r, m, &read, forms[i].kind);
         }
-        if (ok && out->kind == HOOK_RULE_NONE)
-            *out = read;
-        else
-            release_rule(&read);
         if (!ok)
             return false;
+        if (out->kind == HOOK_RULE_NONE)
+            *out = read;
     }
     return true;
 }
@@ -420,9 +416,6 @@ void hook_file_unref(struct hook_file *f)
 {
     if (!f || atomic_fetch_sub(&f->refs, 1) > 1)
         return;
-    for (size_t i = 0; i < f->count; i++)
-        if (f->hooks[i].rule)
-            release_rule(f->hooks[i].rule);
     arena_release(&f->arena);
     free(f);
 }

@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "http/message.h"
-#include "rule/re2.h"
+#include "rule/regex.h"
 
 #include <stdatomic.h>
 
@@ -28,8 +28,8 @@ struct hook_rule {
     /* of match */
     str type, value, regex, secret, ip_range;
     struct hook_argument parameter;
-    struct re2 *compiled;  /* of regex; NULL: does not compile, bad_regex says why */
-    const char *bad_regex; /* in the set's arena */
+    const struct regex *compiled; /* of regex; NULL: does not compile, bad_regex says why */
+    const char *bad_regex;        /* in the arena of the file */
     unsigned line, column;
 };
 

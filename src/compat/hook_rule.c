@@ -197,13 +197,12 @@ static struct rule_answer check_address(struct evaluation *e, const struct hook_
 
 static struct rule_answer check_regex(struct evaluation *e, const struct hook_rule *r, str given)
 {
-    struct reason why = {.code = ERR_OK};
     if (!r->compiled)
         return wrong(e, RULE_OTHER, r->bad_regex);
-    bool yes = re2_search(r->compiled, given, &why);
-    if (why.code != ERR_OK)
-        return wrong(e, RULE_OTHER, why.text);
-    return answer(yes);
+    enum regex_verdict verdict = regex_search(r->compiled, given);
+    if (verdict == REGEX_UNDECIDED)
+        return wrong(e, RULE_OTHER, "the pattern takes too many steps on this text");
+    return answer(verdict == REGEX_YES);
 }
 
 static struct rule_answer check_given(struct evaluation *e, const struct hook_rule *r, str given)

@@ -1,21 +1,8 @@
 /* re2.c -- from RE2's syntax to PCRE2's, in one pass over the pattern that keeps what is the same
  * and rewrites or refuses what is not. */
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "rule/re2.h"
 
-#include "base/buf.h"
-
-#include <pcre2.h>
-
-#define MATCH_STEPS_MAX 1000000u
-#define MATCH_DEPTH_MAX 100000u
-#define MATCH_HEAP_KIB 32768u
-
-struct re2 {
-    pcre2_code *code;
-    pcre2_match_data *data;
-    pcre2_match_context *limits;
-};
+#define TRANSLATED_MAX 65536u
 
 /* The pattern on its way: `in` is what is left, `out` what PCRE2 gets. */
 struct translation {
@@ -398,59 +385,14 @@ static bool translate(struct translation *t)
     return buf_ok(&t->out);
 }
 
-struct re2 *re2_new(str pattern, struct reason *why)
+bool re2_translate(str pattern, struct buf *out, struct reason *why)
 {
-    if (pattern.n > RE2_PATTERN_MAX) {
-        fail(why, ERR_LIMIT, "a pattern may have at most %u bytes", RE2_PATTERN_MAX);
-        return NULL;
-    }
     struct translation t = {.whole = pattern, .in = pattern, .why = why};
-    buf_init(&t.out, 16 * pattern.n + 64);
-    struct re2 *r = NULL;
-    if (translate(&t)) {
-        int error;
-        PCRE2_SIZE at;
-        str text = buf_str(&t.out);
-        pcre2_code *code = pcre2_compile((PCRE2_SPTR)text.p, text.n,
-                                         PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
-                                             PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
-                                         &error, &at, NULL);
-        if (code) {
-            r = calloc(1, sizeof(*r));
-            assert(r);
-            r->code = code;
-            (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it: only slower */
-            r->data = pcre2_match_data_create(1, NULL);
-            r->limits = pcre2_match_context_create(NULL);
-            assert(r->data && r->limits);
-            pcre2_set_match_limit(r->limits, MATCH_STEPS_MAX);
-            pcre2_set_depth_limit(r->limits, MATCH_DEPTH_MAX);
-            pcre2_set_heap_limit(r->limits, MATCH_HEAP_KIB);
-        } else {
-            char message[128] = "";
-            pcre2_get_error_message(error, (PCRE2_UCHAR *)message, sizeof(message));
-            fail(why, ERR_INVALID, "error parsing regexp: %s", message);
-        }
-    }
+    buf_init(&t.out, TRANSLATED_MAX);
+    bool ok = translate(&t);
+    if (!ok && !t.failed)
+        fail(why, ERR_LIMIT, "error parsing regexp: the pattern is too long");
+    buf_str_append(out, buf_str(&t.out));
     buf_release(&t.out);
-    return r;
-}
-
-void re2_free(struct re2 *r)
-{
-    if (!r)
-        return;
-    pcre2_match_context_free(r->limits);
-    pcre2_match_data_free(r->data);
-    pcre2_code_free(r->code);
-    free(r);
-}
-
-bool re2_search(struct re2 *r, str text, struct reason *why)
-{
-    int rc =
-        pcre2_match(r->code, (PCRE2_SPTR)(text.p ? text.p : ""), text.n, 0, 0, r->data, r->limits);
-    if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
-        fail(why, ERR_LIMIT, "the pattern takes too many steps on this text");
-    return rc >= 0;
+    return ok;
 }

@@ -126,6 +126,197 @@ def test_called_as_webhook_it_is_webhook():
     one.stop()
 
 
+# ---- import ----
+
+SAY = """#!/bin/sh
+line=${0##*/}
+for a; do line="$line <$a>"; done
+echo "$line ref=$HOOK_ref" >> said
+"""
+
+
+def all_of(*rules):
+    return {"trigger-rule": {"and": list(rules)}}
+
+
+def value(parameter, text):
+    return {"match": {"type": "value", "value": text, "parameter": parameter}}
+
+
+def regex(parameter, text):
+    return {"match": {"type": "regex", "regex": text, "parameter": parameter}}
+
+
+def signed(kind, header, secret):
+    return {"match": {"type": kind, "secret": secret, "parameter": arg("header", header)}}
+
+
+def hook(name, *arguments, **more):
+    return {"id": name, "execute-command": "@DIR@/say-" + name,
+            "pass-arguments-to-command": list(arguments), **more}
+
+
+def hmac_of(name, secret, body):
+    return hmac.new(secret.encode(), body, getattr(hashlib, name)).hexdigest()
+
+
+# What the other project's documentation shows, written anew: a hosting service with a signature,
+# one with a token, one known by its addresses, a chat's form, a secret in the query, and rules.
+EXAMPLES = [
+    hook("github", arg("payload", "head_commit.id"), arg("payload", "pusher.name"),
+         **all_of(signed("payload-hmac-sha1", "X-Hub-Signature", "mysecret"),
+                  value(arg("payload", "ref"), "refs/heads/master"))),
+    hook("gogs", arg("payload", "head_commit.id"), arg("payload", "pusher.email"),
+         **all_of(signed("payload-hmac-sha256", "X-Gogs-Signature", "mysecret"),
+                  value(arg("payload", "ref"), "refs/heads/master"))),
+    hook("gitlab", arg("payload", "user_name"),
+         **{"trigger-rule": value(arg("header", "X-Gitlab-Token"), "<YOUR-GENERATED-TOKEN>")}),
+    hook("bitbucket", arg("payload", "actor.username"),
+         **{"trigger-rule": {"match": {"type": "ip-whitelist",
+         "ip-range": "127.0.0.0/8 10.0.0.0/8"}}}),
+    hook("slack", arg("header", "Content-Type"), **{
+        "incoming-payload-content-type": "application/x-www-form-urlencoded",
+        "trigger-rule": value(arg("payload", "token"), "<YOUR-TOKEN>")}),
+    hook("get-secret", arg("url", "branch"), **{
+        "http-methods": ["GET", "POST"], "trigger-rule": value(arg("url", "token"), "42")}),
+    hook("strings", arg("string", "-e"), arg("string", "{{ $HOME }} ${env:HOME}"), arg("string",
+    "")),
+    hook("any", arg("payload", "0.n"), **{"trigger-rule": {"or": [
+        value(arg("payload", "state"), "passed"), regex(arg("payload", "branch"), "^release/\\d+$"),
+        {"and": [value(arg("header", "X-Kind"), "manual"), {"not": value(arg("url", "dry"),
+        "1")}]}]}}),
+    hook("unless", arg("payload", "a"), **{"trigger-rule": {
+        "not": regex(arg("payload", "head_commit.message"), "(?i)\\[skip ci\\]")}}),
+    hook("env", **{"pass-environment-to-command": [arg("payload", "ref"),
+                                                   arg("payload", "a.b", envname="OTHER")]}),
+    hook("never", **{"trigger-rule": {}}),
+]
+SIG = b'{"ref":"refs/heads/master","head_commit":{"id":"c0"},"pusher":{"name":"n","email":"e"}}'
+BRANCH = SIG.replace(b"master", b"other")
+
+
+def example_requests():
+    """(request, what it is): those that match and those that just do not."""
+    form = "application/x-www-form-urlencoded"
+    for body in (SIG, BRANCH):
+        for secret in ("mysecret", "wrong"):
+            sig = hmac_of("sha1", secret, body)
+            yield request(path="/hooks/github", body=body, headers=[("X-Hub-Signature",
+                "sha1=" + sig)])
+            sig = hmac_of("sha256", secret, body)
+            yield request(path="/hooks/gogs", body=body, headers=[("X-Gogs-Signature", sig)])
+    yield request(path="/hooks/github", body=SIG)
+    for token in ("<YOUR-GENERATED-TOKEN>", "x"):
+        yield request(path="/hooks/gitlab", body={"user_name": "u"}, headers=[("X-Gitlab-Token",
+            token)])
+    yield request(path="/hooks/bitbucket", body={"actor": {"username": "b"}})
+    yield request(path="/hooks/slack", body="token=%3CYOUR-TOKEN%3E&text=hi", ctype=form)
+    yield request(path="/hooks/slack", body="token=no&text=hi", ctype=form)
+    for query in ("?token=42&branch=b", "?token=42", "?token=43", ""):
+        yield request("GET", "/hooks/get-secret" + query)
+    yield request(path="/hooks/strings", body={})
+    for body in ({"state": "passed"}, {"state": "failed"}, {"branch": "release/12"},
+        {"branch": "release/x"},
+                 [{"n": "first"}]):
+        yield request(path="/hooks/any", body=body)
+    for query in ("", "?dry=1", "?dry=0"):
+        yield request(path="/hooks/any" + query, body={}, headers=[("X-Kind", "manual")])
+    for body in ({"a": 1, "head_commit": {"message": "fix"}}, {"a": 2},
+        {"head_commit": {"message": "x [Skip CI]"}}):
+        yield request(path="/hooks/unless", body=body)
+    yield request(path="/hooks/env", body={"ref": "r1", "a": {"b": "ab"}})
+    yield request(path="/hooks/env", body={})
+    yield request(path="/hooks/never", body={})
+    yield request(path="/hooks/none", body={})
+
+
+def write_says(where):
+    for h in EXAMPLES:
+        path = os.path.join(where, "say-" + h["id"])
+        with open(path, "w", encoding="ascii") as f:
+            f.write(SAY)
+        os.chmod(path, 0o755)
+
+
+def said(directory, marker):
+    """What the commands said, once the marker's turn has come."""
+    def look():
+        try:
+            with open(os.path.join(directory, "said"), encoding="utf-8") as f:
+                lines = f.read().splitlines()
+        except FileNotFoundError:
+            return None
+        return lines if any(marker in line for line in lines) else None
+    return sorted(until(look, "the last command"))
+
+
+def test_import_acts_the_same_on_what_matches_and_what_does_not():
+    last = request(path="/hooks/strings", body={})
+    sent = list(example_requests())
+    with Webhook(EXAMPLES) as one:
+        write_says(one.dir)
+        for raw in sent:
+            one.send(raw)
+        until(lambda: one.log().count(b"finished handling") ==
+              one.log().count(b"hook triggered successfully"), "all commands")
+        expected = said(one.dir, "say-strings")
+        imported = subprocess.run([GAFF, "import", "adnanh", "hooks.json"], cwd=one.dir,
+            env=one.env,
+                                  capture_output=True, check=True)
+        text = imported.stdout.decode().replace(one.dir, ".")
+        assert b"11 hooks" in imported.stderr and b" 0 left out" in imported.stderr, imported.stderr
+    text = text.replace("listen: 0.0.0.0:9000",
+                        "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }")
+    with Daemon(text, start=False) as d:
+        write_says(d.dir)
+        d.cli("check", "--config", "gaff.yaml")
+        d.start()
+        for raw in sent:
+            d.raw(raw)
+        until(lambda: all(x["state"] == "delivered" for x in d.deliveries(limit=200)),
+            "all delivered")
+        assert said(d.dir, "say-strings") == expected, (said(d.dir, "say-strings"), expected)
+        assert d.raw(last).startswith(b"HTTP/1.1 200 ")
+    assert len(expected) == 15, expected
+
+
+def test_import_says_what_has_no_equivalent():
+    odd = [quiet("either", trigger_rule={"or": [signed("payload-hmac-sha1", "X-A", "a"),
+                                                signed("payload-hmac-sha1", "X-B", "b")]}),
+           quiet("scalr", trigger_rule={"match": {"type": "scalr-signature", "secret": "k"}}),
+           quiet("a/b {c}"), quiet("a/b {c}"), quiet("A B"), quiet("é"),
+           quiet("files", pass_file_to_command=[arg("payload", "x", envname="F",
+           base64decode=True)]),
+           probe("waits"), quiet("named", pass_environment_to_command=[arg("payload", "a.b-c")]),
+           quiet("bad", trigger_rule=regex(arg("payload", "a"), "(")),
+           quiet("unknown", trigger_rule={"match": {"type": "what", "parameter": arg("payload",
+           "a")}}),
+           quiet("codes", success_http_response_code=404,
+           trigger_rule_mismatch_http_response_code=400),
+           quiet("json", parse_parameters_as_json=[arg("payload", "p")]),
+           quiet("v6", trigger_rule={"match": {"type": "ip-whitelist", "ip-range": "::1"}})]
+    with Webhook(odd, ["-nopanic"]) as one:
+        out = subprocess.run([GAFF, "import", "adnanh", "hooks.json", "--out", "gaff.yaml"],
+            cwd=one.dir,
+                             env=one.env, capture_output=True, check=True)
+        assert b"3 left out" in out.stderr, out.stderr
+        with open(one.path("gaff.yaml"), encoding="utf-8") as f:
+            text = f.read()
+        for words in ("below `or` or `not`", "scalr-signature has no equivalent",
+            "the first one won",
+                      "pass-file-to-command", "ack: done", "HOOK_a_b_c",
+                      "regular expression is wrong",
+                      "type of match is unknown", "must be 200 to 299", "a mismatch was answered",
+                      "parse-parameters-as-json", "IPv6"):
+            assert words in text, words + "\n" + text
+        check = subprocess.run([GAFF, "check", "--config", "gaff.yaml"], cwd=one.dir, env=one.env,
+                               capture_output=True, check=False)
+        assert check.returncode == 0, check.stderr.decode() + text
+        again = subprocess.run([GAFF, "import", "adnanh", "hooks.json", "--out", "gaff.yaml"],
+                               cwd=one.dir, env=one.env, capture_output=True, check=False)
+        assert again.returncode == 1 and b"is there already" in again.stderr
+
+
 # ---- differences that are meant ----
 
 def test_a_body_over_the_limit_is_refused():
