@@ -23,6 +23,8 @@ ONLY    ?=
 T       ?=
 FUZZ_SECONDS ?= 30
 SMOKE   ?=
+ROUNDS  ?= 20000
+SEED    ?= 0
 
 # The version stands in the public header alone.
 VERSION := $(shell sed -n 's/^.define GAFF_VERSION  *"\(.*\)".*/\1/p' include/gaff.h)
@@ -212,7 +214,7 @@ $(OUT)/unit-tests: $(UNIT_KEY).tests FORCE
 
 # ---- running and testing ----
 
-.PHONY: run test unit e2e asan tsan fuzz fuzzers lint format bench chaos docs
+.PHONY: dropin run test unit e2e asan tsan fuzz fuzzers lint format bench chaos docs
 run: $(OUT)/gaff ## Start gaff with a first-day configuration and print a curl line to try
 	$(OUT)/gaff serve --config examples/first-day/gaff.yaml
 
@@ -224,6 +226,10 @@ unit: $(OUT)/unit-tests ## Unit tests alone (T=name, LAYERS="base http")
 
 e2e: all examples ## End-to-end tests alone (T=name)
 	@BUILD_DIR=$(OUT) scripts/run-tests e2e $(T)
+
+dropin: all ## Random rules and payloads beside Debian's webhook (ROUNDS=20000, SEED=n)
+	@GAFF=$(abspath $(OUT)/gaff) GAFF_DROPIN_ROUNDS=$(ROUNDS) GAFF_DROPIN_SEED=$(SEED) \
+	    tests/e2e/dropin.py rounds
 
 asan: ## The whole suite under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan test

@@ -14,7 +14,10 @@ static void check_text(const struct hook_request *q)
     assert(doc);
     if (value_from_json(q->arena, json_root(doc), &again)) {
         str same = value_to_text(q->arena, &again);
-        assert(!same.p || str_eq(same, text));
+        /* Keys that differ in broken bytes alone look the same as text. */
+        bool broken = str_find_str(text, STR("\\ufffd")) < text.n ||
+                      str_find_str(text, STR("\xef\xbf\xbd")) < text.n;
+        assert(!same.p || broken || str_eq(same, text));
     }
     json_doc_free(doc);
 }

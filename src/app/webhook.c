@@ -214,6 +214,7 @@ static struct http_server *listen_here(struct webhook *w, struct reason *why)
         .listen = address.p,
         .tls_cert_file = f->secure ? f->cert : NULL,
         .tls_key_file = f->secure ? f->key : NULL,
+        .tls_policy = {.only_1_3 = strcmp(f->tls_min, "1.3") == 0, .ciphers = f->ciphers},
         .limits = {.body_bytes_max = f->durable && f->body_max > WEBHOOK_DURABLE_BODY_MAX
                                          ? WEBHOOK_DURABLE_BODY_MAX
                                          : f->body_max,
@@ -249,6 +250,28 @@ static int open_log(const struct webhook_flags *f)
         fprintf(stderr, "[webhook] error opening log file \"%s\": %s\n", f->logfile,
                 strerror(errno));
     return fd;
+}
+
+static void print_cipher(const char *name, bool is_1_3, void *only_1_3)
+{
+    if (is_1_3 || !*(bool *)only_1_3)
+        puts(name);
+}
+
+static int list_ciphers(const char *least)
+{
+    bool only_1_3 = strcmp(least, "1.3") == 0;
+    tls_ciphers_list(print_cipher, &only_1_3);
+    return 0;
+}
+
+static bool ciphers_are_known(const char *ciphers)
+{
+    struct reason why = {0};
+    if (!ciphers || tls_ciphers_check(ciphers, &why) == ERR_OK)
+        return true;
+    hook_log(STR(""), "error: %s", why.text);
+    return false;
 }
 
 static bool tls_version_is_known(const char *v)
@@ -342,7 +365,7 @@ static int start(struct webhook *w)
     int code = load_hooks(w);
     if (code)
         return code;
-    if (f->secure && !tls_version_is_known(f->tls_min))
+    if (f->secure && (!ciphers_are_known(f->ciphers) || !tls_version_is_known(f->tls_min)))
         return 1;
     if (tls.text[0]) {
         hook_log(STR(""), "%s", tls.text);
@@ -375,6 +398,8 @@ int webhook_main(int argc, char **argv)
         printf("webhook version %s\n", GAFF_VERSION);
         return 0;
     }
+    if (w.flags.list_ciphers)
+        return list_ciphers(w.flags.tls_min);
     if ((w.flags.setuid != 0) != (w.flags.setgid != 0)) {
         puts("error: setuid and setgid options must be used together");
         return 1;

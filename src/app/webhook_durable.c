@@ -304,13 +304,15 @@ static void deliver(struct loop_msg *msg)
     const struct hook *h = hook_of(s->set, v->task->event->source);
     struct http_request r;
     struct hook_request q;
+    char id[ID_TEXT_MAX];
+    str event = id_format("evt", v->task->event->id, id);
     if (!h) {
         end_without(v, ATTEMPT_PERMANENT, "the hook is not in the files any more");
         return;
     }
     h = hook_set_find(s->set, h->id, &v->file);
     (void)hook_file_ref(v->file);
-    if (!restore(v, &r) || hook_request_decode(&q, &v->arena, STR(""), &r, h) != HOOK_DECODED) {
+    if (!restore(v, &r) || hook_request_decode(&q, &v->arena, event, &r, h) != HOOK_DECODED) {
         end_without(v, ATTEMPT_PERMANENT, "the stored request cannot be decoded");
         return;
     }

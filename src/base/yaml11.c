@@ -132,9 +132,9 @@ static bool parse_int(str s, bool *negative, uint64_t *out)
 static str float_text(struct arena *a, double v)
 {
     char text[64];
-    if (isnan(v) || isinf(v))
-        return isnan(v) ? STR("NaN") : v > 0 ? STR("+Inf") : STR("-Inf");
-    float f = (float)v;
+    float f = (float)v; /* may become infinite, as it does there */
+    if (isnan(f) || isinf(f))
+        return isnan(f) ? STR("NaN") : f > 0 ? STR("+Inf") : STR("-Inf");
     int precision = 1;
     for (; precision < 10; precision++) {
         (void)snprintf(text, sizeof(text), "%.*e", precision - 1, (double)f);

@@ -419,10 +419,11 @@ void hook_import_write(const struct hook_file *f, const char *base, struct buf *
         m.name = make_name(&m.arena, f, h);
         write_hook(&m, h, sections);
     }
+    bool written = sections[1].len > 0;
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-        if (done->hooks > done->left_out || i == 0)
-            buf_printf(out, "\n%s:%s\n" STR_FMT, titles[i],
-                       done->hooks > done->left_out ? "" : " {}", STR_ARG(buf_str(&sections[i])));
+        if (written || i == 0)
+            buf_printf(out, "\n%s:%s\n" STR_FMT, titles[i], written ? "" : " {}",
+                       STR_ARG(buf_str(&sections[i])));
         buf_release(&sections[i]);
     }
     buf_release(&m.notes);

@@ -118,6 +118,7 @@ struct http_server {
     bool any_method;
     void *arg;
     char *cert_file, *key_file;
+    struct tls_policy tls_policy;
     struct tls_context *tls;
     char name_field[80]; /* "Server: gaff\r\n" or "" */
 

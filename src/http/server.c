@@ -210,6 +210,7 @@ static void copy_options(struct http_server *s, const struct http_server_options
     s->handler = o->handler;
     s->body_limit = o->body_limit;
     s->refusal = o->refusal;
+    s->tls_policy = o->tls_policy;
     s->any_method = o->any_method;
     s->arg = o->arg;
     if (o->trusted_proxy_count > 0) {
@@ -230,7 +231,7 @@ static enum err load_tls(struct http_server *s, const struct http_server_options
         return fail(why, ERR_INVALID, "TLS needs a certificate file and a key file, not one alone");
     s->cert_file = xstrdup(o->tls_cert_file);
     s->key_file = xstrdup(o->tls_key_file);
-    s->tls = tls_context_new(s->cert_file, s->key_file, why);
+    s->tls = tls_context_new(s->cert_file, s->key_file, &s->tls_policy, why);
     return s->tls ? ERR_OK : ERR_INVALID;
 }
 
@@ -316,7 +317,7 @@ enum err http_server_reload_tls(struct http_server *s, struct reason *why)
     CHECK_MAGIC(s, SERVER_MAGIC);
     if (!s->tls)
         return fail(why, ERR_CONFLICT, "%s does not speak TLS", s->url);
-    struct tls_context *fresh = tls_context_new(s->cert_file, s->key_file, why);
+    struct tls_context *fresh = tls_context_new(s->cert_file, s->key_file, &s->tls_policy, why);
     if (!fresh)
         return ERR_INVALID;
     tls_context_free(s->tls);

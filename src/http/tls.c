@@ -3,6 +3,7 @@
  * so that an idle session costs little beyond OpenSSL's own state. */
 #include "http/tls.h"
 
+#include "base/buf.h"
 #include "base/log.h"
 
 #include <openssl/err.h>
@@ -67,7 +68,59 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
     return -1;
 }
 
-struct tls_context *tls_context_new(const char *cert_file, const char *key_file, struct reason *why)
+/* OpenSSL's names, joined by colons, for the RFCs' joined by commas. */
+static enum err translate_ciphers(const char *ciphers, struct buf *out, struct reason *why)
+{
+    str rest = str_from_cstr(ciphers);
+    while (rest.p) {
+        char name[64];
+        str one = str_cut(&rest, ',');
+        (void)snprintf(name, sizeof(name), STR_FMT, STR_ARG(str_slice(one, 0, sizeof(name) - 1)));
+        const char *known = OPENSSL_cipher_name(name);
+        if (!known || strcmp(known, "(NONE)") == 0)
+            return fail(why, ERR_INVALID, "unknown TLS cipher suite: %s", name);
+        buf_printf(out, "%s%s", out->len ? ":" : "", known);
+    }
+    return ERR_OK;
+}
+
+enum err tls_ciphers_check(const char *ciphers, struct reason *why)
+{
+    char text[4096];
+    struct buf out = buf_over(text, sizeof(text));
+    return translate_ciphers(ciphers, &out, why);
+}
+
+void tls_ciphers_list(void (*fn)(const char *name, bool is_1_3, void *arg), void *arg)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    if (!ctx)
+        die("SSL_CTX_new failed");
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(ctx);
+    for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
+        const SSL_CIPHER *c = sk_SSL_CIPHER_value(all, i);
+        fn(SSL_CIPHER_standard_name(c), strcmp(SSL_CIPHER_get_version(c), "TLSv1.3") == 0, arg);
+    }
+    SSL_CTX_free(ctx);
+}
+
+static enum err apply_policy(SSL_CTX *ctx, const struct tls_policy *policy, struct reason *why)
+{
+    char text[4096];
+    struct buf out = buf_over(text, sizeof(text));
+    if (policy->only_1_3)
+        SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
+    if (!policy->ciphers)
+        return ERR_OK;
+    enum err err = translate_ciphers(policy->ciphers, &out, why);
+    if (err == ERR_OK && SSL_CTX_set_cipher_list(ctx, buf_cstr(&out)) != 1)
+        err = fail(why, ERR_INVALID, "no TLS cipher suite of the list can be used");
+    return err;
+}
+
+struct tls_context *tls_context_new(const char *cert_file, const char *key_file,
+                                    const struct tls_policy *policy, struct reason *why)
 {
     ERR_clear_error();
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
@@ -81,7 +134,8 @@ struct tls_context *tls_context_new(const char *cert_file, const char *key_file,
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-    if (load_files(ctx, cert_file, key_file, why) != ERR_OK) {
+    if (apply_policy(ctx, policy, why) != ERR_OK ||
+        load_files(ctx, cert_file, key_file, why) != ERR_OK) {
         SSL_CTX_free(ctx);
         return NULL;
     }

@@ -9,9 +9,18 @@
 struct tls_context; /* a certificate chain and its key; counted by the sessions made from it */
 struct tls_session;
 
-/* Reads PEM files. NULL with a sentence that names the file. */
+/* Stricter than the default; a zeroed one is the default. */
+struct tls_policy {
+    bool only_1_3;
+    const char *ciphers; /* of TLS 1.2, by their names in the RFCs, joined by commas; NULL: all */
+};
+/* Reads PEM files. NULL with a sentence that names the file, or the cipher that is not known. */
 struct tls_context *tls_context_new(const char *cert_file, const char *key_file,
-                                    struct reason *why);
+                                    const struct tls_policy *policy, struct reason *why);
+/* ERR_INVALID with the name of the first cipher that is not known here. */
+enum err tls_ciphers_check(const char *ciphers, struct reason *why) MUST_USE;
+/* Calls fn with the RFC's name of each cipher that is offered. */
+void tls_ciphers_list(void (*fn)(const char *name, bool is_1_3, void *arg), void *arg);
 void tls_context_free(struct tls_context *c); /* sessions open keep what they need */
 
 struct tls_session *tls_session_new(struct tls_context *c);

@@ -594,6 +594,7 @@ YAMLS = [
     '- id: "@"\n  response-message: 5\n', '- id: "@"\n  response-message: 1.50\n',
     '- id: "@"\n  response-message: 0x10\n', '- id: "@"\n  response-message: 010\n',
     '- id: "@"\n  response-message: 1e3\n', '- id: "@"\n  response-message: 1e+3\n',
+    '- id: "@"\n  response-message: 1e+300\n', '- id: "@"\n  response-message: -1.5e+300\n',
     '- id: "@"\n  response-message: 1_000\n', '- id: "@"\n  response-message: 08\n',
     '- id: "@"\n  response-message: 0b11\n', '- id: "@"\n  response-message: 0o17\n',
     '- id: "@"\n  response-message: .5\n', '- id: "@"\n  response-message: 5.\n',

@@ -4,6 +4,7 @@ Storing what is triggered (-durable), and each difference that the guide lists."
 import sys, os
 sys.path.insert(0, os.path.dirname(__file__))
 from lib import *
+import ssl
 from peers import GAFF, Hooked, arg, config, probe, quiet, request
 
 DURABLE = ["-durable", "-admin", "127.0.0.1:0", "-data", "store"]
@@ -436,6 +437,48 @@ def test_unix_socket():
     one.process.send_signal(signal.SIGTERM)
     assert one.process.wait(60) == 0 and not os.path.exists(one.path("s.sock"))
     one.stop()
+
+
+def tls_answers(port, context):
+    """What is agreed on, or None when the two have nothing in common."""
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            with context.wrap_socket(plain) as s:
+                s.sendall(request(path="/hooks/a"))
+                assert s.recv(65536).startswith(b"HTTP/1.1 200 ")
+                return s.version(), s.cipher()[0]
+    except (ssl.SSLError, ConnectionResetError):
+        return None
+
+
+def test_tls_version_and_ciphers():
+    suite = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+    listed = subprocess.run([GAFF, "webhook", "-list-cipher-suites"], capture_output=True,
+        text=True,
+                            check=True).stdout.split()
+    assert suite in listed and "TLS_AES_128_GCM_SHA256" in listed, listed
+    for flags, old, new in ((["-tls-min-version", "1.3"], None, "TLSv1.3"),
+                            (["-cipher-suites", suite], "ECDHE-RSA-AES128-GCM-SHA256", "TLSv1.3")):
+        one = Hooked("gaff", {"hooks.json": config(quiet("a"))}, ["-secure", *flags])
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
+            "key.pem",
+                        "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost"], cwd=one.dir,
+                       check=True, capture_output=True)
+        one.start()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        assert tls_answers(one.port, context)[0] == new
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        agreed = tls_answers(one.port, context)
+        assert (agreed and agreed[1]) == old, (flags, agreed)
+        one.stop()
+    p = subprocess.run([GAFF, "webhook", "-verbose", "-secure", "-cipher-suites",
+        "TLS_NONE_OF_THESE",
+                        "-nopanic", "-port", "0", "-ip", "127.0.0.1"], capture_output=True,
+                        check=False)
+    assert p.returncode == 1, p.stderr
+    assert b"unknown TLS cipher suite: TLS_NONE_OF_THESE" in p.stderr, p.stderr
 
 
 if __name__ == "__main__":

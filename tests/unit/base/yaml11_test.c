@@ -35,6 +35,7 @@ void test_yaml11_types_plain_scalars(void)
     expect("1000000.5", YAML11_FLOAT, "1.0000005e+06");
     expect("1e3", YAML11_STRING, "1e3");
     expect("1e+3", YAML11_FLOAT, "1000");
+    expect("1e+300", YAML11_FLOAT, "+Inf");
     expect("2001-01-01", YAML11_STRING, "2001-01-01");
     expect("\"5\"", YAML11_STRING, "5");
     expect("!!str 5", YAML11_STRING, "5");
