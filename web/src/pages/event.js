@@ -10,6 +10,9 @@ import { differences } from "../ui/compare.js";
 import { CommandLine, Copy, Id, Problem, State, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
 import { Waterfall } from "../ui/waterfall.js";
 
+/** In the address: comparing, but with nothing yet. */
+const NONE = "-";
+
 /** @param {{id: string}} props */
 export function EventPage({ id }) {
     const [event, setEvent] = useState(/** @type {any} */ (null));
@@ -67,7 +70,7 @@ function Actions({ event, onEdit, onDone }) {
     return html`<div class="actions">
         <button class="primary" disabled=${!may("operator")} onClick=${replay}>Replay</button>
         <button disabled=${!may("operator")} onClick=${onEdit}>Replay edited</button>
-        <button onClick=${() => go(link(["events", event.id], { with: "" }))}>Compare</button>
+        <button onClick=${() => go(link(["events", event.id], { with: NONE }))}>Compare</button>
         <${Copy} value=${asCurl(event)} label="Copy as curl" what="curl command" />
         <${Copy} value=${`gaff replay ${event.id}`} label="Copy as gaff command" what="gaff command" />
         <button class="quiet" onClick=${fixture}>Save as fixture</button>
@@ -118,13 +121,13 @@ function Compare({ event, other }) {
         api.get(`/events?limit=50&source=${encodeURIComponent(event.source)}`).then((a) => setList(a.events.filter((/** @type {any} */ e) => e.id !== event.id)), setError);
     }, [event.id]);
     useEffect(() => {
-        if (!other) return setFound(null);
+        if (other === NONE) return setFound(null);
         api.get(`/events/${encodeURIComponent(other)}`).then((e) => setFound(differences(parse(event), parse(e))), setError);
     }, [event.id, other]);
     return html`<section class="panel" aria-label="Compare">
         <h2>Compare with</h2>
         <select aria-label="Another event" onChange=${(/** @type {any} */ e) => go(link(["events", event.id], { with: e.currentTarget.value }))}>
-            <option value="">choose an event of ${event.source}</option>
+            <option value=${NONE}>choose an event of ${event.source}</option>
             ${list.map((e) => html`<option value=${e.id} selected=${e.id === other}>${absolute(e.received)} ${e.type} ${e.id}</option>`)}
         </select>
         ${error && html`<${Problem} error=${error} />`}

@@ -92,7 +92,7 @@ function People() {
     };
     const remove = (/** @type {string} */ name) => () => api.remove(`/people/${encodeURIComponent(name)}`).then(() => (say(`${name} may not come in any more.`), load()), sayError);
     return html`<div>${error && html`<${Problem} error=${error} />`}
-        <form class="filters" onSubmit=${make}><label>Name <input name="name" required pattern="[a-z0-9][a-z0-9._@-]*" maxlength="64" autocomplete="off" /></label><label>Password <input name="password" type="password" required minlength="12" maxlength="256" autocomplete="new-password" /></label>
+        <form class="filters" onSubmit=${make}><label>Name <input name="name" required pattern="[a-z0-9_\\-]+" maxlength="64" autocomplete="off" /></label><label>Password <input name="password" type="password" required minlength="12" maxlength="256" autocomplete="new-password" /></label>
         <label>May <select name="role"><option value="viewer">look</option><option value="operator">act</option><option value="admin">all</option></select></label><button disabled=${!may("admin")}>Save</button></form>
         ${people && people.length === 0 && html`<p class="dim">Nobody yet: one comes in with the one-time link that the daemon prints, or with its token.</p>`}
         ${people && people.length > 0 && html`<${Table} caption="People" columns=${[{ label: "Name" }, { label: "Role" }, { label: "Since" }, { label: "" }]}>${people.map((p) => html`<tr><td data-label="Name">${p.name}</td><td data-label="Role">${p.role}</td><td data-label="Since"><${Time} iso=${p.created} relative /></td><td><button class="danger" disabled=${!may("admin")} onClick=${remove(p.name)}>Remove</button></td></tr>`)}<//>`}</div>`;

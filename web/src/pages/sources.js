@@ -170,7 +170,7 @@ function Details({ provider, onBack, onMade }) {
         }
     };
     return html`<form class="panel" onSubmit=${make}><h2>${provider.title}</h2>
-        <label>Name <input required pattern="[a-z0-9][a-z0-9_-]*" value=${name} onInput=${(/** @type {any} */ e) => setName(e.currentTarget.value)} /></label>
+        <label>Name <input required pattern="[a-z0-9_\\-]+" value=${name} onInput=${(/** @type {any} */ e) => setName(e.currentTarget.value)} /></label>
         <p class="dim">Its address will be <code>/in/${name}</code>.</p>
         ${provider.needs_secret && html`<label>Secret <input required value=${secret} onInput=${(/** @type {any} */ e) => setSecret(e.currentTarget.value)} autocomplete="off" spellcheck=${false} /></label>
             <p class="dim">A new one was made for you; paste it at ${provider.title}. If ${provider.title} shows one of its own, paste that here instead. <${Copy} value=${secret} label="Copy" what="secret" /></p>`}

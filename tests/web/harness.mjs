@@ -1,0 +1,147 @@
+// harness.mjs -- a daemon of our own, a browser, and a runner that counts.
+import { spawn, execFileSync } from "node:child_process";
+import { createHmac } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+export const SECRET = "correct horse battery staple";
+const GAFF = process.env.GAFF;
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+
+/** @param {string} name @param {() => Promise<void>} fn */
+export async function test(name, fn) {
+    const only = process.argv[2];
+    if (only && !name.includes(only)) return;
+    try {
+        await fn();
+        counts.passed++;
+        console.log("ok", name);
+    } catch (error) {
+        counts.failed++;
+        console.log("FAIL", name);
+        console.log(error);
+    }
+}
+
+export function finish() {
+    console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+    process.exit(counts.failed ? 1 : 0);
+}
+
+export function expect(value, message) {
+    if (!value) throw new Error(message ?? "expected otherwise");
+}
+
+export class Daemon {
+    static async start(config, args = ["--config", "gaff.yaml"]) {
+        const d = new Daemon();
+        d.dir = mkdtempSync(join(tmpdir(), "gaff-web-"));
+        if (config !== null) writeFileSync(join(d.dir, "gaff.yaml"), config);
+        d.log = "";
+        d.process = spawn(GAFF, ["serve", ...args], { cwd: d.dir, stdio: ["ignore", "pipe", "pipe"] });
+        for (const stream of [d.process.stdout, d.process.stderr]) stream.on("data", (b) => (d.log += b));
+        await until(() => d.log.includes("msg=ready") || d.process.exitCode !== null, "the daemon");
+        expect(d.process.exitCode === null, d.log);
+        d.url = /msg=listening address=(\S+)/.exec(d.log)[1];
+        d.admin = /msg=admin address=(\S+)/.exec(d.log)[1];
+        return d;
+    }
+
+    async stop() {
+        this.process.kill("SIGINT");
+        await until(() => this.process.exitCode !== null, "the end");
+        rmSync(this.dir, { recursive: true, force: true });
+    }
+
+    token() {
+        return readFileSync(join(this.dir, "gaff-data/admin.token"), "utf8").trim();
+    }
+
+    /** The link that `gaff open` prints. */
+    link() {
+        return execFileSync(GAFF, ["open"], { cwd: this.dir, encoding: "utf8" }).trim();
+    }
+
+    async api(method, path, body) {
+        const answer = await fetch(`${this.admin}/api/v1${path}`, {
+            method,
+            headers: { Authorization: `Bearer ${this.token()}`, "Content-Type": "application/json" },
+            body: body === undefined ? undefined : JSON.stringify(body),
+        });
+        return answer.json();
+    }
+
+    /** A push as GitHub signs it. */
+    async github(payload, { secret = SECRET, event = "push", path = "/in/github" } = {}) {
+        const body = typeof payload === "string" ? payload : JSON.stringify(payload);
+        const signature = createHmac("sha256", secret).update(body).digest("hex");
+        const answer = await fetch(this.url + path, {
+            method: "POST",
+            headers: {
+                "Content-Type": "application/json",
+                "X-GitHub-Event": event,
+                "X-GitHub-Delivery": crypto.randomUUID(),
+                "X-Hub-Signature-256": `sha256=${signature}`,
+            },
+            body,
+        });
+        return answer.json();
+    }
+}
+
+/** An HTTP destination that answers what `status` says. */
+export async function target(status) {
+    const server = createServer((request, response) => {
+        request.resume();
+        request.on("end", () => {
+            response.statusCode = status(request.url);
+            response.end("said");
+        });
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+}
+
+/** Polls; the limit only ends a test that would hang. */
+export async function until(condition, what) {
+    const end = Date.now() + 60000;
+    for (;;) {
+        const value = await condition();
+        if (value) return value;
+        if (Date.now() > end) throw new Error(`never happened: ${what}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+}
+
+export async function openBrowser() {
+    return chromium.launch({
+        executablePath: process.env.CHROMIUM,
+        args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    });
+}
+
+/** A page that fails the test when the browser complains: a script error, or the policy broken. */
+export async function openPage(browser, options = {}) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: "dark", ...options });
+    const page = await context.newPage();
+    page.complaints = [];
+    page.on("pageerror", (error) => page.complaints.push(String(error)));
+    page.on("console", (message) => {
+        if (message.type() === "error" && !/status of (401|404|409|422|400)/.test(message.text())) page.complaints.push(message.text());
+    });
+    return page;
+}
+
+export async function enter(page, daemon) {
+    await page.goto(daemon.link());
+    await page.getByRole("heading", { name: "Live" }).waitFor();
+}
+
+export function shot(page, name) {
+    return page.screenshot({ path: join(process.env.SHOTS, `${name}.png`), fullPage: true });
+}
