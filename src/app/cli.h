@@ -75,6 +75,11 @@ void cli_query(struct buf *path, const char *name, const char *value);
  * none found. */
 const char *cli_config_path(struct cli *c);
 
+struct provider_table;
+/* Those built in, and the user's own that go with the configuration, if there is one. To be freed
+ * with provider_table_free. */
+struct provider_table *cli_provider_table(struct cli *c);
+
 /* --- output ---------------------------------------------------------------------------------- */
 
 /* A table: columns sized to their content, headings on a terminal or when piped alike; control

@@ -157,7 +157,7 @@ static int show(struct cli *c, struct provider_table *t, const char *id)
 
 int cli_providers(struct cli *c)
 {
-    struct provider_table *t = provider_table_new();
+    struct provider_table *t = cli_provider_table(c);
     int code = c->arg_count ? show(c, t, c->args[0]) : list(c, t);
     provider_table_free(t);
     return code;

@@ -2,8 +2,10 @@
 #include "app/cli.h"
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/id.h"
 #include "base/problem.h"
+#include "engine/config_files.h"
 #include "http/client.h"
 #include "verify/sign.h"
 #include "verify/verify.h"
@@ -11,6 +13,21 @@
 #define SEND_TIMEOUT_MS 30000
 #define HEADERS_MAX 24
 #define OPTIONS_MAX 16
+
+/* Those built in, and the user's own that go with the configuration, if there is one. */
+struct provider_table *cli_provider_table(struct cli *c)
+{
+    struct provider_table *t = provider_table_new();
+    const char *config = cli_config_path(c);
+    const char *directory = config ? config_presets_directory(&c->arena, config) : NULL;
+    struct problems problems = {0};
+    if (directory && fs_exists(directory))
+        provider_table_add_dir(t, directory, &problems);
+    for (size_t i = 0; i < problems.count; i++)
+        cli_error(0, "%s", problems.v[i].text);
+    problems_release(&problems);
+    return t;
+}
 
 static const struct provider *find_provider(struct cli *c, struct provider_table *t)
 {
@@ -104,7 +121,7 @@ int cli_sign(struct cli *c)
     struct http_field fields[SIGN_FIELDS_MAX];
     size_t count = 0;
     str body;
-    struct provider_table *t = provider_table_new();
+    struct provider_table *t = cli_provider_table(c);
     int code = CLI_FAILED;
     if (cli_read_input(c, cli_option(c, "file"), &body) &&
         sign_body(c, t, str_from_cstr(cli_option(c, "url")), body, fields, &count)) {
@@ -149,7 +166,7 @@ int cli_send(struct cli *c)
     struct http_field fields[HEADERS_MAX + SIGN_FIELDS_MAX + 1];
     size_t count = 0, signed_count = 0;
     str body;
-    struct provider_table *t = provider_table_new();
+    struct provider_table *t = cli_provider_table(c);
     int code = CLI_FAILED;
     if (body_of(c, &body) &&
         sign_body(c, t, str_from_cstr(c->args[0]), body, fields, &signed_count)) {
@@ -214,7 +231,7 @@ static void place_request(struct http_request *req, const char *url)
 int cli_verify(struct cli *c)
 {
     struct http_field fields[HEADERS_MAX];
-    struct provider_table *t = provider_table_new();
+    struct provider_table *t = cli_provider_table(c);
     const struct provider *p = find_provider(c, t);
     const char *at = cli_option(c, "at");
     int64_t now_ms = clock_wall_ms(clock_real());

@@ -292,3 +292,12 @@ size_t config_files_involved(struct arena *a, const char *path, const char ***ou
     *out = in.paths;
     return in.count;
 }
+
+const char *config_presets_directory(struct arena *a, const char *path)
+{
+    struct involved in = {a, config_directory(a, path),
+                          ARENA_ARRAY(a, const char *, INVOLVED_FILES_MAX), 0};
+    char *presets = config_path(a, in.directory, STR("presets.d"));
+    add_named_files(&in, path, &presets);
+    return presets;
+}

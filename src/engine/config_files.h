@@ -11,4 +11,8 @@
  * missing. In the arena; returns how many. Reads the YAML files. */
 size_t config_files_involved(struct arena *a, const char *path, const char ***out);
 
+/* The directory of the user's own provider files that goes with the configuration at path: what it
+ * calls `presets`, else presets.d beside it. Need not exist. In the arena. */
+const char *config_presets_directory(struct arena *a, const char *path);
+
 #endif

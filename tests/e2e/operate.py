@@ -229,6 +229,19 @@ def test_escapes_of_a_payload_do_not_reach_the_terminal():
         assert b"\x1b" not in out and b"\x07" not in out and b"\xe2\x80\xae" not in out
 
 
+def test_sign_and_verify_know_the_providers_of_ones_own():
+    mine = ("id: acme\ntitle: Acme\nverify:\n  scheme: hmac\n  hash: sha256\n"
+            "  signature: { from: \"header:X-Acme\", encoding: hex }\n  signed: \"{{ body }}\"\n")
+    text = "presets: mine\nsources: { s: { provider: none, insecure: true } }\n"
+    with Daemon(text, files={"mine/acme.yaml": mine}, start=False) as d:
+        d.env["GAFF_SECRET"] = "s3cret"
+        header = d.cli("sign", "--provider", "acme", stdin=b"{}").stdout.decode().strip()
+        assert header == "X-Acme: " + hmac.new(b"s3cret", b"{}", "sha256").hexdigest(), header
+        d.cli("verify", "--provider", "acme", "--header", header, stdin=b"{}")
+        d.cli("verify", "--provider", "acme", "--header", header, stdin=b"{ }", code=4)
+        assert "acme" in d.cli("providers", "acme").stdout.decode()
+
+
 def test_send_sign_and_verify():
     text = "sources:\n  stripe: { provider: stripe, secret: whsec_of_a_test }\n"
     with Daemon(text) as d:
