@@ -3,6 +3,7 @@
  * the rule as a match. */
 #include "compat/hook_import.h"
 
+#include "action/runner.h"
 #include "compat/go_path.h"
 #include "compat/import_rule.h"
 
@@ -145,29 +146,47 @@ static void write_proof(struct import *m, const struct import_rule *r)
     }
 }
 
+static void write_fields(struct import *m, const struct hook *h)
+{
+    if (!h->response_header_count)
+        return;
+    buf_str_append(m->out, STR("      headers: {"));
+    for (size_t i = 0; i < h->response_header_count; i++) {
+        buf_str_append(m->out, i ? STR(", ") : STR(" "));
+        import_quote(m->out, h->response_headers[i].name);
+        buf_str_append(m->out, STR(": "));
+        import_quote(m->out, h->response_headers[i].value);
+    }
+    buf_str_append(m->out, STR(" }\n"));
+}
+
+/* The sender waits for the command. */
+static void write_waiting(struct import *m, const struct hook *h)
+{
+    import_note(m,
+                "the answer waits an hour at most, and is what the command wrote to stdout: stderr "
+                "is kept with the attempt. A failure is answered with its output too");
+    if (h->success_code >= 200 && h->success_code <= 299)
+        buf_printf(m->out, "    ack: { when: done, timeout: 1h, status: { 0: %d } }\n",
+                   (int)h->success_code);
+    else
+        buf_str_append(m->out, STR("    ack: { when: done, timeout: 1h }\n"));
+    if (h->response_header_count)
+        buf_str_append(m->out, STR("    respond:\n"));
+    write_fields(m, h);
+}
+
 static void write_answer(struct import *m, const struct hook *h)
 {
     bool plain = h->success_code >= 200 && h->success_code <= 299;
-    if (h->capture_output) {
-        import_note(m, "the answer was the command's output, without a deadline; now the event is "
-                       "stored, answered, and the output is kept: gaff events show ID. To wait "
-                       "for it: ack: done");
-        return;
-    }
     if (h->success_code && !plain)
         import_note(m, "the answer's status must be 200 to 299; what was configured is left out");
-    buf_str_append(m->out, STR("    respond:\n"));
-    buf_printf(m->out, "      status: %d\n", plain ? (int)h->success_code : 200);
-    if (h->response_header_count) {
-        buf_str_append(m->out, STR("      headers: {"));
-        for (size_t i = 0; i < h->response_header_count; i++) {
-            buf_str_append(m->out, i ? STR(", ") : STR(" "));
-            import_quote(m->out, h->response_headers[i].name);
-            buf_str_append(m->out, STR(": "));
-            import_quote(m->out, h->response_headers[i].value);
-        }
-        buf_str_append(m->out, STR(" }\n"));
+    if (h->capture_output) {
+        write_waiting(m, h);
+        return;
     }
+    buf_printf(m->out, "    respond:\n      status: %d\n", plain ? (int)h->success_code : 200);
+    write_fields(m, h);
     if (plain && h->success_code == 204)
         return;
     buf_str_append(m->out, STR("      body: "));
@@ -321,17 +340,45 @@ static void write_environment(struct import *m, const struct hook *h)
     import_flush_notes(m);
 }
 
+static void write_files(struct import *m, const struct hook *h)
+{
+    size_t written = 0;
+    for (size_t i = 0; i < h->files.count; i++) {
+        const struct hook_argument *a = &h->files.v[i];
+        struct buf line, *out = m->out;
+        str name;
+        (void)variable_name(&m->arena, a, &name);
+        for (size_t k = 0; !a->envname.n && k < name.n; k++)
+            if (name.p[k] >= 'a' && name.p[k] <= 'z')
+                ((char *)(uintptr_t)name.p)[k] -= 'a' - 'A';
+        if (a->base64decode || written == RUNNER_FILES_MAX) {
+            import_note_after(m,
+                              "the file " STR_FMT " is left out: its text was base64, or there "
+                              "are more than %d",
+                              STR_ARG(name), RUNNER_FILES_MAX);
+            continue;
+        }
+        buf_init(&line, 65536);
+        m->out = &line;
+        bool has = write_value(m, a, "a file");
+        m->out = out;
+        if (has)
+            buf_printf(m->out, "%s        " STR_FMT ": " STR_FMT "\n",
+                       written++ ? "" : "      files:\n", STR_ARG(name), STR_ARG(buf_str(&line)));
+        buf_release(&line);
+    }
+    if (written)
+        import_note_after(m, "a file is /dev/fd/N now: it has no name in a directory");
+    import_flush_notes(m);
+}
+
 static void write_destination(struct import *m, const struct hook *h)
 {
     buf_printf(m->out, "  " STR_FMT ":\n    exec:\n", STR_ARG(m->name));
     m->wants_stdin = false;
     write_arguments(m, h);
     write_environment(m, h);
-    for (size_t i = 0; i < h->files.count; i++)
-        m->wants_stdin = true;
-    if (h->files.count)
-        import_note(m, "pass-file-to-command has no counterpart here: the program reads the body "
-                       "from standard input");
+    write_files(m, h);
     if (h->working_directory.n) {
         buf_str_append(m->out, STR("      cwd: "));
         import_quote(m->out, h->working_directory);

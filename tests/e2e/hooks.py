@@ -132,6 +132,7 @@ def test_called_as_webhook_it_is_webhook():
 SAY = """#!/bin/sh
 line=${0##*/}
 for a; do line="$line <$a>"; done
+for f in "$FILE_A" "$HOOK_LOW"; do [ -z "$f" ] || line="$line [$(cat "$f")]"; done
 echo "$line ref=$HOOK_ref" >> said
 """
 
@@ -190,6 +191,8 @@ EXAMPLES = [
         "not": regex(arg("payload", "head_commit.message"), "(?i)\\[skip ci\\]")}}),
     hook("env", **{"pass-environment-to-command": [arg("payload", "ref"),
                                                    arg("payload", "a.b", envname="OTHER")]}),
+    hook("file", **{"pass-file-to-command": [arg("payload", "a", envname="FILE_A"),
+                                             arg("payload", "low")]}),
     hook("never", **{"trigger-rule": {}}),
 ]
 SIG = b'{"ref":"refs/heads/master","head_commit":{"id":"c0"},"pusher":{"name":"n","email":"e"}}'
@@ -227,6 +230,7 @@ def example_requests():
         yield request(path="/hooks/unless", body=body)
     yield request(path="/hooks/env", body={"ref": "r1", "a": {"b": "ab"}})
     yield request(path="/hooks/env", body={})
+    yield request(path="/hooks/file", body={"a": "held in $(a) file", "low": [1]})
     yield request(path="/hooks/never", body={})
     yield request(path="/hooks/none", body={})
 
@@ -265,7 +269,7 @@ def test_import_acts_the_same_on_what_matches_and_what_does_not():
             env=one.env,
                                   capture_output=True, check=True)
         text = imported.stdout.decode().replace(one.dir, ".")
-        assert b"11 hooks" in imported.stderr and b" 0 left out" in imported.stderr, imported.stderr
+        assert b"12 hooks" in imported.stderr and b" 0 left out" in imported.stderr, imported.stderr
     text = text.replace("listen: 0.0.0.0:9000",
                         "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }")
     with Daemon(text, start=False) as d:
@@ -278,7 +282,27 @@ def test_import_acts_the_same_on_what_matches_and_what_does_not():
             "all delivered")
         assert said(d.dir, "say-strings") == expected, (said(d.dir, "say-strings"), expected)
         assert d.raw(last).startswith(b"HTTP/1.1 200 ")
-    assert len(expected) == 15, expected
+    assert len(expected) == 16, expected
+
+
+def test_import_waits_for_output_where_it_was_waited_for():
+    echo = probe("echo", execute_command="/bin/echo", success_http_response_code=201,
+                 response_headers=[{"name": "X-Kind", "value": "echo"}],
+                 pass_arguments_to_command=[arg("payload", "a")])
+    fails = probe("fails", execute_command="/bin/sh", pass_arguments_to_command=[
+        arg("string", "-c"), arg("string", "echo out; exit 3")])
+    with Webhook([echo, fails]) as one:
+        text = subprocess.run([GAFF, "import", "adnanh", "hooks.json"], cwd=one.dir, env=one.env,
+                              capture_output=True, check=True).stdout.decode()
+        before = [one.send(request(path="/hooks/" + n, body={"a": "said"})) for n in ("echo",
+            "fails")]
+    text = text.replace("listen: 0.0.0.0:9000",
+                        "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }")
+    with Daemon(text) as d:
+        for name, was in zip(("echo", "fails"), before):
+            now = d.post("/hooks/" + name, b'{"a":"said"}', {"Content-Type": "application/json"})
+            assert (now.status, now.body) == (was["status"], was["body"]), (now.body, was)
+        assert d.post("/hooks/echo", b"{}").headers["x-kind"] == "echo"
 
 
 def test_import_says_what_has_no_equivalent():
@@ -286,7 +310,8 @@ def test_import_says_what_has_no_equivalent():
                                                 signed("payload-hmac-sha1", "X-B", "b")]}),
            quiet("scalr", trigger_rule={"match": {"type": "scalr-signature", "secret": "k"}}),
            quiet("a/b {c}"), quiet("a/b {c}"), quiet("A B"), quiet("é"),
-           quiet("files", pass_file_to_command=[arg("payload", "x", envname="F",
+           quiet("files", pass_file_to_command=[arg("payload", "y", envname="G"),
+           arg("payload", "x", envname="F",
            base64decode=True)]),
            probe("waits"), quiet("named", pass_environment_to_command=[arg("payload", "a.b-c")]),
            quiet("bad", trigger_rule=regex(arg("payload", "a"), "(")),
@@ -305,7 +330,7 @@ def test_import_says_what_has_no_equivalent():
             text = f.read()
         for words in ("below `or` or `not`", "scalr-signature has no equivalent",
             "the first one won",
-                      "pass-file-to-command", "ack: done", "HOOK_a_b_c",
+                      "its text was base64", "/dev/fd/N", "ack: { when: done", "HOOK_a_b_c",
                       "regular expression is wrong",
                       "type of match is unknown", "must be 200 to 299", "a mismatch was answered",
                       "parse-parameters-as-json", "IPv6"):
