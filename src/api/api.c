@@ -54,6 +54,8 @@ const struct api_route api_routes[] = {
     {"GET /api/v1/providers", api_providers, ROLE_VIEWER},
     {"GET /api/v1/config", api_config, ROLE_ADMIN},
     {"GET /api/v1/config/difference", api_config_difference, ROLE_ADMIN},
+    {"GET /api/v1/listen", api_listen, ROLE_VIEWER},
+    {"POST /api/v1/listen/{id}", api_listen_answer, ROLE_VIEWER},
     {"GET /api/v1/tail", api_tail, ROLE_VIEWER},
     {"POST /api/v1/reload", api_reload, ROLE_ADMIN},
     {"POST /api/v1/backup", api_backup, ROLE_ADMIN},
@@ -200,6 +202,7 @@ struct api *api_new(const struct api_options *o, struct reason *why)
     a->router = router_new();
     a->started_ms = clock_wall_ms(a->core->clock);
     list_init(&a->tails);
+    list_init(&a->listeners);
     secret_init(&a->token, o->token);
     a->reader = store_reader_open(a->core->store, why);
     for (const struct api_route *r = api_routes; r->pattern; r++) {
@@ -232,6 +235,7 @@ void api_free(struct api *a)
         loop_thread_join(&a->thread);
     }
     tails_close(a);
+    listeners_close(a);
     while (a->tests > 0)
         loop_run_once(a->loop, true);
     for (size_t i = 0; i < a->server_count; i++)

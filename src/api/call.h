@@ -35,7 +35,8 @@ struct api {
     size_t next_ticket;
     struct map failures; /* failed sign-ins by address, since failures_since_ms */
     int64_t failures_since_ms;
-    struct list tails; /* open live streams, see tail.c */
+    struct list listeners; /* open streams of listen.c */
+    struct list tails;     /* open live streams, see tail.c */
     struct loop_timer heartbeat;
     size_t tests; /* of destinations, under way on the thread pool; see destination_test.c */
     int64_t started_ms;
@@ -135,10 +136,12 @@ api_handler api_dead_groups, api_dead_replay, api_destination_pause, api_destina
 api_handler api_source_test, api_event_edit;
 api_handler api_page, api_asset, api_providers, api_config, api_config_difference;
 api_handler api_destination_test;
+api_handler api_listen, api_listen_answer;
 api_handler api_tail, api_livez, api_readyz, api_metrics;
 
 /* tail.c */
 void tails_start(struct api *a);
 void tails_close(struct api *a);
+void listeners_close(struct api *a);
 
 #endif

@@ -108,6 +108,13 @@ const struct cli_command cli_commands[] = {
      "", "gaff providers stripe\n  gaff providers -o json", 0, 1, cli_providers},
     {"webhook", "[FLAG...]", "serve a hooks.json file as adnanh/webhook does; `-h` lists the flags",
      "", "gaff webhook -hooks hooks.json -verbose -durable", 0, 0, cli_webhook},
+    {"listen", "", "show events as they are stored, and send them on to a program of this machine",
+     "--source NAME       only of this source\n"
+     "--forward URL       send each on, byte for byte, and tell what was answered\n"
+     "--after ID          begin behind this event (default: now)\n",
+     "gaff listen --source github --forward http://localhost:3000/hooks\n"
+     "  gaff listen --api https://hooks.example.org:8081 --token $TOKEN -o jsonl",
+     0, 0, cli_listen},
     {"open", "", "print a link that opens the dashboard once, signed in", "", "gaff open", 0, 0,
      cli_open},
     {"export", "", "print what was made in the dashboard, as YAML for a configuration file", "",

@@ -233,3 +233,13 @@ void *idmap_remove(struct idmap *m, uint64_t key)
     }
     return value;
 }
+
+bool idmap_next(const struct idmap *m, size_t *i, uint64_t *key)
+{
+    while (*i < m->cap && m->states[*i] != SLOT_LIVE)
+        ++*i;
+    if (*i == m->cap)
+        return false;
+    *key = m->keys[(*i)++];
+    return true;
+}

@@ -36,5 +36,7 @@ void idmap_release(struct idmap *m);
 void *idmap_get(const struct idmap *m, uint64_t key);
 void idmap_put(struct idmap *m, uint64_t key, void *value);
 void *idmap_remove(struct idmap *m, uint64_t key);
+/* As map_next, in no order; the map may not be changed meanwhile. */
+bool idmap_next(const struct idmap *m, size_t *i, uint64_t *key);
 
 #endif

@@ -193,3 +193,19 @@ void test_idmap_holds_many(void)
     EXPECT(idmap_get(&m, 1) == NULL);
     idmap_release(&m);
 }
+
+void test_idmap_walks_over_what_is_there(void)
+{
+    struct idmap m = {0};
+    uint64_t key, sum = 0;
+    size_t n = 0;
+    for (uint64_t i = 1; i <= 100; i++)
+        idmap_put(&m, i * 7, &m);
+    for (uint64_t i = 1; i <= 50; i++)
+        idmap_remove(&m, i * 7);
+    for (size_t i = 0; idmap_next(&m, &i, &key); n++)
+        sum += key;
+    EXPECT_EQ_UINT(n, 50);
+    EXPECT_EQ_UINT(sum, 7 * (51 + 100) * 50 / 2);
+    idmap_release(&m);
+}

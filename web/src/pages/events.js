@@ -37,7 +37,7 @@ export function Events() {
                 <td data-label="Source">${e.source}</td>
                 <td data-label="Type">${e.type}</td>
                 <td data-label="State"><${State} state=${eventState(e.deliveries)} /></td>
-                <td data-label="Deliveries" class="wide">${Object.entries(e.deliveries).map(([s, n]) => html`<span class="part">${n} ${s}</span>`)}</td>
+                <td data-label="Deliveries" class="wide"><span>${Object.entries(e.deliveries).map(([s, n]) => html`<span class="part">${n} ${s}</span>`)}</span></td>
                 <td data-label="Size" class="number">${bytes(e.body_bytes)}</td>
                 <td data-label="Event"><a class="mono" href=${link(["events", e.id])}>${shortId(e.id)}</a></td></tr>`)}<//>`}
         ${page?.next_cursor && html`<p><a class="button" href=${link(["events"], { ...query, cursor: page.next_cursor })}>Older</a></p>`}

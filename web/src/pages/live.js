@@ -143,7 +143,7 @@ function Row({ row }) {
         <td data-label="State"><${State} state=${rowState(row)} /></td>
         <td data-label="What came of it" class="wide">${row.rejected
             ? row.verdict_text
-            : row.note || states.map(([s, n]) => html`<span class="part">${n} ${s}</span>`)}</td>
+            : row.note || html`<span>${states.map(([s, n]) => html`<span class="part">${n} ${s}</span>`)}</span>`}</td>
         <td data-label="Took" class="number">${row.took_ms ? span(row.took_ms) : ""}</td>
         <td data-label="Event"><a href=${to} class="mono">${shortId(row.id)}</a></td>
     </tr>`;

@@ -110,7 +110,7 @@ function Waiting({ source, onChange }) {
         <p class="dim">Nothing yet? These are the usual reasons:</p>
         <ul class="reasons"><li>The sender can't reach this machine: the address above must be reachable from where it runs (firewall, port, name).</li>
         <li>The sender wants <code>https://</code>: give the listener a certificate, or put a proxy in front and set <code>public_url</code>.</li>
-        <li>Another path was typed: requests to an unknown path are answered 404 and listed under <a href=${link(["rejected"])}>refused requests</a>.</li>
+        <li>Another path was typed at the sender: an unknown path is answered with 404.</li>
         <li>The secret differs: such requests appear here as <i>bad_signature</i>, with the reason.</li></ul></div>`;
 }
 
@@ -196,6 +196,7 @@ function Made({ source, provider }) {
         <p class="address"><code>${url}</code> <${Copy} value=${url} label="Copy" what="address" /></p>
         ${provider.setup?.length ? html`<ol>${provider.setup.map((/** @type {string} */ s) => html`<li>${s}</li>`)}</ol>` : html`<p>Give ${provider.title} this address${provider.needs_secret ? " and the secret" : ""}.</p>`}
         ${provider.docs && html`<p><a href=${provider.docs} rel="noreferrer" target="_blank">${provider.title}'s own documentation</a></p>`}
+        ${provider.needs_secret && html`<p>The secret, if you have not pasted it yet: <${Copy} value=${source.secret} label="Copy it" what="secret" /></p>`}
         <div class="actions"><button onClick=${() => testSource(source.name)}>Send a test event</button><a class="button" href=${link(["sources", source.name])}>Done</a></div></div>
         <${Waiting} source=${source} /></div>`;
 }
