@@ -605,3 +605,52 @@ void test_runner_refuses_what_no_frame_holds(void)
     free(big);
     rig_release(&r);
 }
+
+static bool process_lives(int pid)
+{
+    return kill(pid, 0) == 0;
+}
+
+static int pid_in(const char *path)
+{
+    char text[32] = "";
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return 0;
+    size_t n = fread(text, 1, sizeof(text) - 1, f);
+    (void)fclose(f);
+    uint64_t pid = 0;
+    return str_to_u64(str_trim(str_of(text, n)), &pid) ? (int)pid : 0;
+}
+
+void test_runner_leaves_alone_what_outlives_it(void)
+{
+    struct rig r;
+    rig_init(&r);
+    const char *const argv[] = {"sh", "-c", "echo $$ > pid.tmp; mv pid.tmp pid; exec sleep 60",
+                                NULL};
+    struct run_spec spec = rig_spec(argv);
+    spec.program = "/bin/sh";
+    spec.timeout_ms = 0;
+    spec.outlives = true;
+    rig_run_start(&r, &spec, &result);
+    int pid = 0;
+    for (int i = 0; i < 10000 && (pid = pid_in("pid")) == 0; i++)
+        rig_turn(&r, 1);
+    EXPECT(pid > 1 && process_lives(pid));
+    rig_release(&r);
+    EXPECT(process_lives(pid));
+    EXPECT(kill(pid, SIGKILL) == 0);
+}
+
+void test_runner_program_and_its_first_argument_can_differ(void)
+{
+    struct rig r;
+    rig_init(&r);
+    const char *const argv[] = {"another-name", "/proc/self/cmdline", NULL};
+    struct run_spec spec = rig_spec(argv);
+    spec.program = "/bin/cat";
+    rig_run(&r, &spec, &result);
+    EXPECT_STR(result.r.output, "another-name\0/proc/self/cmdline\0");
+    rig_release(&r);
+}

@@ -563,3 +563,56 @@ void test_server_cve_2026_42294_limit_is_judged_before_the_handler(void)
     close(fd);
     front_stop(f);
 }
+
+/* --- what the drop-in asks of the front door ------------------------------------------------- */
+
+void test_server_takes_any_method_where_it_is_told_to(void)
+{
+    struct front *f = front_new();
+    f->options.any_method = true;
+    front_start(f);
+    static const char *const methods[] = {"Get", "post", "FOO-BAR", "X", "PRI", "HEAD"};
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        char raw[128], want[64];
+        bool is_head = strcmp(methods[i], "HEAD") == 0;
+        int n = snprintf(raw, sizeof(raw), "%s /say HTTP/1.1\r\n" H "\r\n", methods[i]);
+        (void)snprintf(want, sizeof(want), is_head ? "Content-Length: 11" : "%s /say 0",
+                       methods[i]);
+        int fd = front_dial(f);
+        for (int at = 0; at < n; at++) { /* the token may come in pieces */
+            front_send(f, fd, str_of(raw + at, 1));
+            front_turn(f);
+        }
+        front_expect(f, fd, STR(""), want);
+        close(fd);
+    }
+    static const char *const bad[] = {"G(T", " GET", "GET\t"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char raw[128];
+        int n = snprintf(raw, sizeof(raw), "%s /say HTTP/1.1\r\n" H "\r\n", bad[i]);
+        int fd = front_dial(f);
+        front_expect(f, fd, str_of(raw, (size_t)n), "HTTP/1.1 400 ");
+        close(fd);
+    }
+    front_stop(f);
+}
+
+static void refuse_plainly(struct http_exchange *x, int status, const char *text, void *arg)
+{
+    struct http_field type = {STR("Content-Type"), STR("text/x-refused")};
+    EXPECT(arg != NULL && text[0]);
+    http_reply(x, status, &type, 1, STR("no"));
+}
+
+void test_server_lets_the_handler_word_its_refusals(void)
+{
+    struct front *f = front_new();
+    f->options.refusal = refuse_plainly;
+    front_start(f);
+    int fd = front_dial(f);
+    front_send(f, fd, STR("nonsense\r\n\r\n"));
+    front_expect_end(f, fd, "Content-Type: text/x-refused\r\n");
+    close(fd);
+    EXPECT_EQ_INT(f->handled, 0);
+    front_stop(f);
+}
