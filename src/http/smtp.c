@@ -116,7 +116,7 @@ static enum smtp_result judge(struct smtp_client *c, CURLcode rc, int code, stru
                    c->blocked);
         return SMTP_REFUSED;
     }
-    bool refused = code / 100 == 5;
+    bool refused = code / 100 == 5 || rc == CURLE_LOGIN_DENIED;
     (void)fail(why, refused ? ERR_DENIED : ERR_IO, "smtp %s: %s%s%s", c->server->host,
                c->error[0] ? c->error : libcurl.easy_strerror(rc), code ? "; the server said: " : "",
                code ? c->reply : "");

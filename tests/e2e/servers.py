@@ -230,7 +230,8 @@ class Handler:
         os.rename(path + ".new", path)
         return "250 2.0.0 queued as %d" % Handler.count
 def judge(server, session, envelope, mechanism, data):
-    return AuthResult(success=data.login == b"gaff" and data.password == b"m4il")
+    good = data.login == b"gaff" and data.password == b"m4il"
+    return AuthResult(success=good, handled=good)
 context = None
 if secure:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
