@@ -217,6 +217,12 @@ struct action_config *action_target_read(const struct target *t, struct arena *a
     return p->errors == before ? &c->base : NULL;
 }
 
+const struct target *action_target_of(const struct action_config *c)
+{
+    return c->kind->create == target_create ? ((const struct target_config *)c->data)->target
+                                            : NULL;
+}
+
 /* --- one request ----------------------------------------------------------------------------- */
 
 static str resolve(const struct template_part *ref, struct arena *a, void *arg)

@@ -18,6 +18,8 @@
 /* node: the mapping under the target's name. The target outlives what is returned. */
 struct action_config *action_target_read(const struct target *t, struct arena *a,
                                          const struct yaml *node, struct problems *p);
+/* The target of a destination that is one; NULL for others. */
+const struct target *action_target_of(const struct action_config *c);
 /* The request that an attempt would make, in the task's arena. */
 enum err action_target_render(const struct action_config *c, const struct task *t,
                               struct target_request *out, struct reason *why) MUST_USE;

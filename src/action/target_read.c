@@ -513,6 +513,16 @@ static void read_limits(struct reader *r, const struct yaml *node)
         t->repeatable = !str_eq(t->idempotency, STR("none"));
 }
 
+/* Kept as it is; engine/trial.c sends it. */
+static void check_test(struct reader *r, const struct yaml *node)
+{
+    static const char *const keys[] = {"title", "text", "severity", NULL};
+    int severity;
+    if (!node || !read_keys(r->problems, node, keys))
+        return;
+    (void)read_enum(r->problems, yaml_get(node, STR("severity")), severity_words, &severity);
+}
+
 static void read_head(struct reader *r, str id)
 {
     static const char *const keys[] = {"id",     "title",  "kind",    "docs",     "verified-by",
@@ -551,5 +561,6 @@ struct target *target_read(struct arena *a, const struct yaml *file, str id, str
     read_request(&r, yaml_get(file, STR("request")));
     read_result(&r, yaml_get(file, STR("result")));
     read_limits(&r, yaml_get(file, STR("limits")));
+    check_test(&r, yaml_get(file, STR("test")));
     return p->errors == errors ? t : NULL;
 }

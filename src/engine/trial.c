@@ -29,19 +29,41 @@ static void on_done(struct task *task, const struct outcome *o)
     loop_stop(r->loop);
 }
 
+/* What the target's file has people read, else the usual. */
+static str sample_body(struct trial *t)
+{
+    static const struct {
+        const char *key, *otherwise;
+    } parts[] = {{"title", "Test from Gaff"},
+                 {"text", "If you can read this, the destination works."},
+                 {"severity", "info"}};
+    const struct target *target = action_target_of(t->to->action);
+    const struct yaml *test = target ? yaml_get(target->file, STR("test")) : NULL;
+    struct buf b;
+    struct json_writer w;
+    buf_init(&b, 4096);
+    json_writer_init(&w, &b);
+    json_open(&w, '{');
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        const struct yaml *one = yaml_get(test, str_from_cstr(parts[i].key));
+        json_pair(&w, parts[i].key, one ? one->scalar : str_from_cstr(parts[i].otherwise));
+    }
+    json_close(&w, '}');
+    str body = arena_str(&t->arena, buf_str(&b));
+    buf_release(&b);
+    return body;
+}
+
 void trial_sample(struct trial *t, str type, str body)
 {
-    t->event = (struct event){
-        .source = STR("gaff"),
-        .provider = STR("gaff"),
-        .type = type.n ? type : STR("test"),
-        .verdict = STR("verified"),
-        .method = STR("POST"),
-        .target = STR("/test"),
-        .head = STR("Content-Type: application/json\r\n"),
-        .body = body.n ? body
-                       : STR("{\"title\":\"Test from Gaff\",\"text\":\"If you can read this, the "
-                             "destination works.\"}")};
+    t->event = (struct event){.source = STR("gaff"),
+                              .provider = STR("gaff"),
+                              .type = type.n ? type : STR("test"),
+                              .verdict = STR("verified"),
+                              .method = STR("POST"),
+                              .target = STR("/test"),
+                              .head = STR("Content-Type: application/json\r\n"),
+                              .body = body.n ? body : sample_body(t)};
     t->event.received_ms = clock_wall_ms(clock_real());
 }
 

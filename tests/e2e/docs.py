@@ -9,7 +9,7 @@ import shlex
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 MADE = ["docs/reference/" + name + ".md" for name in
-        ("commands", "api", "metrics", "providers", "limits")] + [
+        ("commands", "api", "metrics", "providers", "targets", "limits")] + [
             "docs/man/gaff.1", "docs/man/gaff.yaml.5", "docs/man/libgaff.3"]
 WRITTEN = ["README.md"] + sorted(os.path.relpath(p, TOP) for p in
                                  glob.glob(TOP + "/docs/guide/*.md"))
@@ -74,7 +74,8 @@ def complete(text, folder):
                         "-keyout", folder + "/key.pem", "-out", folder + "/cert.pem"], check=True,
                        capture_output=True)
         text = re.sub(r"[\w/.-]*(cert|key)\.pem", r"\1.pem", text)
-    env = {name: secret for name in re.findall(r"\$\{env:([^}]*)\}", text)}
+    env = {name: "https://hooks.slack.com/services/T0/B0/x" if name.endswith("_WEBHOOK") else secret
+           for name in re.findall(r"\$\{env:([^}]*)\}", text)}
     return text, {**env, "CREDENTIALS_DIRECTORY": folder}
 
 
