@@ -190,4 +190,13 @@ def test_manual_pages_are_well_formed():
         assert p.returncode == 0 and not said, said.decode()
 
 
+def test_dashboards_and_alerts_ask_for_metrics_that_exist():
+    known = set(re.findall(r"^\| `(gaff_\w+)`", read("docs/reference/metrics.md"), re.M))
+    for path in ("dist/grafana-dashboard.json", "dist/prometheus-alerts.yaml"):
+        asked = {re.sub(r"_(bucket|sum|count)$", "", m)
+                 for m in re.findall(r"\bgaff_\w+", read(path))}
+        assert len(asked) > 5 and asked <= known, (path, asked - known)
+    json.loads(read("dist/grafana-dashboard.json"))
+
+
 run(globals())
