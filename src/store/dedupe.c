@@ -131,6 +131,8 @@ bool bloom_may_have(const uint8_t bits[BLOOM_BYTES], const uint64_t key[2])
 
 /* --- the tables ------------------------------------------------------------------------------- */
 
+#define CAP_MIN 1024u /* a power of two, as every cap */
+
 struct recent {
     struct dedupe_entry e;
     uint64_t lsn;
@@ -145,7 +147,8 @@ struct bucket {
 struct dedupe {
     dedupe_load_part *load;
     void *arg;
-    /* Of the committing thread: entries first .. first + count - 1, at index modulo cap. */
+    pthread_mutex_t own; /* guards what follows: the committing thread, and dedupe_trim */
+    /* Entries first .. first + count - 1, at index modulo cap. */
     struct recent *ring;
     uint32_t cap, first, count;
     uint32_t *index; /* 2 * cap slots: ring position + 1, 0 free; linear probing */
@@ -161,6 +164,7 @@ struct dedupe *dedupe_new(dedupe_load_part *load, void *arg)
     struct dedupe *d = xcalloc(1, sizeof(*d));
     d->load = load;
     d->arg = arg;
+    pthread_mutex_init(&d->own, NULL);
     pthread_mutex_init(&d->lock, NULL);
     return d;
 }
@@ -171,6 +175,7 @@ void dedupe_free(struct dedupe *d)
         return;
     for (size_t i = 0; i < d->bucket_count; i++)
         free(d->buckets[i].bits);
+    pthread_mutex_destroy(&d->own);
     pthread_mutex_destroy(&d->lock);
     free(d->ring);
     free(d->index);
@@ -232,17 +237,24 @@ static void resize(struct dedupe *d, uint32_t cap)
         index_add(d, i);
 }
 
-bool dedupe_add(struct dedupe *d, const struct dedupe_entry *e, uint64_t lsn)
+static void add_recent(struct dedupe *d, const struct dedupe_entry *e, uint64_t lsn)
 {
-    if (d->count >= DEDUPE_RECENT_MAX)
-        return false;
     if (d->count == d->cap)
-        resize(d, d->cap ? d->cap * 2 : 1024);
+        resize(d, d->cap ? d->cap * 2 : CAP_MIN);
     uint32_t pos = (d->first + d->count) & (d->cap - 1);
     d->ring[pos] = (struct recent){*e, lsn};
     d->count++;
     index_add(d, pos);
-    return true;
+}
+
+bool dedupe_add(struct dedupe *d, const struct dedupe_entry *e, uint64_t lsn)
+{
+    pthread_mutex_lock(&d->own);
+    bool fits = d->count < DEDUPE_RECENT_MAX;
+    if (fits)
+        add_recent(d, e, lsn);
+    pthread_mutex_unlock(&d->own);
+    return fits;
 }
 
 size_t dedupe_recent(const struct dedupe *d)
@@ -252,11 +264,13 @@ size_t dedupe_recent(const struct dedupe *d)
 
 void dedupe_undo(struct dedupe *d, size_t count)
 {
+    pthread_mutex_lock(&d->own);
     assert(count <= d->count);
     while (count--) {
         d->count--;
         index_remove(d, (d->first + d->count) & (d->cap - 1));
     }
+    pthread_mutex_unlock(&d->own);
 }
 
 static void forget_closed(struct dedupe *d)
@@ -266,8 +280,20 @@ static void forget_closed(struct dedupe *d)
         d->first = (d->first + 1) & (d->cap - 1);
         d->count--;
     }
-    if (d->cap > 4 * DEDUPE_BUCKET_KEYS && d->count < d->cap / 8)
-        resize(d, d->cap / 4);
+}
+
+void dedupe_trim(struct dedupe *d)
+{
+    pthread_mutex_lock(&d->own);
+    pthread_mutex_lock(&d->lock);
+    forget_closed(d);
+    pthread_mutex_unlock(&d->lock);
+    uint32_t cap = CAP_MIN;
+    while (cap < d->count + d->count / 2)
+        cap *= 2;
+    if (cap < d->cap)
+        resize(d, cap);
+    pthread_mutex_unlock(&d->own);
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */
@@ -331,8 +357,10 @@ enum dedupe_answer dedupe_find(struct dedupe *d, const struct dedupe_entry *e, i
 {
     uint64_t ids[DEDUPE_BUCKETS_MAX + 1];
     struct look l = {.e = e, .window_ms = window_ms, .answer = DEDUPE_FRESH};
+    pthread_mutex_lock(&d->own);
     size_t n = candidates(d, e, ids);
     look_recent(d, &l);
+    pthread_mutex_unlock(&d->own);
     for (size_t i = 0; i < n && l.answer != DEDUPE_REPEAT; i++)
         look_bucket(d, &l, ids[i]);
     *first = l.first;
@@ -372,10 +400,12 @@ void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, uint64_t end_lsn, i
 
 void dedupe_forget(struct dedupe *d, uint64_t end_lsn)
 {
+    pthread_mutex_lock(&d->own);
     pthread_mutex_lock(&d->lock);
     d->closed_lsn = end_lsn;
     forget_closed(d);
     pthread_mutex_unlock(&d->lock);
+    pthread_mutex_unlock(&d->own);
 }
 
 void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, uint8_t *bits)

@@ -10,6 +10,9 @@
 #include "store/store_sqlite_chunk.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -19,6 +22,7 @@
 #define REST_MS 25
 #define APPLIER_NICE 5
 #define SHORT_LOOK_MS 300
+#define TRIM_BYTES (32u << 20) /* applied since memory was given back last */
 #define RETRY_MS_MIN 100
 #define RETRY_MS_MAX 2000
 
@@ -189,11 +193,24 @@ static void look_after_space(struct sqlite_store *s)
         space_keep(s);
 }
 
+/* After a burst: what it needed is given back, to the system too. */
+static void trim_memory(struct sqlite_store *s)
+{
+    dedupe_trim(s->dedupe);
+    writer_lock(s);
+    sqlite3_db_release_memory(s->writer.c.db);
+    writer_unlock(s);
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 static void *applier_main(void *arg)
 {
     struct sqlite_store *s = arg;
     struct reason why;
     int64_t retry_ms = 0;
+    uint64_t trimmed_lsn = atomic_load(&s->applied_lsn);
     pthread_setname_np(pthread_self(), "gaff-store");
     step_back();
     keys_load_filters(s);
@@ -209,6 +226,10 @@ static void *applier_main(void *arg)
                 log_event(LOG_INFO, "the database is being written again",
                           LOG_I("lag_bytes", lag(s)));
             retry_ms = 0;
+            if (lag(s) == 0 && atomic_load(&s->applied_lsn) - trimmed_lsn > TRIM_BYTES) {
+                trimmed_lsn = atomic_load(&s->applied_lsn);
+                trim_memory(s);
+            }
             continue;
         }
         retry_ms = retry_ms ? retry_ms * 2 : RETRY_MS_MIN;
