@@ -44,6 +44,15 @@ int64_t systemd_watchdog_us(void)
     return (int64_t)us;
 }
 
+int systemd_only_fd(void)
+{
+    uint64_t count;
+    const char *text = getenv("LISTEN_FDS");
+    bool one =
+        text && is_for_us("LISTEN_PID") && str_to_u64(str_from_cstr(text), &count) && count == 1;
+    return one ? FIRST_FD : -1;
+}
+
 int systemd_listen_fd(const char *name)
 {
     uint64_t count;

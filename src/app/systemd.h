@@ -11,5 +11,7 @@ void systemd_notify(const char *state);
 int64_t systemd_watchdog_us(void);
 /* The descriptor passed under this name by LISTEN_FDS and LISTEN_FDNAMES; -1: none. */
 int systemd_listen_fd(const char *name);
+/* The descriptor passed when there is exactly one, whatever its name; -1 otherwise. */
+int systemd_only_fd(void);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "app/systemd.h"
 #include "app/webhook_durable.h"
 #include "app/webhook_flags.h"
 #include "compat/hook_log.h"
@@ -199,19 +200,29 @@ static void watch_files(struct webhook *w)
 
 /* --- start ----------------------------------------------------------------------------------- */
 
+/* A socket that systemd passed goes first, then -socket, then -ip and -port. */
+static const char *listen_address(struct webhook *w)
+{
+    const struct webhook_flags *f = &w->flags;
+    struct arena *a = &w->arena;
+    int fd = systemd_only_fd();
+    if (fd >= 0)
+        return arena_printf(a, "fd:%d", fd).p;
+    if (f->socket)
+        return arena_printf(a, "unix:%s", f->socket).p;
+    /* As Go does: all addresses of both families. */
+    bool any = !f->ip[0] || (strcmp(f->ip, "0.0.0.0") == 0 && fs_exists("/proc/net/if_inet6"));
+    bool is_v6 = strchr(f->ip, ':') != NULL;
+    return arena_printf(a, is_v6 ? "[%s]:%lld" : "%s:%lld", any ? "[::]" : f->ip,
+                        (long long)f->port)
+        .p;
+}
+
 static struct http_server *listen_here(struct webhook *w, struct reason *why)
 {
     const struct webhook_flags *f = &w->flags;
-    bool any = strcmp(f->ip, "0.0.0.0") == 0 && fs_exists("/proc/net/if_inet6");
-    bool is_v6 = strchr(f->ip, ':') != NULL;
-    str address = f->socket ? arena_printf(&w->arena, "unix:%s", f->socket)
-                            : arena_printf(&w->arena, is_v6 ? "[%s]:%lld" : "%s:%lld",
-                                           any        ? "[::]"
-                                           : f->ip[0] ? f->ip
-                                                      : "[::]",
-                                           (long long)f->port);
     struct http_server_options o = {
-        .listen = address.p,
+        .listen = listen_address(w),
         .tls_cert_file = f->secure ? f->cert : NULL,
         .tls_key_file = f->secure ? f->key : NULL,
         .tls_policy = {.only_1_3 = strcmp(f->tls_min, "1.3") == 0, .ciphers = f->ciphers},
@@ -402,6 +413,10 @@ int webhook_main(int argc, char **argv)
         return list_ciphers(w.flags.tls_min);
     if ((w.flags.setuid != 0) != (w.flags.setgid != 0)) {
         puts("error: setuid and setgid options must be used together");
+        return 1;
+    }
+    if (w.flags.socket && w.flags.socket[0] == '@') {
+        puts("error: sockets without a file (a name that begins with @) are not supported");
         return 1;
     }
     if (w.flags.socket && w.flags.setuid) {

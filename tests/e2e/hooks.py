@@ -464,6 +464,25 @@ def test_unix_socket():
     one.stop()
 
 
+def test_a_socket_that_systemd_passes_comes_first():
+    one = Hooked("gaff", {"hooks.json": config(quiet("a"))})
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        with open(one.path("log"), "ab") as log:
+            one.process = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec 3<&{listening.fileno()}; exec \"$@\"", "sh",
+                *one.command()],
+                cwd=one.dir, env={**one.env, "LISTEN_FDS": "1"}, stdout=log, stderr=log,
+                pass_fds=[listening.fileno()])
+        one.port = port
+        assert one.send(request(path="/hooks/a"))["body"] == b"fired"
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(60) == 0
+    one.stop()
+
+
 def tls_answers(port, context):
     """What is agreed on, or None when the two have nothing in common."""
     try:
