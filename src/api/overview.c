@@ -174,3 +174,37 @@ void api_status(struct api_call *c)
     json_close(&c->json, '}');
     api_send(c, 200);
 }
+
+/* A store with one owner process has one node: this one. */
+void api_nodes(struct api_call *c)
+{
+    struct node_list nodes;
+    struct reason why = {0};
+    enum err err = store_nodes(c->api->reader, c->x->arena, &nodes, &why);
+    if (err != ERR_OK) {
+        api_fail(c, err, &why);
+        return;
+    }
+    json_open(&c->json, '{');
+    json_key(&c->json, "nodes");
+    json_open(&c->json, '[');
+    for (size_t i = 0; i < nodes.count; i++) {
+        const struct node_row *n = &nodes.v[i];
+        json_open(&c->json, '{');
+        json_pair(&c->json, "name", n->name);
+        json_pair(&c->json, "state", n->alive ? STR("alive") : STR("silent"));
+        json_pair_bool(&c->json, "self", n->self);
+        json_pair(&c->json, "version", n->version);
+        json_pair_int(&c->json, "epoch", n->epoch);
+        pair_time(&c->json, "started", n->started_ms);
+        pair_time(&c->json, "seen", n->seen_ms);
+        json_pair_int(&c->json, "lane_count", (int64_t)n->lane_count);
+        json_pair(&c->json, "lanes", n->lanes);
+        json_pair_int(&c->json, "lag_ms", n->lag_ms);
+        json_pair_int(&c->json, "clock_skew_ms", n->skew_ms);
+        json_close(&c->json, '}');
+    }
+    json_close(&c->json, ']');
+    json_close(&c->json, '}');
+    api_send(c, 200);
+}

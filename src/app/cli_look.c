@@ -124,3 +124,22 @@ int cli_status(struct cli *c)
     json_doc_free(doc);
     return CLI_OK;
 }
+
+int cli_nodes(struct cli *c)
+{
+    static const struct cli_column columns[] = {{"NAME", "name", 32},
+                                                {"STATE", "state", 0},
+                                                {"SEEN", "seen", 0},
+                                                {"LAG MS", "lag_ms", 0},
+                                                {"LANES", "lane_count", 0},
+                                                {"OWNS", "lanes", 60},
+                                                {"CLOCK MS", "clock_skew_ms", 0},
+                                                {"VERSION", "version", 0}};
+    struct json_doc *doc;
+    int code = cli_call(c, "GET", "/api/v1/nodes", NULL, &doc);
+    if (code != CLI_OK)
+        return code;
+    cli_print_rows(c, json_get(json_root(doc), STR("nodes")), columns, ARRAY_LEN(columns));
+    json_doc_free(doc);
+    return CLI_OK;
+}

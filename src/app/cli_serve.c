@@ -5,6 +5,7 @@
 #include "engine/config.h"
 #include "gaff.h"
 #include "http/client.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <llhttp.h>
@@ -145,6 +146,29 @@ static bool look_at_daemon(struct cli *c)
     return ready;
 }
 
+struct inspection {
+    struct cli *c;
+    bool good;
+};
+
+static void tell_of_store(bool good, str line, void *arg)
+{
+    struct inspection *i = arg;
+    tell(i->c, good, STR_FMT, STR_ARG(line));
+    i->good = i->good && good;
+}
+
+static bool look_at_store(struct cli *c, const struct config *config)
+{
+    struct inspection i = {c, true};
+    struct reason why = {0};
+    if (config && store_inspect(config->store, tell_of_store, &i, &why) != ERR_OK) {
+        tell(c, false, "store: %s", why.text);
+        return false;
+    }
+    return i.good;
+}
+
 int cli_doctor(struct cli *c)
 {
     const char *path = cli_config_path(c);
@@ -158,6 +182,7 @@ int cli_doctor(struct cli *c)
     tell(c, true, "SQLite %s, libuv %s", sqlite3_libversion(), uv_version_string());
     bool good = config != NULL;
     good = look_at_disk(c, config) && good;
+    good = look_at_store(c, config) && good;
     good = look_at_clock(c) && good;
     good = look_at_daemon(c) && good;
     config_unref(config);

@@ -22,6 +22,12 @@ const struct cli_command cli_commands[] = {
      "--show              print the effective values with their origin, secrets masked\n",
      "gaff check --config gaff.yaml --show", 0, 0, cli_check},
     {"status", "", "how the daemon is doing", "", "gaff status -o json", 0, 0, cli_status},
+    {"nodes", "", "who shares the store: who is alive, what it delivers, how far it lags", "",
+     "gaff nodes", 0, 0, cli_nodes},
+    {"migrate", "", "copy a store into another, then compare the two",
+     "--from URL          sqlite:DIRECTORY or postgres://USER@HOST/DATABASE\n"
+     "--to URL            likewise; may hold what an earlier run copied\n",
+     "gaff migrate --from sqlite:gaff-data --to postgres://gaff@db/gaff", 0, 0, cli_migrate},
     {"doctor", "", "look for what is wrong: configuration, ports, clock, disk, permissions",
      "--config FILE       configuration to look at\n", "gaff doctor", 0, 0, cli_doctor},
     {"events ls", "", "list events, newest first",

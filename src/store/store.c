@@ -46,6 +46,16 @@ static struct store *alone(struct store *s, enum store_durability durability)
     return s;
 }
 
+static bool is_postgres(str url)
+{
+    return str_starts(url, STR("postgres:")) || str_starts(url, STR("postgresql:"));
+}
+
+enum err store_inspect(str url, store_tell_fn *tell, void *arg, struct reason *why)
+{
+    return is_postgres(url) ? store_postgres_inspect(url, tell, arg, why) : ERR_OK;
+}
+
 struct store *store_open_with(str url, const struct store_options *o, const struct clock *clock,
                               struct reason *why)
 {
@@ -53,7 +63,7 @@ struct store *store_open_with(str url, const struct store_options *o, const stru
         url = STR("");
     if (str_starts(url, STR("memory:")))
         return alone(store_memory_open(str_slice(url, 7, url.n), clock, why), STORE_VOLATILE);
-    if (str_starts(url, STR("postgres:")) || str_starts(url, STR("postgresql:")))
+    if (is_postgres(url))
         return store_postgres_open(url, o, clock, why);
     if (str_starts(url, STR("sqlite:")) && url.n > 7)
         return alone(open_sqlite(str_slice(url, 7, url.n), clock, why), STORE_LOCAL);

@@ -332,6 +332,11 @@ struct store_ops {
     enum err (*add_delivery)(struct store *s, uint64_t event_id, const struct new_delivery *d,
                              int64_t now_ms, struct reason *why);
 
+    /* Attempts of the past, for a store that is being filled (copy.h); event_id and destination
+     * are set. Those that are there already are left as they are. */
+    enum err (*add_attempts)(struct store *s, const struct attempt *v, size_t count,
+                             struct reason *why);
+
     /* Deletes finished events beyond the bounds, oldest first, at most step; never one with an
      * undelivered delivery. *deleted: how many; call again while it equals step. Objects past
      * their time and old deletions go as well, some at each call. */
@@ -390,6 +395,10 @@ static inline struct store *store_open(str url, const struct clock *clock, struc
 {
     return store_open_with(url, &(struct store_options){0}, clock, why);
 }
+/* Looks at where a store would be, for a person: one line a finding; nothing for a store that has
+ * nothing to tell. */
+typedef void store_tell_fn(bool good, str line, void *arg);
+enum err store_inspect(str url, store_tell_fn *tell, void *arg, struct reason *why);
 /* A postgres url without what may be secret, for messages: "postgres://HOST/DATABASE". */
 str store_url_shown(str url, struct arena *a);
 
@@ -504,6 +513,13 @@ static inline enum err store_add_delivery(struct store *s, uint64_t event_id,
                                           struct reason *why)
 {
     return s->ops->add_delivery(s, event_id, d, now_ms, why);
+}
+static inline enum err store_add_attempts(struct store *s, const struct attempt *v, size_t count,
+                                          struct reason *why)
+{
+    if (!s->ops->add_attempts)
+        return fail(why, ERR_INVALID, "a store in memory is not filled from another");
+    return s->ops->add_attempts(s, v, count, why);
 }
 static inline enum err store_purge(struct store *s, const struct retention *r, int64_t now_ms,
                                    uint64_t *deleted, struct reason *why)

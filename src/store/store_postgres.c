@@ -55,6 +55,7 @@ static const struct store_ops postgres_ops = {
     .pending_destinations = pg_pending_destinations,
     .move = pg_move,
     .add_delivery = pg_add_delivery,
+    .add_attempts = pg_add_attempts,
     .purge = pg_purge,
     .backup = pg_backup,
     .watch = pg_watch,
@@ -65,8 +66,7 @@ static const struct store_ops postgres_ops = {
     .close = close_store,
 };
 
-/* What libpq takes: a URL as it is, or what follows "postgres:". NULL for nothing. */
-static char *conninfo_of(str url)
+char *pg_conninfo(str url)
 {
     if (url.n == 0)
         return NULL;
@@ -127,9 +127,9 @@ struct store *store_postgres_open(str url, const struct store_options *o, const 
     s->base.shared = true;
     s->base.writers = PG_WRITERS;
     s->clock = clock;
-    s->conninfo = conninfo_of(url);
-    s->read_conninfo = conninfo_of(o->read);
-    s->listen_conninfo = conninfo_of(o->direct);
+    s->conninfo = pg_conninfo(url);
+    s->read_conninfo = pg_conninfo(o->read);
+    s->listen_conninfo = pg_conninfo(o->direct);
     s->require_replicated = o->require_replicated;
     s->day_last = -1;
     snprintf(s->version, sizeof(s->version), STR_FMT, STR_ARG(o->version));

@@ -296,6 +296,12 @@ void pg_delivery_where(const struct delivery_filter *f, uint64_t before, struct 
     " e.body_hash, e.verdict_text, e.method, e.target, e.peer, e.trace"
 void pg_event_row(const struct PGresult *q, int row, struct event *e); /* slices into the result */
 
+enum err pg_add_attempts(struct store *s, const struct attempt *v, size_t count,
+                         struct reason *why);
+/* What libpq takes: a URL as it is, or what follows "postgres:". NULL for nothing. */
+char *pg_conninfo(str url);
+enum err store_postgres_inspect(str url, store_tell_fn *tell, void *arg, struct reason *why);
+
 /* url as in store.h. */
 struct store *store_postgres_open(str url, const struct store_options *o, const struct clock *clock,
                                   struct reason *why);

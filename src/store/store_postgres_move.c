@@ -145,6 +145,61 @@ enum err pg_add_delivery(struct store *base, uint64_t event_id, const struct new
     return pg_err(e);
 }
 
+static void add_attempt_rows(struct pg_args *a, const struct attempt *v, size_t n)
+{
+#define ATTEMPTS(array, put)                                                                       \
+    do {                                                                                           \
+        pg_array(a, (array), n);                                                                   \
+        for (size_t i = 0; i < n; i++)                                                             \
+            put;                                                                                   \
+        pg_array_end(a);                                                                           \
+    } while (0)
+    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].delivery_id));
+    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].event_id));
+    ATTEMPTS(PG_TEXT_ARRAY, pg_put_str(a, v[i].destination));
+    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].id));
+    ATTEMPTS(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].number));
+    ATTEMPTS(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].result));
+    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, v[i].started_ms));
+    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, v[i].duration_us));
+    ATTEMPTS(PG_INT4_ARRAY, pg_put_i32(a, v[i].status));
+    ATTEMPTS(PG_TEXT_ARRAY, pg_put_str(a, v[i].error_class));
+    ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, v[i].summary));
+    ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, v[i].request));
+    ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, v[i].response));
+    ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, v[i].timing));
+#undef ATTEMPTS
+}
+
+enum err pg_add_attempts(struct store *base, const struct attempt *v, size_t count,
+                         struct reason *why)
+{
+    struct pg_store *s = pg_of(base);
+    struct pg_args a;
+    int first = INT32_MAX, last = INT32_MIN;
+    struct pg_link *l = pg_take(s, PG_USE_OTHER, why);
+    if (!l)
+        return ERR_IO;
+    for (size_t i = 0; i < count; i++) {
+        int day = pg_day(v[i].delivery_id);
+        first = day < first ? day : first;
+        last = day > last ? day : last;
+    }
+    pg_args_init(&a);
+    add_attempt_rows(&a, v, count);
+    enum err e = count ? pg_prepare_days(s, l, first, last, why) : ERR_OK;
+    if (e == ERR_OK)
+        e = pg_query(l,
+                     "INSERT INTO gaff.attempts (delivery_id, event_id, destination, id, number,"
+                     " result, started_ms, duration_us, status, error_class, summary, request,"
+                     " response, timing) SELECT * FROM unnest($1, $2, $3, $4, $5, $6::int[],"
+                     " $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
+                     &a, PG_QUERY_MS, NULL, why);
+    pg_args_release(&a);
+    pg_give(s, PG_USE_OTHER, l);
+    return pg_err(e);
+}
+
 /* --- retention -------------------------------------------------------------------------------- */
 
 /* Days before this go whole. */

@@ -240,6 +240,7 @@ static const struct store_ops sqlite_ops = {
     .pending_destinations = sqlite_pending_destinations,
     .move = sqlite_move,
     .add_delivery = sqlite_add_delivery,
+    .add_attempts = sqlite_add_attempts,
     .purge = sqlite_purge,
     .backup = sqlite_backup,
     .reader_open = sqlite_reader_open,

@@ -141,3 +141,49 @@ enum err sqlite_add_delivery(struct store *base, uint64_t event_id, const struct
     writer_unlock(s);
     return e;
 }
+
+/* --- a store that is being filled --------------------------------------------------------------
+ */
+
+static bool insert_attempt(struct sqlite_store *s, const struct attempt *a)
+{
+    struct writer *w = &s->writer;
+    int64_t destination = a->id ? writer_name(s, a->destination) : 0;
+    sqlite3_stmt *q =
+        db_statement(&w->c, "INSERT OR IGNORE INTO attempts VALUES"
+                            " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");
+    if (!q || (a->id && !destination))
+        return false;
+    db_bind_u64(q, 1, a->delivery_id);
+    sqlite3_bind_int64(q, 2, a->number);
+    sqlite3_bind_int64(q, 3, a->result);
+    sqlite3_bind_int64(q, 4, a->started_ms);
+    sqlite3_bind_int64(q, 5, a->duration_us);
+    sqlite3_bind_int64(q, 6, a->status);
+    db_bind_str(q, 7, a->error_class);
+    db_bind_str(q, 8, a->summary);
+    db_bind_str(q, 9, a->request);
+    db_bind_blob(q, 10, a->response);
+    db_bind_str(q, 11, a->timing);
+    db_bind_u64(q, 12, a->id);
+    db_bind_u64(q, 13, a->id ? a->event_id : 0);
+    sqlite3_bind_int64(q, 14, destination);
+    return db_run(q);
+}
+
+enum err sqlite_add_attempts(struct store *base, const struct attempt *v, size_t count,
+                             struct reason *why)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    writer_lock(s);
+    enum err e = writer_begin(s, WRITER_DURABLE, why);
+    for (size_t i = 0; i < count && e == ERR_OK; i++)
+        if (!insert_attempt(s, &v[i]))
+            e = db_fail(s->writer.c.db, "add an attempt", why);
+    if (e == ERR_OK)
+        e = writer_commit(s, why);
+    else
+        writer_rollback(s);
+    writer_unlock(s);
+    return e;
+}

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Several nodes on one PostgreSQL: who delivers what, and what happens when one dies, hangs or
+leaves."""
+import collections
+import json
+import signal
+import threading
+
+from nodes import Node, Target, common, config, database, main, until
+
+LANES = 8
+
+
+def owners(s, url):
+    """{lane: node name} as the database has it."""
+    rows = s.sql("SELECT l.destination, n.name FROM gaff.lanes l JOIN gaff.nodes n USING (epoch)",
+                 url.rsplit("/", 1)[1]).split("\n")
+    return dict(row.split("|") for row in rows if row)
+
+
+def paths(target):
+    return collections.Counter(r["path"] for r in target.requests)
+
+
+def test_any_node_accepts_and_one_delivers_each_lane():
+    s, target = common(), Target()
+    url = database(s)
+    text = config(target, LANES)
+    with Node(url, "one", text) as one, Node(url, "two", text) as two:
+        for i in range(20):
+            for lane in range(LANES):
+                (one if i % 2 else two).accept(f"d{lane}", json.dumps({"i": i}).encode())
+        until(lambda: len(target.requests) == 20 * LANES, "all delivered, each once")
+        assert set(paths(target).values()) == {20}
+        until(lambda: set(owners(s, url).values()) == {"one", "two"}, "both own lanes")
+        assert len(owners(s, url)) == LANES
+        for node in (one, two):
+            assert node.api("GET", "/status").json()["deliveries"]["delivered"] == 20 * LANES
+        listed = two.cli("nodes").stdout.decode()
+        assert "one" in listed and "two" in listed and "alive" in listed, listed
+
+
+def test_a_repeat_is_found_whichever_node_it_comes_to():
+    s, target = common(), Target()
+    url = database(s)
+    text = config(target)
+    with Node(url, "one", text) as one, Node(url, "two", text) as two:
+        first = one.accept(delivery="same")
+        assert two.accept(delivery="same") == first
+        until(lambda: len(target.requests) == 1, "delivered")
+        assert one.api("GET", "/status").json()["events"] == 1
+
+
+def test_what_a_dead_node_held_is_delivered_by_another():
+    s, gate = common(), threading.Event()
+
+    def answer(request, count):
+        if not gate.is_set():
+            gate.wait(60)
+        return 200, {}, b""
+    target = Target(answer)
+    url = database(s)
+    text = config(target, 4)
+    with Node(url, "one", text) as one:
+        for i in range(40):
+            one.accept(f"d{i % 4}", json.dumps({"i": i}).encode())
+        until(lambda: len(target.requests) >= 4, "some are under way")
+        with Node(url, "two", text) as two:
+            one.kill()
+            gate.set()
+            until(lambda: two.api("GET", "/status").json()["deliveries"]["delivered"] == 40,
+                  "all delivered by the other")
+            assert set(owners(s, url).values()) == {"two"}
+            bodies = {r["body"] for r in target.requests}
+            assert len(bodies) == 40
+
+
+def test_a_node_stopped_longer_than_its_lease_starts_nothing_it_lost():
+    s, target = common(), Target()
+    url = database(s)
+    text = config(target, 2)
+    with Node(url, "one", text) as one:
+        one.accept("d0")
+        until(lambda: len(target.requests) == 1, "one delivers")
+        one.signal(signal.SIGSTOP)
+        try:
+            with Node(url, "two", text) as two:
+                two.accept("d0")
+                two.accept("d1")
+                until(lambda: len(target.requests) == 3, "two took the lanes over")
+                assert set(owners(s, url).values()) == {"two"}
+                one.signal(signal.SIGCONT)
+                until(lambda: "lost its lease" in one.log(), "one heard of it")
+                for i in range(20):
+                    (one if i % 2 else two).accept(f"d{i % 2}", json.dumps({"i": i}).encode())
+                until(lambda: len(target.requests) >= 23, "all delivered")
+                counts = collections.Counter(r["headers"]["gaff-event-id"]
+                                             for r in target.requests)
+                assert max(counts.values()) == 1, counts
+        finally:
+            one.signal(signal.SIGCONT)
+
+
+def test_order_holds_across_nodes():
+    s, seen = common(), []
+
+    def answer(request, count):
+        n = json.loads(request["body"])["n"]
+        if n % 9 == 4 and seen.count(n) == 0:
+            seen.append(n)
+            return 500, {}, b""
+        seen.append(n)
+        return 200, {}, b""
+    target = Target(answer)
+    url = database(s)
+    text = config(target, 1, ", order: fifo, concurrency: 8")
+    with Node(url, "one", text) as one, Node(url, "two", text) as two:
+        for n in range(60):
+            (one if n % 2 else two).accept(body=json.dumps({"n": n}).encode())
+        until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 60, "all")
+        firsts = [n for i, n in enumerate(seen) if n not in seen[i + 1:]]
+        assert firsts == list(range(60)), seen
+
+
+def test_a_node_that_ends_in_good_order_leaves_its_lanes_at_once():
+    s, target = common(), Target()
+    url = database(s)
+    text = config(target, 2)
+    with Node(url, "one", text) as one, Node(url, "two", text) as two:
+        one.accept("d0")
+        until(lambda: len(target.requests) == 1, "delivered")
+        assert one.stop() == 0
+        two.accept("d0")
+        two.accept("d1")
+        until(lambda: len(target.requests) == 3, "delivered by the other")
+        assert "one" not in owners(s, url).values()
+
+
+if __name__ == "__main__":
+    main(globals())

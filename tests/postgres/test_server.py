@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""The PostgreSQL behind the nodes: gone and back, failed over, behind a pooler, replicated or not;
+and the plans of what is asked of it often."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from cluster import free_port, server_user
+from nodes import Node, Skip, Target, common, config, database, main, server, until
+
+import cluster
+
+
+def test_database_gone_is_503_and_it_recovers_without_a_restart():
+    s, target = server(), Target()
+    url = database(s)
+    with Node(url, "one", config(target)) as one:
+        first = one.accept(delivery="a")
+        s.kill()
+        began = time.monotonic()
+        reply = one.hook(delivery="b")
+        took = time.monotonic() - began
+        assert reply.status == 503 and reply.headers["Retry-After"], reply.status
+        assert took < 1, took
+        assert one.request("GET", "/readyz", base=one.admin).status == 503
+        s.start()
+        until(lambda: one.hook(delivery="b").status == 200, "taken again")
+        assert one.accept(delivery="a") == first
+        until(lambda: len(target.requests) == 2, "delivered")
+        until(lambda: one.request("GET", "/readyz", base=one.admin).status == 200, "ready")
+
+
+def test_connections_cut_lose_nothing():
+    s, target = common(), Target()
+    url = database(s)
+    name = url.rsplit("/", 1)[1]
+    cut = (f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+           f"WHERE datname = '{name}' AND pid <> pg_backend_pid()")
+    with Node(url, "one", config(target, 2)) as one:
+        accepted = set()
+        for i in range(60):
+            if i % 10 == 5:
+                s.sql(cut)
+            body = json.dumps({"i": i}).encode()
+            until(lambda: one.hook(f"d{i % 2}", body, str(i)).status == 200, "accepted")
+            accepted.add(body)
+        until(lambda: {r["body"] for r in target.requests} == accepted, "all delivered")
+        until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 60,
+              "all settled, none twice in the store")
+        assert one.api("GET", "/status").json()["events"] == 60
+
+
+def test_durability_is_told_and_can_be_demanded():
+    s, target = server(), Target()
+    url = database(s)
+    with Node(url, "one", config(target)) as one:
+        assert b"durability: local" in one.request("GET", "/readyz", base=one.admin).body
+    refused = Node(url, "two", "require_replicated: true\n" + config(target), start=False)
+    refused.start(wait=False)
+    assert refused.process.wait(60) != 0
+    assert "require_replicated" in refused.log(), refused.log()
+    standby = s.standby("standby1")
+    try:
+        s.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby1'")
+        s.sql("SELECT pg_reload_conf()")
+        with Node(url, "two", "require_replicated: true\n" + config(target)) as two:
+            until(lambda: b"replicated" in two.request("GET", "/readyz", base=two.admin).body,
+                  "told as replicated")
+            metrics = two.request("GET", "/metrics", base=two.admin,
+                                  headers={"Authorization": "Bearer " + two.token()}).body
+            assert b'durability="replicated"' in metrics
+            two.accept()
+            s.sql("ALTER SYSTEM RESET synchronous_standby_names")
+            s.sql("SELECT pg_reload_conf()")
+            until(lambda: two.hook().status == 503, "refused once it is only local")
+    finally:
+        standby.stop()
+
+
+def test_failover_to_the_synchronous_standby_loses_no_acknowledged_event():
+    s, target = server(), Target()
+    standby = s.standby("standby1")
+    s.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby1'")
+    s.sql("SELECT pg_reload_conf()")
+    url = database(s)
+    name = url.rsplit("/", 1)[1]
+    both = (f"postgres://gaff@127.0.0.1:{s.port},127.0.0.1:{standby.port}/{name}"
+            "?target_session_attrs=read-write")
+    try:
+        with Node(both, "one", config(target, 2)) as one:
+            acknowledged = set()
+            for i in range(50):
+                acknowledged.add(one.accept(f"d{i % 2}", json.dumps({"i": i}).encode(), str(i)))
+            s.kill()
+            assert one.hook(delivery="meanwhile").status == 503
+            standby.promote()
+            until(lambda: one.hook(delivery="after").status == 200, "taken by the new primary")
+            stored = {e["id"] for e in one.events(limit=500)}
+            assert acknowledged <= stored, len(acknowledged - stored)
+            until(lambda: "failed over" in one.log(), "the timeline was noticed")
+            until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] >= 51,
+                  "all delivered")
+    finally:
+        standby.stop()
+
+
+def test_a_pooler_in_transaction_mode_is_enough():
+    if not shutil.which("pgbouncer") and not os.path.exists("/usr/sbin/pgbouncer"):
+        raise Skip("pgbouncer is not installed (scripts/deps test)")
+    s, target = common(), Target()
+    url = database(s)
+    port, user = free_port(), server_user()
+    top = os.path.join(s.top, "pooler")
+    os.makedirs(top, exist_ok=True)
+    ini = os.path.join(top, "pgbouncer.ini")
+    with open(ini, "w", encoding="utf8") as f:
+        f.write(f"[databases]\n* = host=127.0.0.1 port={s.port}\n[pgbouncer]\n"
+                f"listen_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\n"
+                f"pool_mode = transaction\nmax_client_conn = 200\ndefault_pool_size = 8\n"
+                f"unix_socket_dir =\nlogfile = {top}/log\npidfile = {top}/pid\n")
+    if user:
+        os.chown(top, user.pw_uid, user.pw_gid)
+    pooler = subprocess.Popen([shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", ini],
+                              preexec_fn=s.as_user, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        name = url.rsplit("/", 1)[1]
+        pooled = f"postgres://gaff@127.0.0.1:{port}/{name}"
+        until(lambda: subprocess.run(["psql", "-XAtqc", "SELECT 1", "-d", pooled],
+                                     capture_output=True).returncode == 0, "pooler answers")
+        text = config(target, 4)
+        with Node(pooled, "one", text, env={"GAFF_STORE_DIRECT": url}) as one, \
+                Node(pooled, "two", text) as two:
+            for i in range(80):
+                (one if i % 2 else two).accept(f"d{i % 4}", json.dumps({"i": i}).encode())
+            until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 80,
+                  "all delivered")
+            assert len(target.requests) == 80
+    finally:
+        pooler.terminate()
+        pooler.wait()
+
+
+def test_lists_are_read_from_a_replica():
+    s, target = server(), Target()
+    standby = s.standby("reader")
+    url = database(s)
+    name = url.rsplit("/", 1)[1]
+    try:
+        with Node(url, "one", config(target), env={"GAFF_STORE_READ": standby.url(name)}) as one:
+            event_id = one.accept()
+            until(lambda: [e["id"] for e in one.events()] == [event_id], "listed")
+            until(lambda: standby.sql("SELECT count(*) FROM gaff.events", name) == "1", "there")
+            until(lambda: int(standby.sql(
+                f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND "
+                "application_name = 'gaff'")) > 0, "asked the replica")
+    finally:
+        standby.stop()
+
+
+def hot_plans(s, url):
+    """Plans of everything the functions ran, with the tables far larger than their statistics."""
+    name = url.rsplit("/", 1)[1]
+    text = s.log()
+    return re.findall(r"Query Text: (.*?)(?=\n\d{4}-|\Z)", text, re.S)
+
+
+def test_hot_queries_use_their_indexes():
+    """auto_explain writes the plan of every statement inside the functions; none may scan a table
+    of the store, or sort the queue."""
+    s = server({**cluster.QUICK, "session_preload_libraries": "auto_explain",
+                "auto_explain.log_min_duration": "0", "auto_explain.log_nested_statements": "on",
+                "log_min_messages": "log"})
+    target = Target()
+    url = database(s)
+    text = config(target, 2, ", order: fifo") + ""
+    with Node(url, "one", text) as one:
+        for i in range(30):
+            one.accept(f"d{i % 2}", json.dumps({"i": i}).encode(), str(i))
+        until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 30, "all")
+    plans = hot_plans(s, url)
+    assert any("gaff.queue" in p for p in plans) and len(plans) > 100, len(plans)
+    bad = [p for p in plans if re.search(
+        r"Seq Scan on (queue|events_\w+|deliveries_\w+|attempts_\w+|dedupe)\b", p)
+        and "node_" not in p]
+    assert not bad, bad[0]
+
+
+if __name__ == "__main__":
+    main(globals())
