@@ -92,6 +92,8 @@ enum err pg_link_open(struct pg_link *l, const char *conninfo, int64_t within_ms
 void pg_link_close(struct pg_link *l);
 /* False when the server has closed it meanwhile, as far as can be told without asking. */
 bool pg_link_is_alive(struct pg_link *l);
+/* Alive, and nothing came unasked: what comes to a link that only asks is the server's good-bye. */
+bool pg_link_is_quiet(struct pg_link *l);
 /* One statement in a transaction of its own. ERR_OK: committed; *out is the result (NULL out: not
  * wanted), to be cleared. ERR_CLOSED: the connection broke or the time passed, the outcome is
  * unknown, the link is closed. Others: the server refused; nothing was done. */
@@ -221,7 +223,7 @@ struct pg_link *pg_take(struct pg_store *s, enum pg_use use, struct reason *why)
 void pg_give(struct pg_store *s, enum pg_use use, struct pg_link *l);
 void pg_pool_init(struct pg_store *s);
 void pg_pool_release(struct pg_store *s);
-/* pg_take, pg_query, pg_give. */
+/* pg_take, pg_query, pg_give; of reads, and of what does no harm when it is done twice. */
 enum err pg_ask(struct pg_store *s, enum pg_use use, const char *sql, const struct pg_args *a,
                 struct PGresult **out, struct reason *why);
 /* What a caller of the store gets for it: ERR_CLOSED is ERR_IO. */

@@ -95,6 +95,14 @@ bool pg_link_is_alive(struct pg_link *l)
     return pq->consumeInput(l->c) && pq->status(l->c) == PQ_CONNECTION_OK;
 }
 
+bool pg_link_is_quiet(struct pg_link *l)
+{
+    if (!l->c || pq->status(l->c) != PQ_CONNECTION_OK)
+        return false;
+    struct pollfd p = {.fd = pq->socket(l->c), .events = POLLIN};
+    return poll(&p, 1, 0) == 0;
+}
+
 int pg_link_fd(const struct pg_link *l)
 {
     return l->c ? pq->socket(l->c) : -1;

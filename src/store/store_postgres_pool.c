@@ -82,19 +82,23 @@ struct pg_link *pg_take(struct pg_store *s, enum pg_use use, struct reason *why)
     struct pg_link *l = *list;
     *list = l->next;
     pthread_mutex_unlock(&s->pool_lock);
-    if (pg_link_is_alive(l) || connect_again(s, use, l, why) == ERR_OK)
+    if (pg_link_is_quiet(l) || connect_again(s, use, l, why) == ERR_OK)
         return l;
     pg_give(s, use, l);
     return NULL;
 }
 
+/* What is asked this way may be asked twice: after a connection that broke, of another one. */
 enum err pg_ask(struct pg_store *s, enum pg_use use, const char *sql, const struct pg_args *a,
                 struct PGresult **out, struct reason *why)
 {
-    struct pg_link *l = pg_take(s, use, why);
-    if (!l)
-        return ERR_IO;
-    enum err e = pg_query(l, sql, a, PG_QUERY_MS, out, why);
-    pg_give(s, use, l);
+    enum err e = ERR_CLOSED;
+    for (int i = 0; i < 2 && e == ERR_CLOSED; i++) {
+        struct pg_link *l = pg_take(s, use, why);
+        if (!l)
+            return ERR_IO;
+        e = pg_query(l, sql, a, PG_QUERY_MS, out, why);
+        pg_give(s, use, l);
+    }
     return pg_err(e);
 }

@@ -558,8 +558,8 @@ static const char pending_sql[] =
     " UNION ALL"
     " SELECT (SELECT q.destination FROM gaff.queue q WHERE q.destination > d.name"
     "  ORDER BY q.destination LIMIT 1) FROM d WHERE d.name IS NOT NULL)"
-    " SELECT name FROM d WHERE EXISTS (SELECT 1 FROM gaff.queue q"
-    "  WHERE q.destination = d.name AND q.state = 0)";
+    " SELECT name FROM d WHERE (SELECT true FROM gaff.queue q"
+    "  WHERE q.destination = d.name AND q.state = 0 ORDER BY q.next_ms LIMIT 1)";
 
 enum err pg_pending_destinations(struct store_reader *base, struct arena *a, str **out,
                                  size_t *count, struct reason *why)
