@@ -222,7 +222,7 @@ test: test-programs ## Build and run every test; the last line is the sum
 	@BUILD_DIR=$(OUT) scripts/run-tests
 
 unit: $(OUT)/unit-tests ## Unit tests alone (T=name, LAYERS="base http")
-	@$(OUT)/unit-tests $(T)
+	@tests/postgres/cluster.py $(OUT)/unit-tests $(T)
 
 e2e: all examples ## End-to-end tests alone (T=name)
 	@BUILD_DIR=$(OUT) scripts/run-tests e2e $(T)
@@ -265,6 +265,9 @@ bench: all ## Measure speed and memory beside peers (ONLY=ingest, ...)
 chaos: all ## Kill the daemon at random and check that nothing is lost (SMOKE=1: 3 minutes)
 	@[ -x tests/chaos/run ] || { echo "make chaos: there is no tests/chaos/run" >&2; exit 1; }
 	@BUILD_DIR=$(OUT) SMOKE=$(SMOKE) tests/chaos/run
+
+chaos-postgres: all ## The same with three nodes on PostgreSQL and a standby (SMOKE=1: 3 minutes)
+	@BUILD_DIR=$(abspath $(OUT)) GAFF=$(abspath $(OUT))/gaff SMOKE=$(SMOKE) tests/chaos/postgres
 
 docs: $(OUT)/gaff ## Generate docs/reference from the program's own tables
 	@[ -x scripts/gen-docs ] || { echo "make docs: there is no scripts/gen-docs" >&2; exit 1; }
@@ -317,7 +320,7 @@ clean: ## Remove everything built
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | \
-	    awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	    awk -F ':.*## ' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 ALL_OBJS := $(LIB_OBJS) $(COMPAT_OBJS) $(PROGRAM_OBJS) $(UNIT_OBJS) $(UNIT_KEY).o $(call obj,$(FUZZ_SRCS))
 -include $(ALL_OBJS:.o=.d)
