@@ -1,6 +1,5 @@
 /* hook_run.h -- one run of a hook's command: started by the runner, its output collected until
- * nobody holds the pipe, then its files removed and the end told. The command goes on when the
- * daemon ends. */
+ * nobody holds the pipe any more, then its files removed and the end told. */
 #ifndef GAFF_COMPAT_HOOK_RUN_H
 #define GAFF_COMPAT_HOOK_RUN_H
 
