@@ -132,6 +132,10 @@ const struct cli_command cli_commands[] = {
     {"reload", "", "load the configuration again", "", "gaff reload", 0, 0, cli_reload},
     {"backup", "PATH", "copy the store to a file while running", "",
      "gaff backup /var/backups/gaff.db", 1, 1, cli_backup},
+    {"completion", "SHELL", "print what a shell needs to complete verbs and options", "",
+     "gaff completion bash > /etc/bash_completion.d/gaff\n"
+     "  gaff completion fish > ~/.config/fish/completions/gaff.fish",
+     1, 1, cli_completion},
     {"version", "", "versions of gaff and its libraries", "", "gaff version", 0, 0, cli_version},
     {"help", "[COMMAND...]", "this list, or one command", "", "gaff help events ls", 0, 3,
      cli_help},

@@ -343,12 +343,29 @@ def test_help_of_every_command_has_an_example():
         commands = re.findall(r"^  (\w+(?: \w+)?)  +\S", said, re.M)
         assert len(commands) > 20
         for command in commands:
-            text = d.cli(*command.split(), "--help").stdout.decode()
+            text = d.cli("help", *command.split()).stdout.decode()
             assert "example:" in text, command
         assert d.cli("evnts", code=2).stderr
         assert d.cli("events", "ls", "--nonsense", code=2).stderr
         assert d.cli("version").stdout.startswith(b"gaff ")
         assert d.cli("events", "ls", code=6).stderr  # no daemon
+
+
+def test_completion_knows_verbs_and_options():
+    ask = """source <("$GAFF" completion bash)
+COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _gaff; echo "${COMPREPLY[@]}"
+"""
+    def complete(words):
+        p = subprocess.run(["bash", "-c", ask % words], env={**os.environ, "GAFF": GAFF},
+                           capture_output=True, check=True)
+        return p.stdout.decode().split()
+
+    assert "events" in complete("gaff e") and "serve" in complete("gaff s")
+    assert {"ls", "show"} <= set(complete("gaff events ''"))
+    assert "--source" in complete("gaff events ls --s")
+    assert "--config" in complete("gaff serve --")
+    p = subprocess.run([GAFF, "completion", "csh"], capture_output=True, check=False)
+    assert p.returncode == 2 and b"fish" in p.stderr
 
 
 run(globals())
