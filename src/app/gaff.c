@@ -2,6 +2,7 @@
  * configuration of its own, which is laid over the user's file when the app starts; so a program
  * and a gaff.yaml mean the same things and are checked by the same reader. */
 #include "app/program.h"
+#include "app/settings.h"
 
 #include "base/codec.h"
 #include "base/rand.h"
@@ -334,6 +335,23 @@ static gaff_err make_verifiers(gaff_app *app)
     return GAFF_OK;
 }
 
+/* Commands of a configuration file need runners, one a delivery loop, and these must precede
+ * threads and secrets. */
+static bool launch_runners(const gaff_app *app, struct engine_options *o, struct reason *why)
+{
+    size_t count = app->config_file ? settings_delivery_loops(app->config_file) : 0;
+    for (size_t i = 0; i < count && i < DELIVERY_LOOPS_MAX; i++)
+        if (!(o->runners[i] = runner_launch(why)))
+            return false;
+    return true;
+}
+
+static void free_runners(struct engine_options *o)
+{
+    for (size_t i = 0; i < DELIVERY_LOOPS_MAX; i++)
+        runner_link_free(o->runners[i]);
+}
+
 gaff_err gaff_start(gaff_app *app)
 {
     struct reason why = {0};
@@ -341,11 +359,12 @@ gaff_err gaff_start(gaff_app *app)
         return app->first_error;
     struct engine_options o = {
         .fallback = program_route, .fallback_arg = app, .handlers = &app->handlers};
-    /* Commands of a configuration file need the runner, which must precede threads and secrets. */
-    if (app->config_file && !(o.runners[0] = runner_launch(&why)))
+    if (!launch_runners(app, &o, &why)) {
+        free_runners(&o);
         return program_fail(app, GAFF_IO, "%s", why.text);
+    }
     if (load(app) != GAFF_OK || make_verifiers(app) != GAFF_OK) {
-        runner_link_free(o.runners[0]);
+        free_runners(&o);
         return app->first_error;
     }
     if (app->in_memory_for_tests)

@@ -12,7 +12,7 @@ SANITIZED = "release" not in os.path.basename(BUILD)
 
 
 LIBRARIES = [*subprocess.run(["pkg-config", "--libs", "libuv", "libllhttp", "yyjson",
-                              "sqlite3", "openssl", "yaml-0.1", "libpcre2-8"],
+                              "sqlite3", "openssl", "yaml-0.1", "libpcre2-8", "libargon2"],
                              capture_output=True, text=True, check=True).stdout.split(),
              "-lpthread", "-lm"]
 
@@ -128,6 +128,52 @@ def test_build_runs_tells_and_retries():
         with open(os.path.join(work, "runs"), encoding="utf-8") as f:
             assert f.read() == "a/b abc\n"
     shutil.rmtree(work)
+
+
+LOOPS_USER = """#include <gaff.h>
+int main(void)
+{
+    gaff_app *app = gaff_new("gaff.yaml");
+    gaff_err e = gaff_run(app);
+    gaff_free(app);
+    return e != GAFF_OK;
+}
+"""
+
+
+def test_a_configuration_file_has_a_runner_for_each_delivery_loop():
+    if "asan" in BUILD or "tsan" in BUILD:
+        raise Skip("the sanitizer builds are not for linking")
+    work = tempfile.mkdtemp(prefix="gaff-loops-")
+    names = [f"d{i}" for i in range(12)]  # they are spread over the loops by name
+    for name, text in (("main.c", LOOPS_USER), ("gaff.yaml", (
+            "listen: 127.0.0.1:0\ndelivery_loops: 4\n"
+            "sources: { s: { provider: none, insecure: true } }\ndestinations:\n"
+            + "".join(f"  {n}: {{ exec: {{ command: [/usr/bin/touch, {work}/done-{n}] }} }}\n"
+                      for n in names)
+            + f"routes: [{{ from: s, to: [{', '.join(names)}] }}]\n"))):
+        with open(os.path.join(work, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    subprocess.run(["cc", "-I", os.path.join(TOP, "include"), "-o", os.path.join(work, "main"),
+                    os.path.join(work, "main.c"), os.path.join(BUILD, "libgaff.a"), *LIBRARIES],
+                   check=True)
+    with open(os.path.join(work, "log"), "wb") as log:
+        process = subprocess.Popen([os.path.join(work, "main")], cwd=work, stdout=log, stderr=log)
+
+    def said(pattern):
+        with open(os.path.join(work, "log"), encoding="utf-8") as f:
+            return re.search(pattern, f.read())
+    try:
+        import http.client
+        c = http.client.HTTPConnection(
+            until(lambda: said(r"address=http://(\S+)"), "listening").group(1), timeout=60)
+        c.request("POST", "/in/s", b"{}")
+        assert c.getresponse().status == 200
+        until(lambda: all(os.path.exists(f"{work}/done-{n}") for n in names), "all were run")
+    finally:
+        process.terminate()
+        process.wait(60)
+        shutil.rmtree(work)
 
 
 HEADER_USER = """#include <gaff.h>
