@@ -87,6 +87,9 @@ struct destination_config {
     struct template order_by;             /* `order_by: "{{ .repository.id }}"`; count 0: none */
     int64_t timeout_ms;                   /* total deadline of an attempt */
     struct retry_policy retry;
+    bool dead_when_blocked; /* in order: a head that fails is a dead letter at once, and the next
+                             * one goes */
+    bool is_endpoint;       /* of the sending side: its attempts are listed */
 };
 
 struct route_config {
@@ -104,6 +107,19 @@ struct listen_config {
     char *address;            /* as http_server_options.listen */
     char *tls_cert, *tls_key; /* NULL: plain */
     bool proxy_protocol;
+};
+
+enum jwt_algorithm { JWT_HS256, JWT_HS384, JWT_HS512, JWT_RS256, JWT_EDDSA };
+
+struct sending_config {       /* what endpoints of the sending side share */
+    struct secret jwt_secret; /* n == 0: made at first start and kept in the data directory */
+    enum jwt_algorithm jwt_algorithm;
+    int policy; /* an enum outbound_policy */
+    struct net *allow;
+    size_t allow_count;
+    int schemes;   /* 1: https alone */
+    int signature; /* an enum webhook_style */
+    int64_t timeout_ms, disable_after_ms;
 };
 
 enum durability { DURABILITY_DISK, DURABILITY_NONE };
@@ -133,6 +149,7 @@ struct config {
     int64_t retention_age_ms;   /* 30d */
     int64_t retention_bytes;    /* 0 */
     int64_t drain_timeout_ms;   /* 25s */
+    struct sending_config sending;
     enum log_level log_level;
     enum log_format log_format;
     str presets; /* directory of provider files of the user's own; absolute; may be absent */

@@ -1,6 +1,7 @@
 /* config_settings.c -- the settings of config.def: their defaults, the environment's say, reading
  * them from the tree, showing them. A setting is a scalar at "key" or "group.key". */
 #include "base/clock.h"
+#include "action/action_webhook.h"
 #include "engine/config_read.h"
 #include "http/address.h"
 #include "store/store.h"
@@ -24,6 +25,10 @@ static const char *const switch_words[] = {"false", "true", NULL};
 static const char *const durability_words[] = {"disk", "none", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_format_words[] = {"auto", "text", "logfmt", "json", NULL};
+static const char *const jwt_algorithm_words[] = {"HS256", "HS384", "HS512",
+                                                  "RS256", "EdDSA", NULL};
+static const char *const policy_words[] = {"public", "private", NULL};
+static const char *const schemes_words[] = {"any", "https", NULL};
 static_assert(sizeof(enum durability) == sizeof(int) && sizeof(enum log_level) == sizeof(int) &&
                   sizeof(enum log_format) == sizeof(int),
               "an enum is read as an int");
@@ -85,7 +90,10 @@ static void read_setting(struct config_reader *r, const struct setting *s, const
         }
         break;
     case SETTING_NETS:
-        config_nets_read(r, node, &r->config->trusted_proxies, &r->config->trusted_proxy_count);
+        if (str_eq(str_from_cstr(s->key), STR("trusted_proxies")))
+            config_nets_read(r, node, &r->config->trusted_proxies, &r->config->trusted_proxy_count);
+        else
+            config_nets_read(r, node, &r->config->sending.allow, &r->config->sending.allow_count);
         break;
     case SETTING_LISTEN:
         if (str_eq(str_from_cstr(s->key), STR("listen")))
@@ -143,7 +151,7 @@ static void check_keys(struct config_reader *r, const struct yaml *map, const ch
 
 void config_settings_read(struct config_reader *r)
 {
-    static const char *const groups[] = {"admin", "retention", "log", "limits"};
+    static const char *const groups[] = {"admin", "retention", "sending", "log", "limits"};
     const struct yaml *tree = r->config->tree;
     check_keys(r, tree, "");
     for (size_t i = 0; i < ARRAY_LEN(groups); i++)

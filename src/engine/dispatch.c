@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "action/jq_worker.h"
+#include "engine/directory.h"
 #include "engine/lane.h"
 #include "http/client.h"
 
@@ -29,6 +30,7 @@ enum order {
     ORDER_NUDGE,
     ORDER_DRAIN,
     ORDER_CANCEL,
+    ORDER_ENDPOINT,
     ORDER_DUE,    /* these three from a shared store */
     ORDER_WANTED, /* of one lane */
     ORDER_LOST
@@ -39,6 +41,7 @@ struct order_msg {
     struct dispatcher *to;
     enum order order;
     char lane[64];
+    struct gate *gate; /* of ORDER_ENDPOINT */
 };
 
 struct dispatcher {
@@ -91,7 +94,20 @@ void dispatch_offers_send(struct dispatch_offers *o)
             loop_post(o->core->dispatchers[i]->loop, &o->batches[i]->msg);
 }
 
+struct waking {
+    size_t index, count, cap;
+    struct gate **v;
+};
+
 /* --- lanes ----------------------------------------------------------------------------------- */
+
+/* A lane that the configuration does not name is an endpoint's, or nobody's. */
+static void follow_endpoint(struct dispatcher *d, struct lane *l)
+{
+    struct endpoint *e = directory_endpoint(d->core->directory, str_from_cstr(l->gate->name));
+    lane_configure(l, NULL, e, e && !e->disabled ? &e->destination : NULL);
+    endpoint_unref(e);
+}
 
 static struct lane *lane_of(struct dispatcher *d, struct gate *gate)
 {
@@ -100,8 +116,32 @@ static struct lane *lane_of(struct dispatcher *d, struct gate *gate)
     if (!l) {
         l = lane_new(&d->lanes_context, gate);
         map_put(&d->lanes, name, l);
+        if (gate->is_endpoint)
+            follow_endpoint(d, l);
     }
     return l;
+}
+
+/* Endpoints with deliveries from before the start have no lane that would look for them. */
+static void wake_endpoint(struct gate *gate, void *arg)
+{
+    struct waking *w = arg;
+    if (!gate->is_endpoint || gate->loop != w->index || !atomic_load(&gate->backlogged))
+        return;
+    if (w->count == w->cap) {
+        w->cap = w->cap ? w->cap * 2 : 64;
+        w->v = xrealloc(w->v, w->cap * sizeof(*w->v));
+    }
+    w->v[w->count++] = gate;
+}
+
+static void wake_endpoints(struct dispatcher *d)
+{
+    struct waking w = {.index = d->index};
+    registry_each_gate(d->core->registry, wake_endpoint, &w);
+    for (size_t i = 0; i < w.count; i++)
+        (void)lane_of(d, w.v[i]);
+    free(w.v);
 }
 
 static void offers_arrived(struct loop_msg *msg)
@@ -127,12 +167,13 @@ static void follow_config(struct dispatcher *d)
         const struct destination_config *dest = d->config->destinations[i];
         struct gate *gate = registry_gate(d->core->registry, dest->name);
         if (gate->loop == d->index)
-            lane_configure(lane_of(d, gate), d->config, dest);
+            lane_configure(lane_of(d, gate), d->config, NULL, dest);
     }
     struct map_entry e;
     for (size_t i = 0; map_next(&d->lanes, &i, &e);)
         if (!map_get(&d->config->destinations_by_name, e.key))
-            lane_configure(e.value, NULL, NULL);
+            follow_endpoint(d, e.value);
+    wake_endpoints(d);
     config_unref(old);
 }
 
@@ -183,6 +224,12 @@ static void order_arrived(struct loop_msg *msg)
         break;
     case ORDER_NUDGE:
         each_lane(d, look_now);
+        break;
+    case ORDER_ENDPOINT:
+        /* Without a lane and without work there is nothing to follow. */
+        if (!d->lanes_context.draining &&
+            (map_get(&d->lanes, str_from_cstr(m->gate->name)) || atomic_load(&m->gate->backlogged)))
+            follow_endpoint(d, lane_of(d, m->gate));
         break;
     case ORDER_DRAIN:
         d->lanes_context.draining = true;
@@ -345,6 +392,17 @@ void dispatcher_note(struct dispatcher *d, enum store_note note, str destination
     static const enum order orders[] = {
         [STORE_DUE] = ORDER_DUE, [STORE_WANTED] = ORDER_WANTED, [STORE_LOST] = ORDER_LOST};
     send_order_for(d, orders[note], destination);
+}
+
+void dispatcher_endpoint_changed(struct dispatcher *d, struct gate *gate)
+{
+    struct order_msg *m = xcalloc(1, sizeof(*m));
+    m->msg.fn = order_arrived;
+    m->to = d;
+    m->order = ORDER_ENDPOINT;
+    m->gate = gate;
+    atomic_fetch_add(&d->orders, 1);
+    loop_post(d->loop, &m->msg);
 }
 
 void dispatcher_drain(struct dispatcher *d)

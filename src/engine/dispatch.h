@@ -44,6 +44,8 @@ void dispatcher_reload(struct dispatcher *d);
 void dispatcher_nudge(struct dispatcher *d);
 /* Any thread: what a shared store tells of one lane, or of all. */
 void dispatcher_note(struct dispatcher *d, enum store_note note, str destination);
+/* Any thread: an endpoint was made, changed or deleted, or has deliveries that may be due. */
+void dispatcher_endpoint_changed(struct dispatcher *d, struct gate *gate);
 /* Any thread: start nothing more, give back what waits; *idle becomes true when nothing runs. */
 void dispatcher_drain(struct dispatcher *d);
 bool dispatcher_is_idle(const struct dispatcher *d);

@@ -2,6 +2,7 @@
  * accepted before everything behind it runs, and nothing behind stops before the front has. */
 #include "engine/engine.h"
 
+#include "engine/directory.h"
 #include "engine/dispatch.h"
 #include "engine/front.h"
 #include "engine/janitor.h"
@@ -197,8 +198,11 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     METRIC_SET(&e->core.metrics, config_loaded_ms, o->config->loaded_ms);
     METRIC_SET(&e->core.metrics, config_ok, 1);
     e->core.registry = registry_new(delivery_loops(e->config));
-    bool ready = open_store(e, why) && pause_restore(&e->core, why) == ERR_OK &&
-                 bind_fronts(e, o, why);
+    bool ready = open_store(e, why) && pause_restore(&e->core, why) == ERR_OK;
+    if (ready) {
+        e->core.directory = directory_new(&e->core);
+        ready = directory_load(e->core.directory, why) == ERR_OK && bind_fronts(e, o, why);
+    }
     if (ready)
         learn_own(e);
     if (!ready || !start_dispatchers(e, why)) {
@@ -211,6 +215,13 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     return e;
 }
 
+static bool is_endpoint(struct engine *e, str name)
+{
+    struct endpoint *found = directory_endpoint(e->core.directory, name);
+    endpoint_unref(found);
+    return found != NULL;
+}
+
 static void warn_of_orphans(struct engine *e)
 {
     struct reason why = {0};
@@ -221,7 +232,7 @@ static void warn_of_orphans(struct engine *e)
     arena_init(&a, 1u << 20);
     if (r && store_pending_destinations(r, &a, &names, &count, &why) == ERR_OK)
         for (size_t i = 0; i < count; i++)
-            if (!map_get(&e->config->destinations_by_name, names[i]))
+            if (!map_get(&e->config->destinations_by_name, names[i]) && !is_endpoint(e, names[i]))
                 log_event(LOG_WARN, "deliveries wait for a destination that is not configured",
                           LOG_F("destination", names[i]));
     arena_release(&a);
@@ -256,6 +267,10 @@ enum err engine_reload(struct engine *e, struct config *c, struct reason *why)
     e->config = config_ref(c);
     pthread_mutex_unlock(&e->config_lock);
     config_unref(old);
+    struct reason late = {0};
+    if (directory_load(e->core.directory, &late) != ERR_OK)
+        log_event(LOG_ERROR, "endpoints keep the former settings",
+                  LOG_F("reason", str_from_cstr(late.text)));
     METRIC_ADD(&e->core.metrics, reloads, 1);
     METRIC_SET(&e->core.metrics, config_loaded_ms, c->loaded_ms);
     METRIC_SET(&e->core.metrics, config_ok, 1);
@@ -414,6 +429,7 @@ void engine_free(struct engine *e)
     for (size_t i = 0; i < e->core.dispatcher_count; i++)
         dispatcher_free(e->core.dispatchers[i]);
     store_close(e->core.store);
+    directory_free(e->core.directory);
     registry_free(e->core.registry);
     waiting_free(e->core.waiting);
     live_free(e->core.live);

@@ -16,6 +16,7 @@
 #include "engine/waiting.h"
 
 struct front;
+struct directory;
 struct dispatcher;
 struct janitor;
 struct engine;
@@ -33,6 +34,7 @@ struct engine_core {
     struct registry *registry;
     struct waiting *waiting;
     struct live *live;
+    struct directory *directory; /* applications and endpoints */
     struct id_source ids;
     struct dispatcher *dispatchers[DELIVERY_LOOPS_MAX];
     size_t dispatcher_count;

@@ -7,6 +7,7 @@
 #include "engine/lane.h"
 
 #include "base/log.h"
+#include "engine/endpoint.h"
 #include "engine/filter.h"
 
 #define EVENT_ARENA_MAX (96u << 20)
@@ -303,7 +304,8 @@ static struct lane_action *action_in_force(struct lane *l, struct reason *why)
         return NULL;
     l->by = xcalloc(1, sizeof(*l->by));
     l->by->action = a;
-    l->by->config = config_ref(l->config);
+    l->by->config = l->config ? config_ref(l->config) : NULL;
+    l->by->endpoint = l->endpoint ? endpoint_ref(l->endpoint) : NULL;
     l->by->destination = l->destination;
     return l->by;
 }
@@ -314,6 +316,7 @@ static void release_action(struct lane_action *by)
         return;
     action_free(by->action);
     config_unref(by->config);
+    endpoint_unref(by->endpoint);
     free(by);
 }
 
@@ -632,11 +635,14 @@ static void set_window(struct lane *l, int concurrency)
     l->window = window;
 }
 
-void lane_configure(struct lane *l, struct config *c, const struct destination_config *d)
+void lane_configure(struct lane *l, struct config *c, struct endpoint *e,
+                    const struct destination_config *d)
 {
     retire_action(l);
     config_unref(l->config);
+    endpoint_unref(l->endpoint);
     l->config = c ? config_ref(c) : NULL;
+    l->endpoint = e ? endpoint_ref(e) : NULL;
     l->destination = d;
     if (!d) {
         atomic_store(&l->gate->backlogged, true);
@@ -645,8 +651,11 @@ void lane_configure(struct lane *l, struct config *c, const struct destination_c
         return;
     }
     set_window(l, d->concurrency);
-    atomic_store(&l->gate->backlogged, true);
-    lane_look(l);
+    /* Of an endpoint that was just made nothing waits: looking for thousands of them costs. */
+    if (!e || atomic_load(&l->gate->backlogged)) {
+        atomic_store(&l->gate->backlogged, true);
+        lane_look(l);
+    }
     lane_pump(l);
 }
 
@@ -674,6 +683,7 @@ void lane_free(struct lane *l)
     assert(list_is_empty(&l->running) && list_is_empty(&l->settling) && !l->claim);
     retire_action(l);
     config_unref(l->config);
+    endpoint_unref(l->endpoint);
     loop_timer_stop(&l->due);
     loop_timer_stop(&l->refill);
     idmap_release(&l->busy_keys);

@@ -13,9 +13,12 @@
 struct lane;
 
 /* An action made from one configuration, kept until the last attempt that uses it ended. */
+struct endpoint;
+
 struct lane_action {
     struct action *action;
-    struct config *config;
+    struct config *config; /* who the destination belongs to: one of the two */
+    struct endpoint *endpoint;
     const struct destination_config *destination;
     int running;
     bool retired;
@@ -55,7 +58,8 @@ struct lane {
     struct lane_context *ctx;
     struct gate *gate;
     struct lane_action *by; /* under the configuration in force; NULL: destination is gone */
-    struct config *config;  /* what `by` will be made from when first needed */
+    struct config *config;  /* what `by` will be made from when first needed: one of the two */
+    struct endpoint *endpoint;
     const struct destination_config *destination;
     struct list ready, running, settling;
     struct list
@@ -80,8 +84,10 @@ struct lane {
 struct lane *lane_new(struct lane_context *ctx, struct gate *gate);
 void lane_free(struct lane *l); /* nothing may be in flight */
 
-/* Under a new configuration; NULL destination: it is gone, and what waits is given back. */
-void lane_configure(struct lane *l, struct config *c, const struct destination_config *d);
+/* Under a new configuration, or of a changed endpoint; NULL destination: it is gone or disabled,
+ * and what waits is given back. */
+void lane_configure(struct lane *l, struct config *c, struct endpoint *e,
+                    const struct destination_config *d);
 void lane_offer(struct lane *l, const struct offer *o);
 /* Looks into the store for what is due. */
 void lane_look(struct lane *l);

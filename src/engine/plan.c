@@ -32,7 +32,7 @@ static str resolve_fact(const struct template_part *ref, struct arena *a, void *
 }
 
 /* An event without the key's field shares the one key of all such events of the lane. */
-static uint64_t order_key(const struct destination_config *d, struct facts *facts)
+uint64_t plan_order_key(const struct destination_config *d, struct facts *facts)
 {
     if (!d->in_order)
         return 0;
@@ -62,7 +62,7 @@ static void add_destinations(struct plan *plan, const struct route_config *route
             buf_str_append(trace, STR(" (left out: over the limit of deliveries an event)"));
             continue;
         }
-        plan->items[plan->count++] = (struct plan_item){d, route, order_key(d, facts)};
+        plan->items[plan->count++] = (struct plan_item){d, route, plan_order_key(d, facts)};
     }
 }
 

@@ -26,4 +26,7 @@ struct plan {
 void plan_make(const struct config *c, const struct source_config *source, struct facts *facts,
                struct buf *scratch, struct plan *out);
 
+/* The key that orders the event's delivery to d; 0 when d is not in order. */
+uint64_t plan_order_key(const struct destination_config *d, struct facts *facts);
+
 #endif

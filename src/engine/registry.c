@@ -55,20 +55,46 @@ size_t registry_loop(const struct registry *r, str destination)
     return str_hash(destination, 0) % r->delivery_loops;
 }
 
+/* The lock is held. */
+static struct gate *add_gate(struct registry *r, str name, str group, bool waiting)
+{
+    struct gate *g = xcalloc(1, sizeof(*g));
+    copy_name(g->name, name);
+    copy_name(g->group, group);
+    g->loop = registry_loop(r, name);
+    atomic_init(&g->room, LANE_WINDOW);
+    atomic_init(&g->backlogged, waiting);
+    g->debounce = debounce_new();
+    map_put(&r->gates, name, g);
+    return g;
+}
+
 struct gate *registry_gate(struct registry *r, str destination)
 {
     pthread_mutex_lock(&r->lock);
     struct gate *g = map_get(&r->gates, destination);
-    if (!g) {
-        g = xcalloc(1, sizeof(*g));
-        copy_name(g->name, destination);
-        g->loop = registry_loop(r, destination);
-        atomic_init(&g->room, LANE_WINDOW);
-        /* Until the lane has looked into the store nobody knows what waits there. */
-        atomic_init(&g->backlogged, true);
-        g->debounce = debounce_new();
-        map_put(&r->gates, destination, g);
-    }
+    /* Until the lane has looked into the store nobody knows what waits there. */
+    if (!g)
+        g = add_gate(r, destination, destination, true);
+    pthread_mutex_unlock(&r->lock);
+    return g;
+}
+
+struct gate *registry_endpoint_gate(struct registry *r, str id, str application, bool waiting)
+{
+    pthread_mutex_lock(&r->lock);
+    struct gate *g = map_get(&r->gates, id);
+    if (!g)
+        g = add_gate(r, id, application, waiting);
+    g->is_endpoint = true;
+    pthread_mutex_unlock(&r->lock);
+    return g;
+}
+
+struct gate *registry_find_gate(struct registry *r, str name)
+{
+    pthread_mutex_lock(&r->lock);
+    struct gate *g = map_get(&r->gates, name);
     pthread_mutex_unlock(&r->lock);
     return g;
 }

@@ -18,7 +18,10 @@ enum gate_result { GATE_NONE, GATE_SUCCESS, GATE_RETRY, GATE_DEAD };
 
 struct gate {
     char name[64];
-    size_t loop; /* index of the delivery loop that owns the lane */
+    char group[64]; /* who takes turns with others: the application of an endpoint, else the name */
+    bool
+        is_endpoint; /* of the sending side: there may be many thousands, so metrics leave it out */
+    size_t loop;     /* index of the delivery loop that owns the lane */
     /* Room left in the window. A front loop takes one before it commits a CLAIMED delivery. */
     _Atomic int room;
     /* Deliveries await in the store: newcomers must queue behind them there. */
@@ -48,6 +51,11 @@ struct registry *registry_new(size_t delivery_loops);
 void registry_free(struct registry *r);
 /* Made on first use; never moves or goes before registry_free. Any thread. */
 struct gate *registry_gate(struct registry *r, str destination);
+/* The same for an endpoint. waiting:
+ * deliveries may wait for it in the store; one that was just made has none. */
+struct gate *registry_endpoint_gate(struct registry *r, str id, str application, bool waiting);
+struct gate *registry_find_gate(struct registry *r,
+                                str name); /* NULL when it was never asked for */
 struct source_stats *registry_source(struct registry *r, str source);
 /* Which delivery loop a destination's lane is on. */
 size_t registry_loop(const struct registry *r, str destination);

@@ -78,6 +78,8 @@ struct walk { /* NULL family: the histogram */
 static void gate_line(struct gate *g, void *arg)
 {
     struct walk *w = arg;
+    if (g->is_endpoint)
+        return;
     const char *l = label(w->label, "destination", g->name);
     if (w->gate)
         buf_printf(w->out, "%s{%s%s} %lld\n", w->gate->name, l, w->gate->more,

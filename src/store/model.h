@@ -43,7 +43,8 @@ struct event {
 };
 #define EVENT_ID_REUSED 1u /* same delivery id as an earlier event, but another body */
 #define EVENT_REPLAYED 2u
-#define EVENT_LISTED 4u /* the events of its source are listed without looking at others */
+#define EVENT_EXPUNGED 8u /* its body was taken out (store_expunge) */
+#define EVENT_LISTED 4u   /* the events of its source are listed without looking at others */
 
 struct delivery {
     uint64_t id;

@@ -337,6 +337,11 @@ struct store_ops {
     enum err (*add_attempts)(struct store *s, const struct attempt *v, size_t count,
                              struct reason *why);
 
+    /* Takes the body out of a stored event and sets EVENT_EXPUNGED; with an attempt's number not
+     * 0, request and response out of that attempt of the delivery `id` instead. ERR_NOT_FOUND.
+     * A journal keeps the bytes until it is reused. */
+    enum err (*expunge)(struct store *s, uint64_t id, uint32_t attempt, struct reason *why);
+
     /* Deletes finished events beyond the bounds, oldest first, at most step; never one with an
      * undelivered delivery. *deleted: how many; call again while it equals step. Objects past
      * their time and old deletions go as well, some at each call. */
@@ -520,6 +525,11 @@ static inline enum err store_add_attempts(struct store *s, const struct attempt 
     if (!s->ops->add_attempts)
         return fail(why, ERR_INVALID, "a store in memory is not filled from another");
     return s->ops->add_attempts(s, v, count, why);
+}
+static inline enum err store_expunge(struct store *s, uint64_t id, uint32_t attempt,
+                                     struct reason *why)
+{
+    return s->ops->expunge(s, id, attempt, why);
 }
 static inline enum err store_purge(struct store *s, const struct retention *r, int64_t now_ms,
                                    uint64_t *deleted, struct reason *why)

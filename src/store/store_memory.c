@@ -329,6 +329,28 @@ static enum err memory_add_delivery(struct store *base, uint64_t event_id,
     return e;
 }
 
+static enum err memory_expunge(struct store *base, uint64_t id, uint32_t attempt,
+                               struct reason *why)
+{
+    struct memory_store *s = memory_of(base);
+    enum err e = ERR_NOT_FOUND;
+    pthread_mutex_lock(&s->lock);
+    struct memory_event *event = attempt ? NULL : idmap_get(&s->event_by_id, id);
+    struct memory_delivery *d = attempt ? idmap_get(&s->delivery_by_id, id) : NULL;
+    if (event) {
+        event->e.body = STR("");
+        event->e.flags |= EVENT_EXPUNGED;
+        e = ERR_OK;
+    }
+    for (struct memory_attempt *m = d ? d->attempts : NULL; m; m = m->next)
+        if (m->a.number == attempt) {
+            m->a.request = m->a.response = STR("");
+            e = ERR_OK;
+        }
+    pthread_mutex_unlock(&s->lock);
+    return e == ERR_OK ? e : fail(why, e, "there is no such event or attempt");
+}
+
 struct bounds {
     const struct memory_store *s;
     const struct retention *r;
@@ -412,6 +434,7 @@ static const struct store_ops memory_ops = {
     .pending_destinations = memory_pending_destinations,
     .move = memory_move,
     .add_delivery = memory_add_delivery,
+    .expunge = memory_expunge,
     .purge = memory_purge,
     .backup = memory_backup,
     .reader_open = memory_reader_open,

@@ -231,6 +231,7 @@ enum err sqlite_add_delivery(struct store *s, uint64_t event_id, const struct ne
                              int64_t now_ms, struct reason *why);
 enum err sqlite_add_attempts(struct store *s, const struct attempt *v, size_t count,
                              struct reason *why);
+enum err sqlite_expunge(struct store *s, uint64_t id, uint32_t attempt, struct reason *why);
 enum err sqlite_purge(struct store *s, const struct retention *r, int64_t now_ms, uint64_t *deleted,
                       struct reason *why);
 enum err sqlite_backup(struct store *s, const char *path,

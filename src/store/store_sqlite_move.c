@@ -187,3 +187,34 @@ enum err sqlite_add_attempts(struct store *base, const struct attempt *v, size_t
     writer_unlock(s);
     return e;
 }
+
+static const char event_sql[] = "UPDATE events SET body=x'', flags=flags|8 WHERE id=?1";
+static const char attempt_sql[] =
+    "UPDATE attempts SET request='', response=x'' WHERE delivery_id=?1 AND number=?2";
+static_assert(EVENT_EXPUNGED == 8, "the statement names the flag by number");
+
+enum err sqlite_expunge(struct store *base, uint64_t id, uint32_t attempt, struct reason *why)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    struct writer *w = &s->writer;
+    writer_lock(s);
+    enum err e = writer_begin(s, WRITER_DURABLE, why);
+    if (e == ERR_OK) {
+        sqlite3_stmt *q = db_statement(&w->c, attempt ? attempt_sql : event_sql);
+        if (q) {
+            db_bind_u64(q, 1, id);
+            if (attempt)
+                sqlite3_bind_int64(q, 2, attempt);
+        }
+        if (!db_run(q))
+            e = db_fail(w->c.db, "take content out", why);
+        else if (sqlite3_changes(w->c.db) == 0)
+            e = fail(why, ERR_NOT_FOUND, "there is no such event or attempt");
+    }
+    if (e == ERR_OK)
+        e = writer_commit(s, why);
+    else
+        writer_rollback(s);
+    writer_unlock(s);
+    return e;
+}

@@ -1,0 +1,64 @@
+/* action_webhook.h -- what an endpoint of the sending side is told: a message to a subscriber's
+ * URL, signed with each of its live keys. Endpoints are made at run time, so this kind is not read
+ * from the configuration; engine/endpoint.c fills the struct. */
+#ifndef GAFF_ACTION_ACTION_WEBHOOK_H
+#define GAFF_ACTION_ACTION_WEBHOOK_H
+
+#include "action/action.h"
+#include "http/client.h"
+
+/* How the request is signed; all but `none` need a key. */
+#define WEBHOOK_STYLES(X)                                                                          \
+    X(STANDARD, "standard") /* webhook-id, webhook-timestamp, webhook-signature: v1, v1a */        \
+    X(SVIX, "svix")         /* the same under svix-* */                                            \
+    X(GITHUB, "github")     /* X-Hub-Signature-256 */                                              \
+    X(STRIPE, "stripe")     /* Stripe-Signature: t=,v1= */                                         \
+    X(WEBSUB, "websub")     /* X-Hub-Signature: sha256= */                                         \
+    X(NONE, "none")
+enum webhook_style {
+#define X(name, word) WEBHOOK_##name,
+    WEBHOOK_STYLES(X)
+#undef X
+        WEBHOOK_STYLE_COUNT
+};
+extern const char *const webhook_style_words[]; /* NULL-terminated */
+
+/* What the body is. */
+#define WEBHOOK_FORMATS(X)                                                                         \
+    X(PLAIN, "plain")                           /* the payload byte for byte */                    \
+    X(CLOUDEVENTS, "cloudevents")               /* structured mode: one JSON object around it */   \
+    X(CLOUDEVENTS_BINARY, "cloudevents-binary") /* the payload, the attributes in ce-* fields */
+enum webhook_format {
+#define X(name, word) WEBHOOK_##name,
+    WEBHOOK_FORMATS(X)
+#undef X
+        WEBHOOK_FORMAT_COUNT
+};
+extern const char *const webhook_format_words[];
+
+#define WEBHOOK_KEYS_MAX 11 /* the present one and ten that are being rotated out */
+#define WEBHOOK_HEADERS_MAX 50
+
+struct webhook_key {
+    bool asymmetric;
+    str bytes;        /* of HMAC: the secret; Ed25519: the 32 bytes of the seed */
+    int64_t until_ms; /* 0: the present one; else signs until then */
+};
+
+struct webhook_config {
+    struct action_config base;
+    str url; /* without userinfo */
+    enum outbound_policy policy;
+    enum webhook_style style;
+    enum webhook_format format;
+    struct http_field *headers;
+    size_t header_count;
+    struct webhook_key keys[WEBHOOK_KEYS_MAX];
+    size_t key_count;
+    str source;     /* of CloudEvents: a URI reference of the application */
+    str topic, hub; /* of WebSub: what the Link fields say; empty: none */
+};
+
+extern const struct action_kind action_webhook;
+
+#endif

@@ -1,0 +1,44 @@
+/* directory.h -- the applications and endpoints of the sending side in memory: what a message is
+ * fanned out over without asking the store. Read from the store at start, and told of each change
+ * after its commit. Any thread.
+ *
+ * About 4 KiB an endpoint; the objects themselves are in the store, this is what planning needs. */
+#ifndef GAFF_ENGINE_DIRECTORY_H
+#define GAFF_ENGINE_DIRECTORY_H
+
+#include "engine/endpoint.h"
+#include "engine/engine.h"
+
+struct directory;
+
+struct directory *directory_new(struct engine_core *core);
+void directory_free(struct directory *d); /* accepts NULL */
+/* Reads everything anew: at start, and when the settings of all endpoints changed. */
+enum err directory_load(struct directory *d, struct reason *why);
+/* An application or endpoint was committed (or deleted); other kinds are passed over. Lanes hear
+ * of it. */
+void directory_apply(struct directory *d, const struct object *o);
+
+struct application {
+    str id, org, uid, name;
+    int64_t rate; /* deliveries a second of all its endpoints together; 0: no limit */
+    size_t endpoints;
+};
+/* By id or uid within an organisation; slices in the arena. */
+bool directory_application(struct directory *d, str org, str id_or_uid, struct arena *a,
+                           struct application *out);
+/* NULL when there is none; unref it. */
+struct endpoint *directory_endpoint(struct directory *d, str id);
+/* By id or uid within an application; unref it. */
+struct endpoint *directory_find_endpoint(struct directory *d, str application, str id_or_uid);
+
+struct planned_endpoint {
+    struct gate *gate; /* its name is the endpoint's id */
+    uint64_t order_key;
+};
+/* Who of the application is to be told, by id; in the arena. False without memory. */
+bool directory_plan(struct directory *d, str application, const struct message_facts *m,
+                    struct arena *a, struct planned_endpoint **out, size_t *count);
+size_t directory_count(struct directory *d);
+
+#endif

@@ -1,0 +1,66 @@
+/* endpoint.h -- an endpoint: a destination made at run time, with what it wants to hear. Built
+ * from its object in the store, immutable, counted; a change makes another. The document's members
+ * are those of the API (docs/reference/svix-compatibility.md), and beside them:
+ *
+ *   secrets      [{"key": "whsec_...", "until": ms}]  the present one first, without until
+ *   headers      {"name": "value"}
+ *   match        as in gaff.yaml, over the payload
+ *   concurrency, orderBy, onBlocked ("wait", "deadLetter"), retry [seconds], timeout (seconds)
+ *   signature, format   words of action/action_webhook.h
+ *   failSince, disabledReason   what the engine noted */
+#ifndef GAFF_ENGINE_ENDPOINT_H
+#define GAFF_ENGINE_ENDPOINT_H
+
+#include "action/action_webhook.h"
+#include "engine/config.h"
+#include "engine/registry.h"
+#include "store/store.h"
+
+#define ENDPOINT_KIND "endpoint"
+#define APPLICATION_KIND "app"
+#define EVENT_TYPE_KIND "event-type"
+
+struct endpoint {
+    _Atomic int refs;
+    struct arena arena;
+    str id, application, uid;
+    uint64_t version;
+    str url;
+    bool disabled;
+    str *event_types; /* NULL: all */
+    size_t event_type_count;
+    str *channels; /* NULL: all */
+    size_t channel_count;
+    const struct match *match; /* NULL: all */
+    int64_t fail_since_ms;
+    struct destination_config destination;
+    struct webhook_config webhook;
+    struct gate *gate; /* set by the directory */
+};
+
+/* The schedule of endpoints without one of their own, in seconds. */
+#define ENDPOINT_WAITS_S                                                                           \
+    {                                                                                              \
+        5, 300, 1800, 7200, 18000, 36000, 36000                                                    \
+    }
+#define ENDPOINT_CONCURRENCY 16
+
+/* NULL with a reason when the document is not an endpoint's. `source` is of CloudEvents. */
+struct endpoint *endpoint_new(const struct object *o, const struct sending_config *s,
+                              struct reason *why);
+struct endpoint *endpoint_ref(struct endpoint *e);
+void endpoint_unref(struct endpoint *e); /* wipes; accepts NULL */
+
+/* "whsec_..." or "whsk_..." to bytes. False when it is neither, or of a wrong length. */
+bool endpoint_key_parse(str text, struct arena *a, struct webhook_key *out);
+
+struct message_facts {
+    str event_type;
+    const str *channels;
+    size_t channel_count;
+    struct facts *facts; /* for match and order */
+};
+/* True when the endpoint is to be told: enabled, and no filter says no. */
+bool endpoint_wants(const struct endpoint *e, const struct message_facts *m);
+
+#endif

@@ -1,0 +1,57 @@
+/* message.h -- a message: an event whose source is an application. What the API or the program
+ * says of it is kept as header lines of the event, so that the store needs no more columns:
+ *
+ *   Content-Type: application/json
+ *   gaff-channels: a,b       gaff-tags: x,y
+ *   gaff-deliver-at: ms      gaff-expires: ms   (wall clock; the payload is not shown or sent then)
+ *
+ * The event's dedupe_key is the message's eventId; its text id is ksuid "msg_" of the event's. */
+#ifndef GAFF_ENGINE_MESSAGE_H
+#define GAFF_ENGINE_MESSAGE_H
+
+#include "engine/directory.h"
+#include "engine/dispatch.h"
+
+#define MESSAGE_CHANNELS_MAX 5
+#define MESSAGE_TAGS_MAX 10
+#define MESSAGE_PREFIX "msg_"
+#define MESSAGE_ID_WINDOW_MS (30 * 24 * 3600 * INT64_C(1000)) /* in which an eventId is one */
+
+struct message {
+    str application; /* id */
+    str event_type, event_id, payload, content_type;
+    str channels[MESSAGE_CHANNELS_MAX];
+    size_t channel_count;
+    str tags[MESSAGE_TAGS_MAX];
+    size_t tag_count;
+    int64_t deliver_at_ms; /* 0: now */
+    int64_t expires_ms;    /* 0: with the event */
+    str only_endpoint;     /* id; empty: all who want it */
+    str peer;              /* who asked */
+    /* The request's idempotency key: a repeat inside the window is answered with the first. */
+    str idempotency_scope, idempotency_key;
+    uint8_t fingerprint[16]; /* of the request */
+    int64_t idempotency_window_ms;
+};
+
+struct message_plan { /* in an arena; lives until the commit is done */
+    struct new_event event;
+    struct event_key keys[EVENT_KEYS_MAX];
+    struct gate **gates;
+    size_t uid_key, idempotency_key; /* 1-based places in keys; 0: none */
+};
+
+/* Fills *out; the gates are entered. ERR_LIMIT without memory, then nothing is. */
+enum err message_plan(struct engine_core *core, const struct message *m, struct arena *a,
+                      struct message_plan *out, struct reason *why) MUST_USE;
+/* After the commit: lanes get what was stored, or the places are free again. True when stored. */
+bool message_settle(struct engine_core *core, struct message_plan *p, enum err err,
+                    struct dispatch_offers *offers);
+
+/* One member of a stored message's list: message_list_next(&rest, &one) while true. */
+str message_channels(const struct event *e);
+str message_tags(const struct event *e);
+int64_t message_time(const struct event *e, str field); /* 0 when absent */
+bool message_is_expired(const struct event *e, int64_t now_ms);
+
+#endif
