@@ -1,5 +1,6 @@
 /* api.c -- the admin server: the table of routes, the token, errors as JSON. */
 #include "api/call.h"
+#include "api/send.h"
 
 #include "base/codec.h"
 
@@ -151,11 +152,60 @@ static void change(struct api_call *c, const struct api_route *route)
     api_audit(c, str_from_cstr(what));
 }
 
+/* The paths of the sending API come with doubled slashes and with one at the end. */
+static str tidy_path(str path, struct arena *a)
+{
+    char *out = arena_alloc(a, path.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; out && i < path.n; i++)
+        if (path.p[i] != '/' || n == 0 || out[n - 1] != '/')
+            out[n++] = path.p[i];
+    if (!out)
+        return path;
+    return str_of(out, n > 1 && out[n - 1] == '/' ? n - 1 : n);
+}
+
+static bool is_operation(const struct api *a, const void *value)
+{
+    const struct send_operation *op = value;
+    return op && op >= send_operations && op < send_operations + a->operation_count;
+}
+
+/* True when it was one of the sending API's, and is served. */
+static bool handle_send(struct api_call *c)
+{
+    struct api *a = c->api;
+    struct http_exchange *x = c->x;
+    router_find(a->router, x->req.method, tidy_path(x->req.path, x->arena), x->arena, &c->match);
+    if (!is_operation(a, c->match.value))
+        return false;
+    c->op = c->match.value;
+    buf_init(&c->body, ANSWER_MAX);
+    json_writer_init(&c->json, &c->body);
+    send_handle(c);
+    json_doc_free(c->doc);
+    buf_release(&c->body);
+    return true;
+}
+
+static void refuse_method(struct http_exchange *x, int status, const struct http_field *allow)
+{
+    const struct http_field fields[] = {*allow, {STR("Content-Type"), STR("application/json")}};
+    str text = status == 405 ? STR("{\"code\":\"method_not_allowed\",\"detail\":"
+                                   "\"The path does not take this method.\"}\n")
+                             : STR("");
+    http_reply(x, status, fields, text.n ? 2 : 1, text);
+}
+
 static void handle(struct http_exchange *x, void *arg)
 {
     struct api *a = arg;
     struct api_call c = {.api = a, .x = x};
+    if (handle_send(&c))
+        return;
     router_find(a->router, x->req.method, x->req.path, x->arena, &c.match);
+    if (is_operation(a, c.match.value))
+        c.match.value = NULL;
     const struct api_route *route = c.match.value;
     if (!api_admit(&c, route ? route->role : ROLE_VIEWER))
         return;
@@ -164,7 +214,7 @@ static void handle(struct http_exchange *x, void *arg)
         if (c.match.status == 404)
             http_reply_error(x, 404, "not_found", STR("The API has no such path."));
         else
-            http_reply(x, c.match.status, &allow, 1, STR(""));
+            refuse_method(x, c.match.status, &allow);
         return;
     }
     buf_init(&c.body, ANSWER_MAX);
@@ -211,7 +261,14 @@ struct api *api_new(const struct api_options *o, struct reason *why)
         if (router_add(a->router, str_from_cstr(r->pattern), (void *)(uintptr_t)r, &bug) != ERR_OK)
             die("%s: %s", r->pattern, bug.text);
     }
-    if (!a->reader || !listen_all(a, why)) {
+    for (const struct send_operation *op = send_operations; op->pattern; op++) {
+        struct reason bug = {0};
+        a->operation_count++;
+        if (router_add(a->router, str_from_cstr(op->pattern), (void *)(uintptr_t)op, &bug) !=
+            ERR_OK)
+            die("%s: %s", op->pattern, bug.text);
+    }
+    if (!a->reader || !send_open(a, o->jwt_secret, why) || !listen_all(a, why)) {
         api_free(a);
         return NULL;
     }
@@ -227,12 +284,22 @@ void api_start(struct api *a)
     loop_thread_start(&a->thread, a->loop, "gaff-admin");
 }
 
+/* What waits for its commit is answered before the loop ends. */
+static void close_when_quiet(struct loop_msg *msg)
+{
+    struct api *a = CONTAINER_OF(msg, struct api, closing);
+    a->is_closing = true;
+    if (send_is_quiet(a))
+        loop_stop(a->loop);
+}
+
 void api_free(struct api *a)
 {
     if (!a)
         return;
     if (a->started) {
-        loop_stop(a->loop);
+        a->closing.fn = close_when_quiet;
+        loop_post(a->loop, &a->closing);
         loop_thread_join(&a->thread);
     }
     tails_close(a);
@@ -241,6 +308,7 @@ void api_free(struct api *a)
         loop_run_once(a->loop, true);
     for (size_t i = 0; i < a->server_count; i++)
         http_server_free(a->servers[i]);
+    send_close(a);
     store_reader_close(a->reader);
     router_free(a->router);
     secret_release(&a->token);

@@ -12,6 +12,8 @@ struct api;
 struct api_options {
     struct engine *engine;
     const struct config *config; /* listeners and limits */
+    const char *version;         /* for documents; NULL: none */
+    str jwt_secret;              /* tokens of the sending API are verified with; not empty */
     str token;                   /* bearer token; empty: none asked for (tests only) */
     /* The dashboard's files; none: no page is served. They outlive the API. */
     const struct embedded *assets;

@@ -40,6 +40,11 @@ struct api {
     struct loop_timer heartbeat;
     size_t tests; /* of destinations, under way on the thread pool; see destination_test.c */
     int64_t started_ms;
+    struct send_state *send; /* of the sending API, see send.h */
+    size_t operation_count;
+    bool https_only; /* of endpoints */
+    struct loop_msg closing;
+    bool is_closing; /* nothing new is accepted */
 };
 
 /* Who may do what; each may all that those before it may. */
@@ -50,6 +55,9 @@ enum role {
     ROLE_ADMIN,    /* change what is configured, and who may come in */
 };
 
+struct send_operation;
+struct send_state;
+
 struct api_call {
     struct api *api;
     struct http_exchange *x;
@@ -57,7 +65,9 @@ struct api_call {
     enum role role;  /* of who calls */
     char caller[96]; /* "token", "key deploy", a person's name; for the audit log */
     int status;      /* answered by api_send and its kin; 0: refused before that */
-    struct buf body; /* the answer being written */
+    const struct send_operation *op; /* NULL: one of api_routes */
+    struct json_doc *doc;            /* the body, of operations; freed with the call */
+    struct buf body;                 /* the answer being written */
     struct json_writer json;
 };
 

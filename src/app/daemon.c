@@ -245,11 +245,15 @@ static bool launch_runners(struct daemon *d, struct reason *why)
 static bool start_api(struct daemon *d, struct reason *why)
 {
     char token[SETTINGS_TOKEN_MAX];
-    if (!settings_admin_token(d->config, d->state_directory, token, why))
+    struct secret jwt = {0};
+    if (!settings_admin_token(d->config, d->state_directory, token, why) ||
+        !settings_jwt_secret(d->config, d->state_directory, &jwt, why))
         return false;
     struct api_options o = {.engine = d->engine,
                             .config = d->config,
                             .token = str_from_cstr(token),
+                            .jwt_secret = secret_str(&jwt),
+                            .version = GAFF_VERSION,
                             .assets = web_files,
                             .asset_count = web_count,
                             .reload = reload,
@@ -257,6 +261,7 @@ static bool start_api(struct daemon *d, struct reason *why)
                             .arg = d};
     d->api = api_new(&o, why);
     secret_wipe(token, sizeof(token));
+    secret_release(&jwt);
     if (!d->api)
         return false;
     /* A full disk must not keep the daemon from delivering: clients can be told by hand. */

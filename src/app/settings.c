@@ -64,11 +64,23 @@ static bool read_token(const char *path, char token[SETTINGS_TOKEN_MAX])
     return ok && token[0];
 }
 
-bool settings_admin_token(const struct config *c, const char *directory,
-                          char token[SETTINGS_TOKEN_MAX], struct reason *why)
+/* What a file of the directory holds, made at first; *is_new without a directory. */
+static bool kept_secret(const char *directory, const char *file, char out[SETTINGS_TOKEN_MAX],
+                        struct reason *why)
 {
     char path[4096];
     uint8_t bytes[TOKEN_BYTES];
+    if (directory && state_path(directory, file, path) && read_token(path, out))
+        return true;
+    rand_bytes(bytes, sizeof(bytes));
+    out[base64url_encode(bytes, sizeof(bytes), out)] = 0;
+    return !directory || (state_path(directory, file, path) &&
+                          fs_write_atomic(path, str_from_cstr(out), 0600, why) == ERR_OK);
+}
+
+bool settings_admin_token(const struct config *c, const char *directory,
+                          char token[SETTINGS_TOKEN_MAX], struct reason *why)
+{
     token[0] = 0;
     if (c->admin_token.n >= SETTINGS_TOKEN_MAX) {
         fail(why, ERR_INVALID, "admin.token is longer than %d bytes", SETTINGS_TOKEN_MAX - 1);
@@ -79,19 +91,33 @@ bool settings_admin_token(const struct config *c, const char *directory,
         token[c->admin_token.n] = 0;
         return true;
     }
-    if (directory && state_path(directory, "admin.token", path) && read_token(path, token))
-        return true;
-    rand_bytes(bytes, sizeof(bytes));
-    token[base64url_encode(bytes, sizeof(bytes), token)] = 0;
-    if (!directory) {
+    if (!directory)
         log_event(LOG_WARN,
                   "the store is in memory and admin.token is not set: the API's token "
                   "is new at each start and nobody knows it",
                   LOG_F("fix", STR("set admin.token")));
+    return kept_secret(directory, "admin.token", token, why);
+}
+
+bool settings_jwt_secret(const struct config *c, const char *directory, struct secret *out,
+                         struct reason *why)
+{
+    char made[SETTINGS_TOKEN_MAX];
+    if (c->sending.jwt_secret.n) {
+        secret_init(out, secret_str(&c->sending.jwt_secret));
         return true;
     }
-    return state_path(directory, "admin.token", path) &&
-           fs_write_atomic(path, str_from_cstr(token), 0600, why) == ERR_OK;
+    if (c->sending.jwt_algorithm > JWT_HS512) {
+        fail(why, ERR_INVALID,
+             "sending.jwt_secret is missing: with RS256 and EdDSA it is the public key in PEM, as "
+             "\"${file:jwt.pem}\"");
+        return false;
+    }
+    bool good = kept_secret(directory, "jwt.secret", made, why);
+    if (good)
+        secret_init(out, str_from_cstr(made));
+    secret_wipe(made, sizeof(made));
+    return good;
 }
 
 bool settings_publish_url(const char *directory, const char *url, struct reason *why)

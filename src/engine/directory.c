@@ -251,6 +251,8 @@ static enum err load_kind(struct loading *l, struct store_reader *r, const char 
 
 enum err directory_load(struct directory *d, struct reason *why)
 {
+    if (!d->core->store->ops->objects)
+        return ERR_OK; /* a store that keeps no objects yet has none */
     struct store_reader *r = store_reader_open(d->core->store, why);
     if (!r)
         return ERR_IO;

@@ -77,37 +77,54 @@ static bool read_headers(struct endpoint *e, const struct json *map)
     return e->webhook.headers != NULL;
 }
 
-/* "https://user:secret@host/": userinfo is no part of where it goes; it becomes Basic (RFC 7617).
- */
+/* "https://user:secret@host/": where the userinfo begins and ends (behind the @); false without. */
+static bool find_userinfo(str url, size_t *from, size_t *to)
+{
+    size_t scheme = str_find_str(url, STR("://"));
+    *from = scheme + 3;
+    *to = 0;
+    for (size_t i = *from; scheme < url.n && i < url.n && !strchr("/?#", url.p[i]); i++)
+        if (url.p[i] == '@')
+            *to = i + 1;
+    return *to != 0;
+}
+
+static str without_userinfo(str url, struct arena *a)
+{
+    size_t from, to;
+    if (!find_userinfo(url, &from, &to))
+        return url;
+    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(str_slice(url, 0, from)),
+                        STR_ARG(str_slice(url, to, url.n)));
+}
+
+bool endpoint_url_check(str url, struct reason *why)
+{
+    struct arena a;
+    arena_init(&a, 1u << 18);
+    str plain = without_userinfo(url, &a);
+    enum err e = plain.p ? http_url_check(plain, OUTBOUND_PRIVATE, why)
+                         : fail(why, ERR_LIMIT, "the URL is too long");
+    arena_release(&a);
+    /* An address that the policy refuses is told by the attempts, not when it is written. */
+    return e == ERR_OK || e == ERR_DENIED;
+}
+
+/* Userinfo is no part of where a request goes; it becomes Basic (RFC 7617). */
 static bool read_url(struct endpoint *e)
 {
-    str url = e->url;
-    size_t scheme = str_find_str(url, STR("://"));
-    e->webhook.url = url;
-    if (scheme == url.n)
-        return false;
-    str rest = str_slice(url, scheme + 3, url.n);
-    size_t end = 0, at = SIZE_MAX;
-    while (end < rest.n && !strchr("/?#", rest.p[end])) {
-        if (rest.p[end] == '@')
-            at = end;
-        end++;
-    }
-    if (at == SIZE_MAX)
-        return true;
-    str pair = percent_decode(&e->arena, str_slice(rest, 0, at), false);
-    if (!pair.p)
-        return false;
-    char *base64 = arena_alloc(&e->arena, BASE64_LEN(pair.n) + 1);
+    size_t from, to;
+    e->webhook.url = without_userinfo(e->url, &e->arena);
+    if (!find_userinfo(e->url, &from, &to))
+        return e->webhook.url.n > 0;
+    str pair = percent_decode(&e->arena, str_slice(e->url, from, to - 1), false);
+    char *base64 = pair.p ? arena_alloc(&e->arena, BASE64_LEN(pair.n) + 1) : NULL;
     if (!base64)
         return false;
     size_t n = base64_encode(pair.p, pair.n, base64);
     e->webhook.headers[e->webhook.header_count++] = (struct http_field){
         STR("Authorization"), arena_printf(&e->arena, "Basic %.*s", (int)n, base64)};
-    e->webhook.url =
-        arena_printf(&e->arena, STR_FMT STR_FMT, STR_ARG(str_slice(url, 0, scheme + 3)),
-                     STR_ARG(str_slice(rest, at + 1, rest.n)));
-    return e->webhook.url.p != NULL;
+    return e->webhook.url.n > 0;
 }
 
 static bool read_match(struct endpoint *e, const struct json *node, struct reason *why)

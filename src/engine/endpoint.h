@@ -54,6 +54,10 @@ void endpoint_unref(struct endpoint *e); /* wipes; accepts NULL */
 /* "whsec_..." or "whsk_..." to bytes. False when it is neither, or of a wrong length. */
 bool endpoint_key_parse(str text, struct arena *a, struct webhook_key *out);
 
+/* True when a URL can be an endpoint's: well formed, userinfo allowed. Where it may lead is judged
+ * when it is resolved. */
+bool endpoint_url_check(str url, struct reason *why);
+
 struct message_facts {
     str event_type;
     const str *channels;

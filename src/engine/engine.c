@@ -7,6 +7,7 @@
 #include "engine/front.h"
 #include "engine/janitor.h"
 #include "engine/pause.h"
+#include "engine/recovery.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -248,6 +249,7 @@ void engine_start(struct engine *e)
         front_start(e->fronts[i]);
     janitor_start(e->janitor);
     store_watch(e->core.store, store_told, e);
+    e->core.recovery = recovery_new(&e->core);
     warn_of_orphans(e);
 }
 
@@ -414,6 +416,7 @@ void engine_free(struct engine *e)
     if (!e)
         return;
     engine_drain(e, 0);
+    recovery_free(e->core.recovery);
     janitor_free(e->janitor);
     if (e->stuck) {
         /* What still runs points into all this; the process is about to end anyway, and all

@@ -17,6 +17,7 @@
 
 struct front;
 struct directory;
+struct recovery;
 struct dispatcher;
 struct janitor;
 struct engine;
@@ -35,6 +36,7 @@ struct engine_core {
     struct waiting *waiting;
     struct live *live;
     struct directory *directory; /* applications and endpoints */
+    struct recovery *recovery;
     struct id_source ids;
     struct dispatcher *dispatchers[DELIVERY_LOOPS_MAX];
     size_t dispatcher_count;

@@ -24,8 +24,7 @@ static void tick(struct loop_timer *t)
     struct reason why = {0};
     uint64_t deleted = 0;
     config_unref(c);
-    if ((keep.age_ms || keep.bytes) &&
-        store_purge(j->core->store, &keep, clock_wall_ms(j->core->clock), &deleted, &why) != ERR_OK)
+    if (store_purge(j->core->store, &keep, clock_wall_ms(j->core->clock), &deleted, &why) != ERR_OK)
         log_event(LOG_WARN, "retention could not delete", LOG_F("reason", str_from_cstr(why.text)));
     METRIC_ADD(&j->core->metrics, purged, deleted);
     loop_timer_start(j->loop, &j->timer, deleted == STEP_EVENTS ? STEP_PAUSE_MS : ROUND_MS, tick);

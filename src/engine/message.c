@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "action/event_text.h"
 #include "engine/planned.h"
-#include "verify/sign.h"
 
 #define HEAD_MAX 8192
 #define UID_SCOPE "\1message-uid\1"
@@ -43,7 +42,6 @@ static str make_head(const struct message *m, struct arena *a)
 static void fill_event(struct engine_core *core, const struct message *m, struct arena *a,
                        struct event *e)
 {
-    uint8_t hash[32];
     *e = (struct event){.id = id_next(&core->ids),
                         .received_ms = clock_wall_ms(core->clock),
                         .source = m->application,
@@ -59,8 +57,7 @@ static void fill_event(struct engine_core *core, const struct message *m, struct
                         .body = m->payload,
                         .trace = STR(""),
                         .flags = EVENT_LISTED};
-    sign_sha256(m->payload, hash);
-    memcpy(e->body_hash, hash, sizeof(e->body_hash));
+    str_fingerprint(m->payload, e->body_hash);
 }
 
 static void add_keys(struct message_plan *p, const struct message *m, struct arena *a)

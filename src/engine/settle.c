@@ -132,6 +132,13 @@ void settle_superseded(struct flight *f)
     commit_ticket_add_settlement(f->lane->ctx->outcomes, &f->settlement);
 }
 
+/* What is sent again by hand is tried once; a head that must not hold up its order, too. */
+static bool is_last(const struct flight *f, const struct destination_config *d)
+{
+    return (d->is_endpoint && str_eq(f->delivery.route, STR("resend"))) ||
+           (d->in_order && d->dead_when_blocked);
+}
+
 void settle_outcome(struct flight *f, const struct outcome *o)
 {
     struct lane_context *ctx = f->lane->ctx;
@@ -143,6 +150,8 @@ void settle_outcome(struct flight *f, const struct outcome *o)
     /* A drain's cancellation is no attempt of the schedule. */
     bool counts = superseded || o->result != ATTEMPT_CANCELLED;
     struct retry_decision next = retry_decide(&d->retry, number, o, now_ms, &ctx->rng);
+    if (counts && next.state == DELIVERY_PENDING && is_last(f, d))
+        next = (struct retry_decision){.state = DELIVERY_DEAD};
     if (superseded)
         next = (struct retry_decision){.state = DELIVERY_CANCELLED};
     assert(delivery_may_move(DELIVERY_CLAIMED, next.state));
@@ -154,7 +163,8 @@ void settle_outcome(struct flight *f, const struct outcome *o)
         .settled_ms = next.state == DELIVERY_PENDING ? 0 : now_ms,
         .attempts = counts ? number : f->delivery.attempts,
         .reason = reason_text(f, &next, o, number),
-        .attempt = {.delivery_id = f->delivery.id,
+        .attempt = {.id = d->is_endpoint && counts ? id_next(&ctx->core->ids) : 0,
+                    .delivery_id = f->delivery.id,
                     .number = number,
                     .result = o->result,
                     .started_ms = f->task.now_ms,

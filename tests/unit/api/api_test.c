@@ -51,6 +51,7 @@ static void desk_open_with(struct desk *d, const char *token, const char *text)
     struct api_options o = {.engine = d->stage.engine,
                             .config = d->config,
                             .token = str_from_cstr(token),
+                            .jwt_secret = STR("a secret of tests"),
                             .reload = reload_hook};
     d->api = api_new(&o, &why);
     if (!d->api)

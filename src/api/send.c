@@ -1,0 +1,631 @@
+/* send.c -- the frame of every operation of the sending API: who asks, whether it was asked
+ * before, one answer, one commit. */
+#include "api/send.h"
+
+#include "base/codec.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "verify/crypto.h"
+
+#include <stdarg.h>
+
+#define IDEMPOTENCY_KIND "idempotency"
+#define KEY_MAX 1024
+
+/* --- the request ------------------------------------------------------------------------------ */
+
+str send_path(struct send_call *s, const char *param)
+{
+    return router_param(&s->c->match, str_from_cstr(param));
+}
+
+str send_query(struct send_call *s, const char *name)
+{
+    return http_request_query(&s->c->x->req, str_from_cstr(name));
+}
+
+bool send_query_true(struct send_call *s, const char *name, bool otherwise)
+{
+    str v = send_query(s, name);
+    return v.p ? str_eq(v, STR("true")) || str_eq(v, STR("1")) : otherwise;
+}
+
+static size_t add_parts(str list, str *out, size_t n, size_t max)
+{
+    while (list.p && n < max) {
+        str one = str_trim(str_cut(&list, ','));
+        if (one.n)
+            out[n++] = one;
+    }
+    return n;
+}
+
+size_t send_query_list(struct send_call *s, const char *name, str *out, size_t max)
+{
+    str rest = s->c->x->req.query, wanted = str_from_cstr(name);
+    size_t n = 0;
+    while (rest.p && rest.n) {
+        str value = str_cut(&rest, '&');
+        str key = percent_decode(s->a, str_cut(&value, '='), true);
+        size_t bracket = str_find(key, '[');
+        if (str_eq(str_slice(key, 0, bracket), wanted) && value.p)
+            n = add_parts(percent_decode(s->a, value, true), out, n, max);
+    }
+    return n;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+void send_ok(struct send_call *s, int status)
+{
+    api_send(s->c, status);
+}
+
+void send_empty(struct send_call *s, int status)
+{
+    http_reply(s->c->x, status, NULL, 0, STR(""));
+}
+
+static void start_again(struct send_call *s)
+{
+    buf_clear(&s->c->body);
+    json_writer_init(&s->c->json, &s->c->body);
+}
+
+void send_error(struct send_call *s, int status, const char *code, const char *fmt, ...)
+{
+    char text[REASON_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    start_again(s);
+    json_open(send_json(s), '{');
+    json_pair(send_json(s), "code", str_from_cstr(code));
+    json_pair(send_json(s), "detail", str_from_cstr(text));
+    json_close(send_json(s), '}');
+    send_ok(s, status);
+}
+
+void send_unprocessable(struct send_call *s, struct wire_faults *f)
+{
+    start_again(s);
+    json_open(send_json(s), '{');
+    json_key(send_json(s), "detail");
+    json_open(send_json(s), '[');
+    json_raw(send_json(s), buf_str(&f->items));
+    json_close(send_json(s), ']');
+    json_close(send_json(s), '}');
+    send_ok(s, 422);
+}
+
+void send_fault(struct send_call *s, str loc, const char *type, const char *text)
+{
+    struct wire_faults f;
+    wire_faults_init(&f);
+    wire_fault(&f, loc, type, "%s", text);
+    send_unprocessable(s, &f);
+    wire_faults_release(&f);
+}
+
+void send_not_found(struct send_call *s, const char *what)
+{
+    send_error(s, 404, "not_found", "%s not found", what ? what : "Entity");
+}
+
+void send_failed(struct send_call *s, enum err err, const struct reason *why)
+{
+    uint64_t held = 0;
+    if (err == ERR_LIMIT) {
+        send_error(s, 413, "payload_too_large", "%s", why->text);
+        return;
+    }
+    /* 503, never 429: the SDKs try it again. */
+    if (log_rate("send", &held))
+        log_event(LOG_ERROR, "the sending API could not serve a request",
+                  LOG_F("operation", str_from_cstr(s->op->id)),
+                  LOG_F("reason", str_from_cstr(why->text)), LOG_I("held", held));
+    http_reply_retry(s->c->x, 503, "store_unavailable",
+                     STR("The store can't take it now; nothing was changed. Send it again."), 1);
+}
+
+/* --- pages ------------------------------------------------------------------------------------ */
+
+static bool read_bound(struct send_call *s, const char *name, int64_t *ms)
+{
+    str text = send_query(s, name);
+    if (!text.p || text.n == 0 || clock_parse(text, ms))
+        return true;
+    send_error(s, 400, "generic_error", "%s must be a time as 2026-11-23T20:24:11Z", name);
+    return false;
+}
+
+bool send_page_read(struct send_call *s, bool descending, struct send_page *p)
+{
+    *p = (struct send_page){.limit = SEND_LIMIT_DEFAULT, .descending = descending};
+    str limit = send_query(s, "limit"), iterator = send_query(s, "iterator");
+    str order = send_query(s, "order");
+    uint64_t n = SEND_LIMIT_DEFAULT;
+    if (limit.p && limit.n && !str_to_u64(limit, &n)) {
+        send_error(s, 400, "generic_error", "limit must be a number");
+        return false;
+    }
+    if (n < 1 || n > SEND_LIMIT_MAX) {
+        send_fault(s, STR("query\0limit\0"), "value_error",
+                   n < 1 ? "Given limit must be at least 1" : "Given limit must not exceed 250");
+        return false;
+    }
+    p->limit = (size_t)n;
+    if (str_eq(order, STR("ascending")) || str_eq(order, STR("descending")))
+        p->descending = order.p[0] == 'd';
+    p->back = iterator.p && str_starts(iterator, STR("-"));
+    p->iterator = iterator.p ? str_slice(iterator, p->back, iterator.n) : STR("");
+    return read_bound(s, "after", &p->since_ms) && read_bound(s, "before", &p->until_ms);
+}
+
+void send_page_end(struct send_call *s, str first, str last, bool done)
+{
+    struct json_writer *w = send_json(s);
+    json_pair(w, "iterator", last.n ? last : STR_NONE);
+    if (first.n)
+        json_pair(w, "prevIterator", arena_printf(s->a, "-" STR_FMT, STR_ARG(first)));
+    json_pair_bool(w, "done", done);
+}
+
+/* --- objects ---------------------------------------------------------------------------------- */
+
+bool send_find(struct send_call *s, const char *kind, str parent, str id_or_uid, struct object *out)
+{
+    struct reason why = {0};
+    struct store_reader *r = send_api(s)->reader;
+    enum err err =
+        store_object(r, str_from_cstr(kind), id_or_uid.n ? id_or_uid : STR("-"), s->a, out, &why);
+    if (err == ERR_OK && !str_eq(out->parent, parent))
+        err = ERR_NOT_FOUND;
+    if (err == ERR_NOT_FOUND && id_or_uid.n)
+        err = store_object_named(r, str_from_cstr(kind), parent, id_or_uid, s->a, out, &why);
+    if (err == ERR_NOT_FOUND)
+        send_not_found(s, NULL);
+    else if (err != ERR_OK)
+        send_failed(s, err, &why);
+    return err == ERR_OK;
+}
+
+void send_doc(struct json_writer *w, const char *const *members, const char *const *kept,
+              const struct json *body, const struct json *old, bool keep)
+{
+    for (size_t i = 0; members[i]; i++) {
+        str name = str_from_cstr(members[i]);
+        const struct json *v = json_get(body, name);
+        if (!v && keep)
+            v = json_get(old, name);
+        if (!v || json_kind_of(v) == JSON_NULL)
+            continue;
+        json_key(w, members[i]);
+        json_value(w, v);
+    }
+    for (size_t i = 0; kept && kept[i]; i++) {
+        const struct json *v = json_get(old, str_from_cstr(kept[i]));
+        if (!v)
+            continue;
+        json_key(w, kept[i]);
+        json_value(w, v);
+    }
+}
+
+void send_pair_time(struct json_writer *w, const char *key, int64_t ms)
+{
+    char text[CLOCK_TEXT_MAX];
+    json_pair(w, key, clock_format(ms, text));
+}
+
+void send_pair_or(struct json_writer *w, const char *key, const struct json *v, const char *none)
+{
+    if (!v && !none)
+        return;
+    json_key(w, key);
+    if (v && json_kind_of(v) != JSON_NULL)
+        json_value(w, v);
+    else
+        json_raw(w, str_from_cstr(none ? none : "null"));
+}
+
+str send_new_id(struct send_call *s, const char *prefix)
+{
+    char text[KSUID_TEXT_MAX];
+    return arena_str(s->a, ksuid_format(prefix, id_next(&send_api(s)->core->ids), text));
+}
+
+/* --- idempotency ------------------------------------------------------------------------------ */
+
+static str header(struct send_call *s, const char *name)
+{
+    return http_field_get(&s->c->x->req.fields, str_from_cstr(name));
+}
+
+/* Of who asks, for what, by which key: the id of its record. */
+static str record_id(struct send_call *s)
+{
+    uint8_t digest[DIGEST_BYTES_MAX];
+    char hex[64];
+    str key = header(s, "idempotency-key");
+    if (!key.n || !str_eq(s->c->x->req.method, STR("POST")))
+        return STR_NONE;
+    str text = arena_printf(s->a, STR_FMT "\n" STR_FMT "\n" STR_FMT "?" STR_FMT, STR_ARG(s->caller),
+                            STR_ARG(key), STR_ARG(s->c->x->req.path), STR_ARG(s->c->x->req.query));
+    digest_of(DIGEST_SHA256, text, digest);
+    hex_encode(digest, 32, hex);
+    return arena_str(s->a, str_of(hex, sizeof(hex)));
+}
+
+/* What the SDKs make themselves never stands for two requests. */
+static bool key_is_bound(struct send_call *s)
+{
+    return !str_starts(header(s, "idempotency-key"), STR("auto_"));
+}
+
+static str body_fingerprint(struct send_call *s)
+{
+    uint8_t bytes[16];
+    char hex[32];
+    str_fingerprint(s->c->x->req.body, bytes);
+    hex_encode(bytes, sizeof(bytes), hex);
+    return arena_str(s->a, str_of(hex, sizeof(hex)));
+}
+
+static void answer_again(struct send_call *s, const struct object *record)
+{
+    struct json_doc *doc = json_parse(record->doc, NULL);
+    const struct json *root = json_root(doc);
+    int64_t status = 200;
+    json_i64(json_get(root, STR("status")), &status);
+    if (key_is_bound(s) && !str_eq(json_str(json_get(root, STR("request"))), body_fingerprint(s))) {
+        send_error(s, 409, "idempotency_conflict",
+                   "This idempotency key was used with another body; use a new key for a new "
+                   "request.");
+    } else {
+        start_again(s);
+        buf_str_append(&s->c->body, json_str(json_get(root, STR("answer"))));
+        if (s->c->body.len)
+            send_ok(s, (int)status);
+        else
+            send_empty(s, (int)status);
+    }
+    json_doc_free(doc);
+}
+
+/* True, and answered, when the same request was served before. */
+static bool was_served(struct send_call *s)
+{
+    struct object record;
+    str id = record_id(s);
+    if (!id.n || s->op->fn == send_message_create ||
+        store_object(send_api(s)->reader, STR(IDEMPOTENCY_KIND), id, s->a, &record, NULL) !=
+            ERR_OK ||
+        record.expires_ms <= s->now_ms)
+        return false;
+    answer_again(s, &record);
+    return true;
+}
+
+static bool add_record(struct send_call *s, struct object_change *c, int status)
+{
+    struct buf doc;
+    struct json_writer w;
+    str id = record_id(s);
+    if (!id.n)
+        return false;
+    buf_init(&doc, OBJECT_DOC_MAX);
+    json_writer_init(&w, &doc);
+    json_open(&w, '{');
+    json_pair_int(&w, "status", status);
+    json_pair(&w, "request", body_fingerprint(s));
+    json_pair(&w, "answer", buf_str(&s->c->body));
+    json_close(&w, '}');
+    *c = (struct object_change){.op = OBJECT_PUT,
+                                .object = {.kind = STR(IDEMPOTENCY_KIND),
+                                           .id = id,
+                                           .parent = STR(""),
+                                           .name = STR(""),
+                                           .created_ms = s->now_ms,
+                                           .updated_ms = s->now_ms,
+                                           .expires_ms = s->now_ms + SEND_IDEMPOTENCY_MS,
+                                           .doc = arena_str(s->a, buf_str(&doc))},
+                                .expect = OBJECT_ABSENT};
+    bool good = buf_ok(&doc) && arena_ok(s->a);
+    buf_release(&doc);
+    return good;
+}
+
+/* --- commit ----------------------------------------------------------------------------------- */
+
+static void tell_directory(struct api *a, const struct object_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        struct object *o = &set->changes[i].object;
+        o->deleted = set->changes[i].op == OBJECT_DELETE;
+        directory_apply(a->core->directory, o);
+    }
+}
+
+enum err send_commit_plain(struct api *a, struct object_set *set, struct reason *why)
+{
+    struct commit_ticket *ticket = xcalloc(1, sizeof(*ticket));
+    commit_ticket_init(ticket, NULL, NULL);
+    commit_ticket_add_set(ticket, set);
+    enum err err = committer_commit(a->core->committer, ticket, why);
+    free(ticket);
+    if (err == ERR_OK && set->err != ERR_OK)
+        err = fail(why, set->err, "it was changed by somebody else meanwhile");
+    if (err == ERR_OK)
+        tell_directory(a, set);
+    return err;
+}
+
+void send_cancel_deliveries(struct send_call *s, str endpoint)
+{
+    struct reason why;
+    struct engine_core *core = send_api(s)->core;
+    uint64_t moved;
+    struct delivery_filter f = {.destination = endpoint, .state = DELIVERY_PENDING, .listed = true};
+    if (store_move(core->store, STORE_CANCEL, &f, s->now_ms, &moved, &why) != ERR_OK)
+        log_event(LOG_WARN, "deliveries of a deleted endpoint stay in the store",
+                  LOG_F("endpoint", endpoint), LOG_F("reason", str_from_cstr(why.text)));
+}
+
+static enum err commit_set(struct send_call *s, struct object_set *set, struct reason *why)
+{
+    struct engine_core *core = send_api(s)->core;
+    struct dispatch_offers offers;
+    struct commit_ticket *ticket = xcalloc(1, sizeof(*ticket));
+    commit_ticket_init(ticket, NULL, NULL);
+    commit_ticket_add_set(ticket, set);
+    if (s->also) {
+        s->also->event.only_with = set;
+        commit_ticket_add_event(ticket, &s->also->event);
+    }
+    enum err err = committer_commit(core->committer, ticket, why);
+    free(ticket);
+    if (s->also) {
+        dispatch_offers_init(&offers, core);
+        message_settle(core, s->also, err, &offers);
+        dispatch_offers_send(&offers);
+        s->also = NULL;
+    }
+    return err;
+}
+
+bool send_commit(struct send_call *s, struct object_change *changes, size_t count, int status,
+                 const char *conflict)
+{
+    struct reason why = {0};
+    struct object record;
+    bool has_record = add_record(s, &changes[count], status);
+    struct object_set set = {.changes = changes, .count = count + has_record};
+    enum err err = commit_set(s, &set, &why);
+    if (err != ERR_OK) {
+        send_failed(s, err, &why);
+        return false;
+    }
+    if (set.err == ERR_OK) {
+        tell_directory(send_api(s), &set);
+        return true;
+    }
+    if (set.failed == count &&
+        store_object(send_api(s)->reader, STR(IDEMPOTENCY_KIND), changes[count].object.id, s->a,
+                     &record, &why) == ERR_OK)
+        answer_again(s, &record); /* the same request won meanwhile */
+    else if (set.err == ERR_NOT_FOUND)
+        send_not_found(s, NULL);
+    else
+        send_error(s, 409, "conflict", "%s", conflict ? conflict : "A conflict has occurred");
+    return false;
+}
+
+/* --- who asks --------------------------------------------------------------------------------- */
+
+str send_token_digest(str token, char out[64])
+{
+    uint8_t digest[DIGEST_BYTES_MAX];
+    digest_of(DIGEST_SHA256, token, digest);
+    hex_encode(digest, 32, out);
+    return str_of(out, 64);
+}
+
+static void unauthorized(struct send_call *s, const char *detail)
+{
+    send_error(s, 401, "authentication_failed", "%s", detail);
+}
+
+static bool is_revoked(struct send_call *s, str text, const struct jwt *t)
+{
+    char hex[64];
+    struct send_state *state = send_api(s)->send;
+    int64_t from_s = (int64_t)(intptr_t)map_get(&state->revoked_until, t->sub);
+    return map_get(&state->revoked, send_token_digest(text, hex)) != NULL ||
+           (from_s && t->iat_s <= from_s);
+}
+
+static bool take_claims(struct send_call *s, const struct jwt *t)
+{
+    if (!t->sub.n) {
+        unauthorized(s, "Invalid token (missing `sub`).");
+        return false;
+    }
+    if (!t->org.n) {
+        if (!ksuid_is_form("org_", t->sub)) {
+            send_error(s, 400, "bad_token", "`sub` is not a valid organization id.");
+            return false;
+        }
+        s->org = t->sub;
+        return true;
+    }
+    if (!ksuid_is_form("org_", t->org)) {
+        send_error(s, 400, "bad token", "`org` is not a valid organization id");
+        return false;
+    }
+    if (!ksuid_is_form("app_", t->sub)) {
+        send_error(s, 400, "bad token", "`sub` is not a valid application id");
+        return false;
+    }
+    s->org = t->org;
+    s->token_app = t->sub;
+    return true;
+}
+
+static bool is_admin(struct api *a, str token)
+{
+    return a->token.n && secret_equal(token.p, token.n, a->token.bytes, a->token.n);
+}
+
+static bool authenticate(struct send_call *s)
+{
+    struct api *a = send_api(s);
+    struct send_state *state = a->send;
+    str value = header(s, "authorization"), scheme = STR("Bearer ");
+    str text = value.n > scheme.n && str_eq_nocase(str_slice(value, 0, scheme.n), scheme)
+                   ? str_slice(value, scheme.n, value.n)
+                   : STR("");
+    struct jwt *token = ARENA_NEW(s->a, struct jwt);
+    struct reason why = {0};
+    s->org = STR(SEND_DEFAULT_ORG);
+    s->token_app = STR("");
+    s->caller = s->org;
+    if (!a->token.n && !text.n)
+        return true; /* tests run without any token */
+    if (is_admin(a, text))
+        return true;
+    if (state->secret.n && secret_equal(text.p, text.n, state->secret.bytes, state->secret.n)) {
+        unauthorized(s, "Invalid token: this is the signing secret of tokens, which can't be used "
+                        "as one; make a token from it with `gaff jwt`.");
+        return false;
+    }
+    int64_t now_s = s->now_ms / 1000;
+    if (!token || !text.n ||
+        (jwt_verify(state->own, text, now_s, s->a, token, &why) != ERR_OK &&
+         jwt_verify(state->key, text, now_s, s->a, token, &why) != ERR_OK) ||
+        is_revoked(s, text, token)) {
+        unauthorized(s, "Invalid token");
+        return false;
+    }
+    s->token = token;
+    if (!take_claims(s, token))
+        return false;
+    s->caller = s->token_app.n ? s->token_app : s->org;
+    return true;
+}
+
+/* The application of the path, if the caller may know of it. */
+static bool find_application(struct send_call *s)
+{
+    str name = send_path(s, "app_id");
+    if (s->token_app.n && s->op->access == SEND_ORG) {
+        send_error(s, 403, "insufficient access", "Insufficient access for the given operation.");
+        return false;
+    }
+    if (!name.p || s->op->fn == send_app_put || s->op->fn == send_message_create ||
+        s->op->fn == send_portal)
+        return true;
+    if (directory_application(send_api(s)->core->directory, s->org, name, s->a, &s->app) &&
+        (!s->token_app.n || str_eq(s->token_app, s->app.id)))
+        return true;
+    send_not_found(s, NULL);
+    return false;
+}
+
+/* Whatever Content-Type says: the contract knows of JSON alone. */
+static bool read_body(struct send_call *s)
+{
+    str text = s->c->x->req.body;
+    struct reason why = {0};
+    if (!s->op->in)
+        return true;
+    if (text.n == 0 && (s->op->in->fields[0].flags & WIRE_REQUIRED) == 0)
+        text = STR("{}");
+    s->c->doc = json_parse(text, &why);
+    s->body = json_root(s->c->doc);
+    struct wire_faults f;
+    wire_faults_init(&f);
+    bool good = s->c->doc && wire_validate(s->op->in, s->body, send_api(s)->https_only, &f);
+    if (!s->c->doc)
+        wire_fault(&f, STR("body\0"), "value_error.jsondecode", "%s", why.text);
+    if (!good)
+        send_unprocessable(s, &f);
+    wire_faults_release(&f);
+    return good;
+}
+
+void send_handle(struct api_call *c)
+{
+    struct send_call s = {
+        .c = c, .op = c->op, .a = c->x->arena, .now_ms = clock_wall_ms(c->api->core->clock)};
+    if (s.op->access != SEND_OPEN && (!authenticate(&s) || !find_application(&s)))
+        return;
+    if (was_served(&s) || !read_body(&s))
+        return;
+    s.op->fn(&s);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static bool load_revoked(struct api *a, const char *kind, struct map *into, struct reason *why)
+{
+    struct object_filter f = {.kind = str_from_cstr(kind), .any_parent = true, .limit = 1000};
+    struct object_list page = {.more = true};
+    struct arena arena;
+    enum err err = ERR_OK;
+    if (!a->core->store->ops->objects)
+        return true;
+    arena_init(&arena, 64u << 20);
+    while (err == ERR_OK && page.more) {
+        err = store_objects(a->reader, &f, &arena, &page, why);
+        for (size_t i = 0; err == ERR_OK && i < page.count; i++)
+            map_put(into, page.v[i].id, (void *)(intptr_t)(page.v[i].updated_ms / 1000));
+        if (page.count)
+            f.after = page.v[page.count - 1].id;
+    }
+    arena_release(&arena);
+    return err == ERR_OK;
+}
+
+bool send_open(struct api *a, str jwt_secret, struct reason *why)
+{
+    const struct sending_config *c = &a->options.config->sending;
+    struct send_state *s = a->send = xcalloc(1, sizeof(*s));
+    char own[128];
+    uint8_t digest[DIGEST_BYTES_MAX];
+    secret_init(&s->secret, jwt_secret);
+    s->key = jwt_key_new((enum jwt_kind)c->jwt_algorithm, jwt_secret, why);
+    if (!s->key)
+        return false;
+    /* What is minted here is signed with a key that follows from the admin token: it lasts as long
+     * as that, and no operator's key is needed that can sign. */
+    int n = snprintf(own, sizeof(own), "portal tokens of ");
+    str seed = a->token.n ? secret_str(&a->token) : jwt_secret;
+    struct hasher *h = hasher_new(DIGEST_SHA256);
+    hasher_begin(h);
+    hasher_add(h, str_of(own, (size_t)n));
+    hasher_add(h, seed);
+    hasher_end(h, digest);
+    hasher_free(h);
+    s->own = jwt_key_new(JWT_KIND_HS256, str_of((const char *)digest, 32), why);
+    secret_wipe(digest, sizeof(digest));
+    a->https_only = c->schemes == 1;
+    return load_revoked(a, "revoked", &s->revoked, why) &&
+           load_revoked(a, "revoked-until", &s->revoked_until, why) && send_rounds_open(a);
+}
+
+void send_close(struct api *a)
+{
+    struct send_state *s = a->send;
+    if (!s)
+        return;
+    send_rounds_close(a);
+    jwt_key_free(s->key);
+    jwt_key_free(s->own);
+    secret_release(&s->secret);
+    map_release(&s->revoked);
+    map_release(&s->revoked_until);
+    free(s);
+    a->send = NULL;
+}

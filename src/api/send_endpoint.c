@@ -1,0 +1,288 @@
+/* send_endpoint.c -- endpoints of an application: /api/v1/app/{app_id}/endpoint. */
+#include "api/send.h"
+
+#include "base/codec.h"
+#include "base/log.h"
+#include "base/rand.h"
+
+static const char *const members[] = {"description", "url",       "disabled", "channels",
+                                      "metadata",    "version",   "match",    "concurrency",
+                                      "orderBy",     "onBlocked", "retry",    "timeout",
+                                      "signature",   "format",    NULL};
+static const char *const kept[] = {"secrets", "headers", NULL};
+static const char uid_taken[] = "An endpoint with that id or uid already exists";
+
+void send_endpoint_view(struct json_writer *w, const struct object *o, const struct json *doc,
+                        bool with_metadata)
+{
+    static const char *const extra[] = {"match",     "concurrency",    "orderBy",   "onBlocked",
+                                        "retry",     "timeout",        "signature", "format",
+                                        "failSince", "disabledReason", NULL};
+    const struct json *types = json_get(doc, STR("eventTypes"));
+    const struct json *rate = json_get(doc, STR("throttleRate"));
+    json_pair(w, "id", o->id);
+    json_pair(w, "uid", o->name.n ? o->name : STR_NONE);
+    send_pair_or(w, "url", json_get(doc, STR("url")), "\"\"");
+    send_pair_or(w, "description", json_get(doc, STR("description")), "\"\"");
+    send_pair_or(w, "version", json_get(doc, STR("version")), "1");
+    json_pair_bool(w, "disabled", json_bool(json_get(doc, STR("disabled"))));
+    send_pair_or(w, "eventTypes", types, "null");
+    send_pair_or(w, "filterTypes", types, "null");
+    send_pair_or(w, "channels", json_get(doc, STR("channels")), "null");
+    send_pair_or(w, "throttleRate", rate, "null");
+    send_pair_or(w, "rateLimit", rate, "null");
+    if (with_metadata)
+        send_pair_or(w, "metadata", json_get(doc, STR("metadata")), "{}");
+    for (size_t i = 0; extra[i]; i++)
+        send_pair_or(w, extra[i], json_get(doc, str_from_cstr(extra[i])), NULL);
+    send_pair_time(w, "createdAt", o->created_ms);
+    send_pair_time(w, "updatedAt", o->updated_ms);
+}
+
+static void view(struct json_writer *w, const struct object *o)
+{
+    struct json_doc *doc = json_parse(o->doc, NULL);
+    json_open(w, '{');
+    send_endpoint_view(w, o, json_root(doc), true);
+    json_close(w, '}');
+    json_doc_free(doc);
+}
+
+bool send_find_endpoint(struct send_call *s, struct object *out)
+{
+    return send_find(s, ENDPOINT_KIND, s->app.id, send_path(s, "endpoint_id"), out);
+}
+
+void send_endpoint_list(struct send_call *s)
+{
+    struct send_page p;
+    struct object_list list;
+    struct reason why;
+    if (!send_page_read(s, true, &p))
+        return;
+    struct object_filter f = {.kind = STR(ENDPOINT_KIND),
+                              .parent = s->app.id,
+                              .after = p.iterator,
+                              .descending = p.descending != p.back,
+                              .limit = p.limit};
+    enum err err = store_objects(send_api(s)->reader, &f, s->a, &list, &why);
+    if (err != ERR_OK) {
+        send_failed(s, err, &why);
+        return;
+    }
+    struct json_writer *w = send_json(s);
+    json_open(w, '{');
+    json_key(w, "data");
+    json_open(w, '[');
+    for (size_t i = 0; i < list.count; i++)
+        view(w, &list.v[p.back ? list.count - 1 - i : i]);
+    json_close(w, ']');
+    str ends[2] = {STR(""), STR("")};
+    if (list.count) {
+        ends[p.back] = list.v[0].id;
+        ends[!p.back] = list.v[list.count - 1].id;
+    }
+    send_page_end(s, ends[0], ends[1], !list.more);
+    json_close(w, '}');
+    send_ok(s, 200);
+}
+
+void send_endpoint_get(struct send_call *s)
+{
+    struct object o;
+    if (!send_find_endpoint(s, &o))
+        return;
+    view(send_json(s), &o);
+    send_ok(s, 200);
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+str send_new_secret(struct send_call *s)
+{
+    uint8_t bytes[24];
+    char text[6 + BASE64_LEN(sizeof(bytes))];
+    rand_bytes(bytes, sizeof(bytes));
+    memcpy(text, "whsec_", 6);
+    size_t n = base64_encode(bytes, sizeof(bytes), text + 6);
+    str secret = arena_str(s->a, str_of(text, n + 6));
+    secret_wipe(bytes, sizeof(bytes));
+    secret_wipe(text, sizeof(text));
+    return secret;
+}
+
+/* The first member of the body of two names for one thing; NULL: neither is there. */
+static const struct json *either(const struct json *body, const char *name, const char *older)
+{
+    const struct json *v = json_get(body, str_from_cstr(name));
+    return v ? v : json_get(body, str_from_cstr(older));
+}
+
+static void write_either(struct json_writer *w, const char *name, const struct json *given,
+                         const struct json *old, bool keep)
+{
+    const struct json *v = given ? given : keep ? json_get(old, str_from_cstr(name)) : NULL;
+    if (!v || json_kind_of(v) == JSON_NULL)
+        return;
+    json_key(w, name);
+    json_value(w, v);
+}
+
+static void write_first_secret(struct send_call *s, struct json_writer *w)
+{
+    str secret = json_str(json_get(s->body, STR("secret")));
+    json_key(w, "secrets");
+    json_open(w, '[');
+    json_open(w, '{');
+    json_pair(w, "key", secret.n ? secret : send_new_secret(s));
+    json_close(w, '}');
+    json_close(w, ']');
+    const struct json *headers = json_get(s->body, STR("headers"));
+    if (headers && json_kind_of(headers) == JSON_OBJECT) {
+        json_key(w, "headers");
+        json_value(w, headers);
+    }
+}
+
+static str make_doc(struct send_call *s, const struct json *old, bool keep)
+{
+    struct buf b;
+    struct json_writer w;
+    buf_init(&b, OBJECT_DOC_MAX);
+    json_writer_init(&w, &b);
+    json_open(&w, '{');
+    send_doc(&w, members, kept, s->body, old, keep);
+    write_either(&w, "eventTypes", either(s->body, "eventTypes", "filterTypes"), old, keep);
+    write_either(&w, "throttleRate", either(s->body, "throttleRate", "rateLimit"), old, keep);
+    /* What the engine noted of failures goes on unless the endpoint is switched on by hand. */
+    const struct json *disabled = json_get(s->body, STR("disabled"));
+    if (old && !(disabled && !json_bool(disabled))) {
+        write_either(&w, "failSince", NULL, old, true);
+        write_either(&w, "disabledReason", NULL, old, true);
+    }
+    if (!old)
+        write_first_secret(s, &w);
+    json_close(&w, '}');
+    str doc = buf_ok(&b) ? arena_str(s->a, buf_str(&b)) : STR_NONE;
+    buf_release(&b);
+    return doc;
+}
+
+/* 422 with the names of those that do not exist. */
+static bool types_exist(struct send_call *s)
+{
+    const struct json *types = either(s->body, "eventTypes", "filterTypes");
+    struct json_iter it = {0};
+    struct buf missing;
+    if (!types || json_kind_of(types) != JSON_ARRAY)
+        return true;
+    buf_init(&missing, 8192);
+    while (json_next(types, &it))
+        if (!send_type_exists(s, json_str(it.value)))
+            buf_printf(&missing, "%s" STR_FMT, missing.len ? ", " : "",
+                       STR_ARG(json_str(it.value)));
+    bool good = missing.len == 0;
+    if (!good)
+        send_fault(s,
+                   json_get(s->body, STR("eventTypes")) ? STR("body\0eventTypes\0")
+                                                        : STR("body\0filterTypes\0"),
+                   "value_error",
+                   arena_cstr(s->a, arena_printf(s->a, "The following event types don't exist: %s",
+                                                 buf_cstr(&missing))));
+    buf_release(&missing);
+    return good;
+}
+
+/* The parts that are programs (match, orderBy) are tried before they are kept. */
+static bool is_usable(struct send_call *s, const struct object *o)
+{
+    struct config *c = engine_config(send_api(s)->options.engine);
+    struct reason why = {.text = "the endpoint is too large"};
+    struct endpoint *e = o->doc.p ? endpoint_new(o, &c->sending, &why) : NULL;
+    config_unref(c);
+    if (!e)
+        send_fault(s, STR("body\0"), "value_error", why.text);
+    endpoint_unref(e);
+    return e != NULL;
+}
+
+static str event_data(struct send_call *s, const struct object *o)
+{
+    struct buf b;
+    struct json_writer w;
+    buf_init(&b, 8192);
+    json_writer_init(&w, &b);
+    json_open(&w, '{');
+    json_pair(&w, "appId", s->app.id);
+    json_pair(&w, "appUid", s->app.uid.n ? s->app.uid : STR_NONE);
+    json_pair(&w, "endpointId", o->id);
+    json_pair(&w, "endpointUid", o->name.n ? o->name : STR_NONE);
+    json_close(&w, '}');
+    str data = arena_str(s->a, buf_str(&b));
+    buf_release(&b);
+    return data;
+}
+
+static void write(struct send_call *s, const struct object *old, bool keep, int status)
+{
+    const struct json *uid = json_get(s->body, STR("uid"));
+    struct json_doc *doc = old ? json_parse(old->doc, NULL) : NULL;
+    struct object_change changes[2] = {
+        {.op = OBJECT_PUT,
+         .object = {.kind = STR(ENDPOINT_KIND),
+                    .id = old ? old->id : send_new_id(s, "ep_"),
+                    .parent = s->app.id,
+                    .name = uid           ? (json_str(uid).p ? json_str(uid) : STR(""))
+                            : old && keep ? old->name
+                                          : STR(""),
+                    .created_ms = old ? old->created_ms : s->now_ms,
+                    .updated_ms = s->now_ms,
+                    .doc = make_doc(s, json_root(doc), keep)},
+         .expect = old ? old->version : OBJECT_ABSENT}};
+    json_doc_free(doc);
+    if (!types_exist(s) || !is_usable(s, &changes[0].object))
+        return;
+    view(send_json(s), &changes[0].object);
+    send_operational(s, old ? "endpoint.updated" : "endpoint.created",
+                     event_data(s, &changes[0].object));
+    if (send_commit(s, changes, 1, status, uid_taken))
+        send_ok(s, status);
+}
+
+void send_endpoint_create(struct send_call *s)
+{
+    write(s, NULL, false, 201);
+}
+
+void send_endpoint_put(struct send_call *s)
+{
+    struct object o;
+    struct endpoint *e = directory_find_endpoint(send_api(s)->core->directory, s->app.id,
+                                                 send_path(s, "endpoint_id"));
+    bool there = e != NULL;
+    endpoint_unref(e);
+    if (!there)
+        write(s, NULL, false, 201);
+    else if (send_find_endpoint(s, &o))
+        write(s, &o, false, 200);
+}
+
+void send_endpoint_patch(struct send_call *s)
+{
+    struct object o;
+    if (send_find_endpoint(s, &o))
+        write(s, &o, true, 200);
+}
+
+void send_endpoint_delete(struct send_call *s)
+{
+    struct object o;
+    if (!send_find_endpoint(s, &o))
+        return;
+    struct object_change changes[2] = {{.op = OBJECT_DELETE, .object = o}};
+    send_operational(s, "endpoint.deleted", event_data(s, &o));
+    if (!send_commit(s, changes, 1, 204, NULL))
+        return;
+    send_cancel_deliveries(s, o.id);
+    send_empty(s, 204);
+}

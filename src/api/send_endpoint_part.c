@@ -1,0 +1,306 @@
+/* send_endpoint_part.c -- what an endpoint has besides itself: its header fields, its secret and
+ * the rotation of it, counts, an example message. */
+#include "api/send.h"
+
+#include "base/codec.h"
+#include "base/secret.h"
+#include "verify/crypto.h"
+
+#define OLD_KEYS_MAX 10
+#define STATS_DAYS 28
+#define DAY_MS (24 * 3600 * INT64_C(1000))
+#define SLACK_MS (5 * 60 * INT64_C(1000))
+
+/* Rewrites one member of the document: `put` writes its value; all else stays. */
+static str doc_with(struct send_call *s, const struct json *old, const char *name,
+                    void (*put)(struct send_call *s, struct json_writer *w,
+                                const struct json *before))
+{
+    struct buf b;
+    struct json_writer w;
+    struct json_iter it = {0};
+    buf_init(&b, OBJECT_DOC_MAX);
+    json_writer_init(&w, &b);
+    json_open(&w, '{');
+    while (json_next(old, &it)) {
+        if (str_eq(it.key, str_from_cstr(name)))
+            continue;
+        json_key_str(&w, it.key);
+        json_value(&w, it.value);
+    }
+    json_key(&w, name);
+    put(s, &w, json_get(old, str_from_cstr(name)));
+    json_close(&w, '}');
+    str doc = arena_str(s->a, buf_str(&b));
+    buf_release(&b);
+    return doc;
+}
+
+static void change_member(struct send_call *s, const struct object *o, const char *name,
+                          void (*put)(struct send_call *, struct json_writer *,
+                                      const struct json *))
+{
+    struct json_doc *doc = json_parse(o->doc, NULL);
+    struct object_change changes[2] = {{.op = OBJECT_PUT, .object = *o, .expect = o->version}};
+    changes[0].object.updated_ms = s->now_ms;
+    changes[0].object.doc = doc_with(s, json_root(doc), name, put);
+    json_doc_free(doc);
+    if (send_commit(s, changes, 1, 204, NULL))
+        send_empty(s, 204);
+}
+
+/* --- header fields ---------------------------------------------------------------------------- */
+
+void send_endpoint_headers_get(struct send_call *s)
+{
+    struct object o;
+    if (!send_find_endpoint(s, &o))
+        return;
+    struct json_doc *doc = json_parse(o.doc, NULL);
+    const struct json *headers = json_get(json_root(doc), STR("headers"));
+    struct json_writer *w = send_json(s);
+    json_open(w, '{');
+    json_key(w, "headers");
+    json_open(w, '{');
+    struct json_iter it = {0};
+    while (headers && json_next(headers, &it)) {
+        if (wire_header_is_sensitive(it.key))
+            continue;
+        json_key_str(w, it.key);
+        json_value(w, it.value);
+    }
+    json_close(w, '}');
+    json_key(w, "sensitive");
+    json_open(w, '[');
+    struct json_iter again = {0};
+    while (headers && json_next(headers, &again))
+        if (wire_header_is_sensitive(again.key))
+            json_string(w, again.key);
+    json_close(w, ']');
+    json_close(w, '}');
+    json_doc_free(doc);
+    send_ok(s, 200);
+}
+
+static void put_headers(struct send_call *s, struct json_writer *w, const struct json *before)
+{
+    UNUSED(before);
+    json_value(w, json_get(s->body, STR("headers")));
+}
+
+void send_endpoint_headers_put(struct send_call *s)
+{
+    struct object o;
+    if (send_find_endpoint(s, &o))
+        change_member(s, &o, "headers", put_headers);
+}
+
+static bool names(const struct json *list, str name)
+{
+    struct json_iter it = {0};
+    while (list && json_next(list, &it))
+        if (str_eq_nocase(json_str(it.value), name))
+            return true;
+    return false;
+}
+
+/* The member of that name in any letter case. */
+static bool has_field(const struct json *map, str name)
+{
+    struct json_iter it = {0};
+    while (map && json_next(map, &it))
+        if (str_eq_nocase(it.key, name))
+            return true;
+    return false;
+}
+
+static void merge_headers(struct send_call *s, struct json_writer *w, const struct json *before)
+{
+    const struct json *given = json_get(s->body, STR("headers"));
+    const struct json *gone = json_get(s->body, STR("deleteHeaders"));
+    struct json_iter old = {0}, fresh = {0};
+    json_open(w, '{');
+    while (before && json_next(before, &old)) {
+        if (has_field(given, old.key) || names(gone, old.key))
+            continue;
+        json_key_str(w, old.key);
+        json_value(w, old.value);
+    }
+    while (given && json_next(given, &fresh)) {
+        if (json_kind_of(fresh.value) != JSON_STRING)
+            continue;
+        json_key_str(w, fresh.key);
+        json_value(w, fresh.value);
+    }
+    json_close(w, '}');
+}
+
+void send_endpoint_headers_patch(struct send_call *s)
+{
+    struct object o;
+    if (send_find_endpoint(s, &o))
+        change_member(s, &o, "headers", merge_headers);
+}
+
+/* --- secrets ---------------------------------------------------------------------------------- */
+
+/* Of a pair of keys only the public one is shown: "whpk_...". */
+static str shown_key(struct send_call *s, str key)
+{
+    uint8_t bytes[96];
+    size_t n = 0;
+    char text[5 + BASE64_LEN(32)];
+    if (!str_starts(key, STR("whsk_")))
+        return key;
+    if (!base64_decode(str_slice(key, 5, key.n), bytes, sizeof(bytes), &n) || n != 64)
+        return STR("");
+    memcpy(text, "whpk_", 5);
+    size_t length = 5 + base64_encode(bytes + 32, 32, text + 5);
+    secret_wipe(bytes, sizeof(bytes));
+    return arena_str(s->a, str_of(text, length));
+}
+
+void send_endpoint_secret(struct send_call *s)
+{
+    struct object o;
+    if (!send_find_endpoint(s, &o))
+        return;
+    struct json_doc *doc = json_parse(o.doc, NULL);
+    const struct json *first = json_at(json_get(json_root(doc), STR("secrets")), 0);
+    str key = arena_str(s->a, json_str(json_get(first, STR("key"))));
+    json_doc_free(doc);
+    json_open(send_json(s), '{');
+    json_pair(send_json(s), "key", shown_key(s, key.p ? key : STR("")));
+    json_close(send_json(s), '}');
+    send_ok(s, 200);
+}
+
+static void rotate(struct send_call *s, struct json_writer *w, const struct json *before)
+{
+    str key = json_str(json_get(s->body, STR("key")));
+    int64_t grace_s = 86400;
+    json_i64(json_get(s->body, STR("gracePeriodSeconds")), &grace_s);
+    struct json_iter it = {0};
+    json_open(w, '[');
+    json_open(w, '{');
+    json_pair(w, "key", key.n ? key : send_new_secret(s));
+    json_close(w, '}');
+    while (before && json_next(before, &it)) {
+        int64_t until_ms = 0;
+        json_i64(json_get(it.value, STR("until")), &until_ms);
+        if (until_ms == 0)
+            until_ms = s->now_ms + grace_s * 1000;
+        if (until_ms <= s->now_ms)
+            continue;
+        json_open(w, '{');
+        json_pair(w, "key", json_str(json_get(it.value, STR("key"))));
+        json_pair_int(w, "until", until_ms);
+        json_close(w, '}');
+    }
+    json_close(w, ']');
+}
+
+/* How many keys still sign besides the present one, and when the first of them ends. */
+static size_t count_old(struct send_call *s, const struct object *o, int64_t *next_ms)
+{
+    struct json_doc *doc = json_parse(o->doc, NULL);
+    const struct json *list = json_get(json_root(doc), STR("secrets"));
+    struct json_iter it = {0};
+    size_t count = 0;
+    *next_ms = INT64_MAX;
+    while (list && json_next(list, &it)) {
+        int64_t until_ms = 0;
+        json_i64(json_get(it.value, STR("until")), &until_ms);
+        if (until_ms <= s->now_ms)
+            continue;
+        count++;
+        if (until_ms < *next_ms)
+            *next_ms = until_ms;
+    }
+    json_doc_free(doc);
+    return count;
+}
+
+void send_endpoint_rotate(struct send_call *s)
+{
+    struct object o;
+    int64_t next_ms;
+    char when[CLOCK_TEXT_MAX];
+    if (!send_find_endpoint(s, &o))
+        return;
+    if (count_old(s, &o, &next_ms) >= OLD_KEYS_MAX) {
+        clock_format(next_ms, when);
+        send_error(s, 400, "limit_reached",
+                   "You can only rotate a key 10 times; please wait for old keys to expire. Your "
+                   "next key expires at %s",
+                   when);
+        return;
+    }
+    change_member(s, &o, "secrets", rotate);
+}
+
+/* --- counts ----------------------------------------------------------------------------------- */
+
+static bool read_range(struct send_call *s, int64_t *since_ms, int64_t *until_ms)
+{
+    str since = send_query(s, "since"), until = send_query(s, "until");
+    *until_ms = s->now_ms;
+    if ((until.p && until.n && !clock_parse(until, until_ms)) ||
+        (since.p && since.n && !clock_parse(since, since_ms))) {
+        send_error(s, 400, "generic_error", "since and until are times as 2026-11-23T20:24:11Z");
+        return false;
+    }
+    if (!since.p || !since.n)
+        *since_ms = *until_ms - STATS_DAYS * DAY_MS;
+    if (*until_ms > s->now_ms + SLACK_MS || *until_ms < *since_ms ||
+        *until_ms - *since_ms > STATS_DAYS * DAY_MS + SLACK_MS) {
+        send_error(s, 400, "invalid_range",
+                   "until may not be in the future, and the range at most 28 days");
+        return false;
+    }
+    return true;
+}
+
+/* Attempts by how they ended, deliveries by what they still wait for. */
+void send_endpoint_stats(struct send_call *s)
+{
+    struct object o;
+    struct reason why;
+    int64_t since_ms = 0, until_ms = 0;
+    uint64_t by_state[DELIVERY_STATE_COUNT] = {0};
+    if (!send_find_endpoint(s, &o) || !read_range(s, &since_ms, &until_ms))
+        return;
+    struct delivery_filter f = {.destination = o.id,
+                                .listed = true,
+                                .state = -1,
+                                .since_ms = since_ms,
+                                .until_ms = until_ms + 1,
+                                .limit = 1000};
+    struct arena page;
+    arena_init(&page, 16u << 20);
+    enum err err;
+    do {
+        struct delivery_list list = {0};
+        arena_reset(&page);
+        err = store_deliveries(send_api(s)->reader, &f, &page, &list, &why);
+        for (size_t i = 0; i < list.count; i++) {
+            bool retries = list.v[i].state == DELIVERY_PENDING && list.v[i].attempts > 0;
+            by_state[retries ? DELIVERY_CLAIMED : list.v[i].state]++;
+        }
+        f.before = list.next;
+    } while (err == ERR_OK && f.before);
+    arena_release(&page);
+    if (err != ERR_OK) {
+        send_failed(s, err, &why);
+        return;
+    }
+    struct json_writer *w = send_json(s);
+    json_open(w, '{');
+    json_pair_int(w, "success", (int64_t)by_state[DELIVERY_DELIVERED]);
+    json_pair_int(w, "pending", (int64_t)by_state[DELIVERY_PENDING]);
+    json_pair_int(w, "sending", (int64_t)by_state[DELIVERY_CLAIMED]);
+    json_pair_int(w, "fail", (int64_t)(by_state[DELIVERY_DEAD] + by_state[DELIVERY_SKIPPED]));
+    json_pair_int(w, "canceled", (int64_t)by_state[DELIVERY_CANCELLED]);
+    json_close(w, '}');
+    send_ok(s, 200);
+}

@@ -1,0 +1,538 @@
+/* send_message.c -- messages: accepting them, and looking at them.
+ *
+ * Accepting is the hot path: what arrives during one turn of the loop is planned at once and
+ * committed together at the turn's end; each is answered when its commit is on disk. */
+#include "api/send.h"
+
+#include "base/log.h"
+
+#define MESSAGE_ARENA_MAX (64u << 20) /* of the deliveries of one message */
+#define ANSWER_MAX (64u << 20)
+#define DAY_MS (24 * 3600 * INT64_C(1000))
+
+struct waiting { /* in its exchange's arena, but for the plan */
+    struct waiting *next;
+    struct http_exchange *x;
+    struct send_call call;
+    struct api_call frame;
+    struct message_plan plan;
+    struct arena arena; /* of the plan */
+    bool with_content, key_is_bound;
+};
+
+struct send_round {
+    struct commit_ticket ticket;
+    struct api *api;
+    struct waiting *first, **last;
+    struct send_round *next_free;
+};
+
+/* --- views ------------------------------------------------------------------------------------ */
+
+static void write_list(struct json_writer *w, const char *key, str list, const char *none)
+{
+    json_key(w, key);
+    if (!list.n) {
+        json_raw(w, str_from_cstr(none));
+        return;
+    }
+    json_open(w, '[');
+    while (list.p)
+        json_string(w, str_cut(&list, ','));
+    json_close(w, ']');
+}
+
+/* The stored text as it is when it is JSON; else as a string. */
+static void write_payload(struct send_call *s, const struct event *e, bool with_content)
+{
+    struct json_writer *w = send_json(s);
+    json_key(w, "payload");
+    if (message_is_expired(e, s->now_ms)) {
+        json_raw(w, STR("{\"expired\":true}"));
+        return;
+    }
+    if (!with_content) {
+        json_raw(w, STR("{}"));
+        return;
+    }
+    struct json_doc *doc = json_parse(e->body, NULL);
+    if (doc)
+        json_raw(w, e->body);
+    else
+        json_string(w, e->body);
+    json_doc_free(doc);
+}
+
+void send_message_members(struct send_call *s, const struct event *e, bool with_content)
+{
+    char id[KSUID_TEXT_MAX];
+    struct json_writer *w = send_json(s);
+    int64_t at = message_time(e, STR("gaff-deliver-at"));
+    json_pair(w, "id", ksuid_format(MESSAGE_PREFIX, e->id, id));
+    json_pair(w, "eventId", e->dedupe_key.n ? e->dedupe_key : STR_NONE);
+    json_pair(w, "eventType", e->type);
+    write_payload(s, e, with_content);
+    write_list(w, "channels", message_channels(e), "null");
+    write_list(w, "tags", message_tags(e), "null");
+    if (at)
+        send_pair_time(w, "deliverAt", at);
+    send_pair_time(w, "timestamp", e->received_ms);
+}
+
+void send_message_view(struct send_call *s, const struct event *e, bool with_content)
+{
+    json_open(send_json(s), '{');
+    send_message_members(s, e, with_content);
+    json_close(send_json(s), '}');
+}
+
+/* --- finding ---------------------------------------------------------------------------------- */
+
+/* Its id, or the eventId it was given: found by a walk over the newest. */
+static bool find_by_uid(struct send_call *s, str uid, struct event *out)
+{
+    struct event_filter f = {.source = s->app.id, .listed = true, .state = -1, .limit = 500};
+    struct arena page;
+    struct reason why;
+    uint64_t id = 0;
+    enum err err;
+    arena_init(&page, 32u << 20);
+    do {
+        struct event_list list = {0};
+        arena_reset(&page);
+        err = store_events(send_api(s)->reader, &f, &page, &list, &why);
+        for (size_t i = 0; i < list.count && !id; i++)
+            if (str_eq(list.v[i].event.dedupe_key, uid))
+                id = list.v[i].event.id;
+        f.before = list.next;
+    } while (err == ERR_OK && f.before && !id);
+    arena_release(&page);
+    return id && store_load(send_api(s)->reader, id, 0, s->a, out, &why) == ERR_OK;
+}
+
+bool send_find_message(struct send_call *s, struct event *out)
+{
+    str name = send_path(s, "msg_id");
+    struct reason why = {0};
+    uint64_t id;
+    enum err err = ERR_NOT_FOUND;
+    if (ksuid_parse(MESSAGE_PREFIX, name, &id))
+        err = store_load(send_api(s)->reader, id, 0, s->a, out, &why);
+    else if (wire_is_word(name) && find_by_uid(s, name, out))
+        err = ERR_OK;
+    if (err == ERR_OK && str_eq(out->source, s->app.id))
+        return true;
+    if (err == ERR_OK || err == ERR_NOT_FOUND)
+        send_not_found(s, "Message");
+    else
+        send_failed(s, err, &why);
+    return false;
+}
+
+void send_message_get(struct send_call *s)
+{
+    struct event e;
+    if (!send_find_message(s, &e))
+        return;
+    send_message_view(s, &e, send_query_true(s, "with_content", true));
+    send_ok(s, 200);
+}
+
+/* --- the list --------------------------------------------------------------------------------- */
+
+struct choice {
+    str types[32], channel, tag;
+    size_t type_count;
+};
+
+static bool list_has(str list, str wanted)
+{
+    while (list.p)
+        if (str_eq(str_cut(&list, ','), wanted))
+            return true;
+    return false;
+}
+
+bool send_type_is_chosen(const str *types, size_t count, str type)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(types[i], type))
+            return true;
+    return count == 0;
+}
+
+static bool is_chosen(const struct choice *c, const struct event *e)
+{
+    return send_type_is_chosen(c->types, c->type_count, e->type) &&
+           (!c->channel.n || list_has(message_channels(e), c->channel)) &&
+           (!c->tag.n || list_has(message_tags(e), c->tag));
+}
+
+/* Fills out with up to limit + 1 events with head and body, in the direction of the walk. */
+static enum err gather(struct send_call *s, const struct send_page *p, const struct choice *c,
+                       uint64_t cursor, struct event *out, size_t *count, struct reason *why)
+{
+    struct event_filter f = {.source = s->app.id,
+                             .listed = true,
+                             .state = -1,
+                             .since_ms = p->since_ms ? p->since_ms + 1 : 0,
+                             .until_ms = p->until_ms,
+                             .ascending = p->back,
+                             .limit = p->limit + 1};
+    *(p->back ? &f.after : &f.before) = cursor;
+    *count = 0;
+    for (;;) {
+        struct event_list list = {0};
+        enum err err = store_events(send_api(s)->reader, &f, s->a, &list, why);
+        if (err != ERR_OK)
+            return err;
+        for (size_t i = 0; i < list.count && *count <= p->limit; i++) {
+            struct event e;
+            err = store_load(send_api(s)->reader, list.v[i].event.id, 0, s->a, &e, why);
+            if (err != ERR_OK && err != ERR_NOT_FOUND)
+                return err;
+            if (err == ERR_OK && is_chosen(c, &e))
+                out[(*count)++] = e;
+        }
+        if (*count > p->limit || list.next == 0)
+            return ERR_OK;
+        *(p->back ? &f.after : &f.before) = list.next;
+    }
+}
+
+bool send_cursor(struct send_call *s, const char *prefix, str iterator, uint64_t *out)
+{
+    *out = 0;
+    if (!iterator.n || ksuid_parse(prefix, iterator, out))
+        return true;
+    send_fault(s, STR("query\0iterator\0"), "value_error", "iterator is none of this list");
+    return false;
+}
+
+void send_message_list(struct send_call *s)
+{
+    struct send_page p;
+    struct choice c = {0};
+    struct reason why = {0};
+    uint64_t cursor;
+    size_t count = 0;
+    if (!send_page_read(s, true, &p) || !send_cursor(s, MESSAGE_PREFIX, p.iterator, &cursor))
+        return;
+    c.type_count = send_query_list(s, "event_types", c.types, ARRAY_LEN(c.types));
+    c.channel = send_query(s, "channel");
+    c.tag = send_query(s, "tag");
+    /* After alone is read oldest first, and shown newest first. */
+    if (p.since_ms && !p.until_ms && !p.iterator.n)
+        p.back = true;
+    struct event *found = ARENA_ARRAY(s->a, struct event, p.limit + 2);
+    enum err err = found ? gather(s, &p, &c, cursor, found, &count, &why)
+                         : fail(&why, ERR_LIMIT, "too many messages");
+    if (err != ERR_OK) {
+        send_failed(s, err, &why);
+        return;
+    }
+    bool more = count > p.limit, with_content = send_query_true(s, "with_content", true);
+    count -= more;
+    struct json_writer *w = send_json(s);
+    json_open(w, '{');
+    json_key(w, "data");
+    json_open(w, '[');
+    for (size_t i = 0; i < count; i++)
+        send_message_view(s, &found[p.back ? count - 1 - i : i], with_content);
+    json_close(w, ']');
+    char ends[2][KSUID_TEXT_MAX] = {"", ""};
+    if (count) {
+        ksuid_format(MESSAGE_PREFIX, found[0].id, ends[p.back]);
+        ksuid_format(MESSAGE_PREFIX, found[count - 1].id, ends[!p.back]);
+    }
+    send_page_end(s, str_from_cstr(ends[0]), str_from_cstr(ends[1]), !more);
+    json_close(w, '}');
+    send_ok(s, 200);
+}
+
+void send_message_expunge(struct send_call *s)
+{
+    struct event e;
+    struct reason why;
+    if (!send_find_message(s, &e))
+        return;
+    enum err err = store_expunge(send_api(s)->core->store, e.id, 0, &why);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+        send_failed(s, err, &why);
+    else
+        send_empty(s, 204);
+}
+
+/* Would anybody be told of such a message? */
+void send_message_precheck(struct send_call *s)
+{
+    str channels[MESSAGE_CHANNELS_MAX];
+    struct json_iter it = {0};
+    size_t count = 0, endpoints = 0;
+    const struct json *list = json_get(s->body, STR("channels"));
+    while (list && json_kind_of(list) == JSON_ARRAY && json_next(list, &it) &&
+           count < ARRAY_LEN(channels))
+        channels[count++] = json_str(it.value);
+    struct http_request request = {.body = STR("{}"), .arena = s->a};
+    struct facts facts = {.request = &request, .source = s->app.id};
+    facts.event_type = json_str(json_get(s->body, STR("eventType")));
+    const struct message_facts m = {facts.event_type, channels, count, &facts};
+    struct planned_endpoint *to;
+    directory_plan(send_api(s)->core->directory, s->app.id, &m, s->a, &to, &endpoints);
+    http_request_release(&request);
+    json_open(send_json(s), '{');
+    json_pair_bool(send_json(s), "active", endpoints > 0);
+    json_close(send_json(s), '}');
+    send_ok(s, 200);
+}
+
+/* --- accepting -------------------------------------------------------------------------------- */
+
+/* The application named by the path; with `application` in the body it is made when missing. */
+static bool find_application(struct send_call *s)
+{
+    struct directory *d = send_api(s)->core->directory;
+    str name = send_path(s, "app_id");
+    if (directory_application(d, s->org, name, s->a, &s->app))
+        return true;
+    const struct json *given = json_get(s->body, STR("application"));
+    str uid = json_str(json_get(given, STR("uid")));
+    if (!given || json_kind_of(given) == JSON_NULL) {
+        send_not_found(s, "Application");
+        return false;
+    }
+    if (!uid.n || !str_eq(uid, name)) {
+        send_fault(s, STR("body\0application\0uid\0"),
+                   uid.n ? "application_uid_mismatch" : "application_uid_missing",
+                   uid.n ? "Application UID in the path and body must match"
+                         : "Application UID not set in body");
+        return false;
+    }
+    return send_app_make(s, given) && directory_application(d, s->org, uid, s->a, &s->app);
+}
+
+/* The parsed body ends with this call, the message with its commit. */
+static str kept_text(struct send_call *s, const struct json *v)
+{
+    str text = json_str(v);
+    return text.p ? arena_str(s->a, text) : STR_NONE;
+}
+
+static bool read_payload(struct send_call *s, struct message *m)
+{
+    const struct json *raw = json_path(s->body, STR("transformationsParams.rawPayload"));
+    const char *name = json_get(s->body, STR("payload")) ? "payload" : "data";
+    const struct json *payload = json_get(s->body, str_from_cstr(name));
+    if (!payload && !raw) {
+        send_fault(s, STR("body\0payload\0"), "value_error.jsondecode", "missing field `payload`");
+        return false;
+    }
+    if (payload && json_kind_of(payload) != JSON_OBJECT) {
+        send_fault(s, STR("body\0payload\0"), "value_error", "Payload must be an object.");
+        return false;
+    }
+    const struct json *headers = json_path(s->body, STR("transformationsParams.headers"));
+    m->content_type = json_str(json_get(headers, STR("content-type")));
+    m->payload = raw && json_kind_of(raw) == JSON_STRING
+                     ? kept_text(s, raw)
+                     : wire_member_text(s->c->x->req.body, str_from_cstr(name));
+    return true;
+}
+
+static size_t read_words(const struct json *list, str *out, size_t max)
+{
+    struct json_iter it = {0};
+    size_t n = 0;
+    while (list && json_kind_of(list) == JSON_ARRAY && n < max && json_next(list, &it))
+        out[n++] = json_str(it.value);
+    return n;
+}
+
+static void read_times(struct send_call *s, struct message *m)
+{
+    int64_t days = 0, hours = 0;
+    str at = json_str(json_get(s->body, STR("deliverAt")));
+    if (at.p)
+        (void)clock_parse(at, &m->deliver_at_ms);
+    if (json_i64(json_get(s->body, STR("payloadRetentionHours")), &hours))
+        m->expires_ms = s->now_ms + hours * 3600000;
+    else if (json_i64(json_get(s->body, STR("payloadRetentionPeriod")), &days))
+        m->expires_ms = s->now_ms + days * DAY_MS;
+}
+
+static bool read_message(struct send_call *s, struct message *m)
+{
+    str key = http_field_get(&s->c->x->req.fields, STR("idempotency-key"));
+    *m = (struct message){.application = s->app.id,
+                          .event_type = kept_text(s, json_get(s->body, STR("eventType"))),
+                          .event_id = kept_text(s, json_get(s->body, STR("eventId"))),
+                          .peer = s->c->x->req.peer};
+    if (!read_payload(s, m))
+        return false;
+    m->channel_count =
+        read_words(json_get(s->body, STR("channels")), m->channels, MESSAGE_CHANNELS_MAX);
+    m->tag_count = read_words(json_get(s->body, STR("tags")), m->tags, MESSAGE_TAGS_MAX);
+    read_times(s, m);
+    if (key.n) {
+        m->idempotency_scope = arena_printf(s->a, "\1idempotency\1" STR_FMT "\1" STR_FMT,
+                                            STR_ARG(s->caller), STR_ARG(s->c->x->req.target));
+        m->idempotency_key = key;
+        m->idempotency_window_ms = SEND_IDEMPOTENCY_MS;
+        str_fingerprint(s->c->x->req.body, m->fingerprint);
+    }
+    return true;
+}
+
+static void submit(struct send_call *s, struct waiting *wait)
+{
+    struct send_state *state = send_api(s)->send;
+    struct send_round *r = state->current;
+    wait->x = s->c->x;
+    wait->call = *s;
+    wait->frame = *s->c;
+    wait->with_content = send_query_true(s, "with_content", true);
+    wait->key_is_bound =
+        !str_starts(http_field_get(&s->c->x->req.fields, STR("idempotency-key")), STR("auto_"));
+    *r->last = wait;
+    r->last = &wait->next;
+    commit_ticket_add_event(&r->ticket, &wait->plan.event);
+}
+
+void send_message_create(struct send_call *s)
+{
+    struct message m;
+    struct reason why = {0};
+    struct engine_core *core = send_api(s)->core;
+    struct waiting *wait = ARENA_NEW(s->a, struct waiting);
+    if (send_api(s)->is_closing || atomic_load(&core->draining)) {
+        http_reply_retry(s->c->x, 503, "draining", STR("The server is stopping."), 1);
+        return;
+    }
+    if (!find_application(s))
+        return;
+    if (!wait || !read_message(s, &m))
+        return;
+    arena_init(&wait->arena, MESSAGE_ARENA_MAX);
+    enum err err = message_plan(core, &m, &wait->arena, &wait->plan, &why);
+    if (err != ERR_OK) {
+        arena_release(&wait->arena);
+        send_failed(s, err, &why);
+        return;
+    }
+    submit(s, wait);
+}
+
+static void answer_repeat(struct send_call *s, const struct waiting *wait)
+{
+    const struct message_plan *p = &wait->plan;
+    struct event first;
+    struct reason why = {0};
+    if (p->event.matched == p->uid_key) {
+        send_error(s, 409, "conflict", "A message with this eventId already exists");
+        return;
+    }
+    if (!p->event.same_hash && wait->key_is_bound) {
+        send_error(s, 409, "idempotency_conflict",
+                   "This idempotency key was used with another body; use a new key for a new "
+                   "message.");
+        return;
+    }
+    enum err err = store_load(send_api(s)->reader, p->event.duplicate_of, 0, s->a, &first, &why);
+    if (err != ERR_OK) {
+        send_failed(s, err == ERR_NOT_FOUND ? ERR_FULL : err, &why);
+        return;
+    }
+    send_message_view(s, &first, wait->with_content);
+    send_ok(s, 202);
+}
+
+/* wait ends with its exchange, which ends with the answer. */
+static void answer(const struct waiting *wait, enum err err, const struct reason *why)
+{
+    struct api_call frame = wait->frame;
+    struct send_call s = wait->call;
+    s.c = &frame;
+    buf_init(&frame.body, ANSWER_MAX);
+    json_writer_init(&frame.json, &frame.body);
+    if (err != ERR_OK) {
+        send_failed(&s, err, why);
+    } else if (wait->plan.event.duplicate_of) {
+        answer_repeat(&s, wait);
+    } else {
+        send_message_view(&s, &wait->plan.event.event, wait->with_content);
+        send_ok(&s, 202);
+    }
+    buf_release(&frame.body);
+}
+
+static void round_committed(struct commit_ticket *t)
+{
+    struct send_round *r = CONTAINER_OF(t, struct send_round, ticket);
+    struct api *a = r->api;
+    struct dispatch_offers offers;
+    dispatch_offers_init(&offers, a->core);
+    for (struct waiting *wait = r->first; wait; wait = wait->next)
+        message_settle(a->core, &wait->plan, t->err, &offers);
+    dispatch_offers_send(&offers);
+    for (struct waiting *wait = r->first, *next; wait; wait = next) {
+        struct arena plan = wait->arena;
+        next = wait->next;
+        answer(wait, t->err, &t->why);
+        arena_release(&plan);
+    }
+    r->next_free = a->send->free_rounds;
+    a->send->free_rounds = r;
+    a->send->rounds_out--;
+    if (a->is_closing && send_is_quiet(a))
+        loop_stop(a->loop);
+}
+
+/* --- rounds ----------------------------------------------------------------------------------- */
+
+static struct send_round *round_take(struct api *a)
+{
+    struct send_round *r = a->send->free_rounds;
+    if (r)
+        a->send->free_rounds = r->next_free;
+    else
+        r = xcalloc(1, sizeof(*r));
+    r->api = a;
+    r->first = NULL;
+    r->last = &r->first;
+    commit_ticket_init(&r->ticket, a->loop, round_committed);
+    return r;
+}
+
+static void turn_end(struct loop_hook *hook)
+{
+    struct send_state *state = CONTAINER_OF(hook, struct send_state, hook);
+    struct send_round *r = state->current;
+    if (commit_ticket_is_empty(&r->ticket))
+        return;
+    state->current = round_take(r->api);
+    state->rounds_out++;
+    committer_submit(r->api->core->committer, &r->ticket, true);
+}
+
+bool send_rounds_open(struct api *a)
+{
+    a->send->current = round_take(a);
+    a->send->hook.fn = turn_end;
+    loop_at_turn_end(a->loop, &a->send->hook);
+    return true;
+}
+
+bool send_is_quiet(const struct api *a)
+{
+    return a->send->rounds_out == 0 && commit_ticket_is_empty(&a->send->current->ticket);
+}
+
+void send_rounds_close(struct api *a)
+{
+    free(a->send->current);
+    while (a->send->free_rounds) {
+        struct send_round *next = a->send->free_rounds->next_free;
+        free(a->send->free_rounds);
+        a->send->free_rounds = next;
+    }
+}

@@ -1,0 +1,285 @@
+/* send_schema.c -- the objects of the sending API, field by field: what a request may hold and
+ * what an answer does. Those of the engine's own beyond the common contract are marked so. */
+#include "api/send_schema.h"
+
+#include "action/action_webhook.h"
+
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, WIRE_ANY, 0, 0, 0, CHECK_NONE, NULL, NULL, NULL, NULL                                \
+    }
+#define FIELD(name, type, flags, min, max, check, text)                                            \
+    {                                                                                              \
+        name, type, flags, min, max, check, NULL, NULL, NULL, text                                 \
+    }
+#define UID(prefix)                                                                                \
+    {                                                                                              \
+        "uid", WIRE_STRING, WIRE_NULLABLE, 1, 256, CHECK_WORD, prefix, NULL, NULL,                 \
+            "A name of your own choice, unique; usable wherever the id is."                        \
+    }
+#define ENUM(name, flags, words, text)                                                             \
+    {                                                                                              \
+        name, WIRE_STRING, flags, 0, 0, CHECK_ENUM, NULL, NULL, words, text                        \
+    }
+#define NAME_MAX_BYTES 65536
+#define RATE_MAX 65535
+
+static const char *const blocked_words[] = {"wait", "deadLetter", NULL};
+
+/* --- applications ----------------------------------------------------------------------------- */
+
+#define APP_FIELDS(required)                                                                       \
+    FIELD("name", WIRE_STRING, required, 1, NAME_MAX_BYTES, CHECK_TEXT, "For people."),            \
+        UID("app_"),                                                                               \
+        FIELD("throttleRate", WIRE_INTEGER, WIRE_NULLABLE, 1, RATE_MAX, CHECK_NONE,                \
+              "Deliveries a second of all its endpoints together; enforced."),                     \
+        FIELD("rateLimit", WIRE_INTEGER, WIRE_NULLABLE | WIRE_OLD, 1, RATE_MAX, CHECK_NONE,        \
+              "The older name of throttleRate."),                                                  \
+        FIELD("metadata", WIRE_MAP, (required) ? WIRE_NULLABLE : 0, 0, 0, CHECK_METADATA,          \
+              "Yours; 4096 bytes.")
+
+static const struct wire_field app_in_fields[] = {APP_FIELDS(WIRE_REQUIRED), END};
+const struct wire_schema schema_app_in = {"ApplicationIn", "", app_in_fields};
+static const struct wire_field app_patch_fields[] = {APP_FIELDS(0), END};
+const struct wire_schema schema_app_patch = {"ApplicationPatch", "", app_patch_fields};
+static const struct wire_field app_out_fields[] = {
+    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "app_..."),
+    FIELD("uid", WIRE_STRING, 0, 0, 0, CHECK_NONE, ""),
+    FIELD("name", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("metadata", WIRE_MAP, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("throttleRate", WIRE_INTEGER, WIRE_NULLABLE, 0, 0, CHECK_NONE, ""),
+    FIELD("rateLimit", WIRE_INTEGER, WIRE_OLD, 0, 0, CHECK_NONE, ""),
+    FIELD("createdAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    END};
+const struct wire_schema schema_app_out = {"ApplicationOut", "", app_out_fields};
+
+/* --- event types ------------------------------------------------------------------------------ */
+
+#define TYPE_FIELDS(required)                                                                      \
+    FIELD("description", WIRE_STRING, required, 0, NAME_MAX_BYTES, CHECK_TEXT, "For people."),     \
+        FIELD("archived", WIRE_BOOLEAN, 0, 0, 0, CHECK_NONE, "No longer offered."),                \
+        FIELD("deprecated", WIRE_BOOLEAN, 0, 0, 0, CHECK_NONE, ""),                                \
+        FIELD("schemas", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE,                             \
+              "JSON Schemas of the payload by version."),                                          \
+        FIELD("featureFlag", WIRE_STRING, WIRE_NULLABLE, 1, 256, CHECK_WORD, ""),                  \
+        FIELD("featureFlags", WIRE_STRINGS, WIRE_NULLABLE, 0, 50, CHECK_WORD, ""),                 \
+        FIELD("groupName", WIRE_STRING, WIRE_NULLABLE, 1, 256, CHECK_WORD, "")
+
+static const struct wire_field type_in_fields[] = {
+    FIELD("name", WIRE_STRING, WIRE_REQUIRED, 1, 256, CHECK_WORD, "As user.created."),
+    TYPE_FIELDS(WIRE_REQUIRED), END};
+const struct wire_schema schema_type_in = {"EventTypeIn", "", type_in_fields};
+static const struct wire_field type_put_fields[] = {TYPE_FIELDS(WIRE_REQUIRED), END};
+const struct wire_schema schema_type_put = {"EventTypeUpdate", "", type_put_fields};
+static const struct wire_field type_patch_fields[] = {TYPE_FIELDS(0), END};
+const struct wire_schema schema_type_patch = {"EventTypePatch", "", type_patch_fields};
+static const struct wire_field type_out_fields[] = {
+    FIELD("name", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""), TYPE_FIELDS(WIRE_REQUIRED),
+    FIELD("createdAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""), END};
+const struct wire_schema schema_type_out = {"EventTypeOut", "", type_out_fields};
+static const struct wire_field import_fields[] = {
+    FIELD("spec", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE, "An OpenAPI document."),
+    FIELD("specRaw", WIRE_STRING, WIRE_NULLABLE, 0, 0, CHECK_NONE, "The same as JSON text."),
+    FIELD("dryRun", WIRE_BOOLEAN, 0, 0, 0, CHECK_NONE, "Only say what would change."), END};
+const struct wire_schema schema_import_in = {"EventTypeImportOpenApiIn", "", import_fields};
+static const struct wire_field import_out_fields[] = {
+    FIELD("data", WIRE_OBJECT, WIRE_REQUIRED, 0, 0, CHECK_NONE, "modified, toModify"), END};
+const struct wire_schema schema_import_out = {"EventTypeImportOpenApiOut", "", import_out_fields};
+
+/* --- endpoints -------------------------------------------------------------------------------- */
+
+#define ENDPOINT_FIELDS(required)                                                                  \
+    FIELD("url", WIRE_STRING, required, 1, 65536, CHECK_URL, "http or https."),                    \
+        FIELD("description", WIRE_STRING, 0, 0, NAME_MAX_BYTES, CHECK_TEXT, "For people."),        \
+        UID("ep_"),                                                                                \
+        FIELD("throttleRate", WIRE_INTEGER, WIRE_NULLABLE, 1, RATE_MAX, CHECK_NONE,                \
+              "Attempts a second; enforced."),                                                     \
+        FIELD("rateLimit", WIRE_INTEGER, WIRE_NULLABLE | WIRE_OLD, 1, RATE_MAX, CHECK_NONE,        \
+              "The older name of throttleRate."),                                                  \
+        FIELD("disabled", WIRE_BOOLEAN, 0, 0, 0, CHECK_NONE, "Nothing new is planned for it."),    \
+        FIELD("eventTypes", WIRE_STRINGS, WIRE_NULLABLE, 1, 10000, CHECK_WORD, "null: all."),      \
+        FIELD("filterTypes", WIRE_STRINGS, WIRE_NULLABLE | WIRE_OLD, 1, 10000, CHECK_WORD,         \
+              "The older name of eventTypes."),                                                    \
+        FIELD("channels", WIRE_STRINGS, WIRE_NULLABLE, 1, 10, CHECK_WORD, "null: all."),           \
+        FIELD("metadata", WIRE_MAP, (required) ? WIRE_NULLABLE : 0, 0, 0, CHECK_METADATA,          \
+              "Yours; 4096 bytes."),                                                               \
+        FIELD("version", WIRE_INTEGER, WIRE_OLD, 1, RATE_MAX, CHECK_NONE, "Kept, means nothing."), \
+        FIELD("match", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE,                               \
+              "Gaff: conditions on the payload, as `match` in gaff.yaml."),                        \
+        FIELD("concurrency", WIRE_INTEGER, WIRE_NULLABLE, 1, 256, CHECK_NONE,                      \
+              "Gaff: attempts at once."),                                                          \
+        FIELD("orderBy", WIRE_STRING, WIRE_NULLABLE, 0, 1024, CHECK_NONE,                          \
+              "Gaff: in order by this key, as {{ .user.id }}; empty: all in one order."),          \
+        ENUM("onBlocked", WIRE_NULLABLE, blocked_words,                                            \
+             "Gaff: what a failing head of an order does."),                                       \
+        FIELD("retry", WIRE_NUMBERS, WIRE_NULLABLE, 0, 50, CHECK_NONE,                             \
+              "Gaff: waits between attempts, in seconds."),                                        \
+        FIELD("timeout", WIRE_INTEGER, WIRE_NULLABLE, 1, 3600, CHECK_NONE,                         \
+              "Gaff: seconds an attempt may take in all."),                                        \
+        ENUM("signature", WIRE_NULLABLE, webhook_style_words, "Gaff: how messages are signed."),   \
+        ENUM("format", WIRE_NULLABLE, webhook_format_words, "Gaff: what the body is.")
+
+static const struct wire_field endpoint_in_fields[] = {
+    ENDPOINT_FIELDS(WIRE_REQUIRED),
+    FIELD("secret", WIRE_STRING, WIRE_NULLABLE, 1, 200, CHECK_SECRET, "whsec_... or whsk_..."),
+    FIELD("headers", WIRE_MAP, WIRE_NULLABLE, 0, 0, CHECK_HEADERS, "Fields of each request."), END};
+const struct wire_schema schema_endpoint_in = {"EndpointIn", "", endpoint_in_fields};
+static const struct wire_field endpoint_put_fields[] = {ENDPOINT_FIELDS(WIRE_REQUIRED), END};
+const struct wire_schema schema_endpoint_put = {"EndpointUpdate", "", endpoint_put_fields};
+static const struct wire_field endpoint_patch_fields[] = {ENDPOINT_FIELDS(0), END};
+const struct wire_schema schema_endpoint_patch = {"EndpointPatch", "", endpoint_patch_fields};
+static const struct wire_field endpoint_out_fields[] = {
+    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "ep_..."),
+    ENDPOINT_FIELDS(WIRE_REQUIRED),
+    FIELD("disabledReason", WIRE_STRING, 0, 0, 0, CHECK_NONE, "Gaff: why it was disabled."),
+    FIELD("createdAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    END};
+const struct wire_schema schema_endpoint_out = {"EndpointOut", "", endpoint_out_fields};
+
+static const struct wire_field headers_in_fields[] = {
+    FIELD("headers", WIRE_MAP, WIRE_REQUIRED, 0, 0, CHECK_HEADERS, ""), END};
+const struct wire_schema schema_headers_in = {"EndpointHeadersIn", "", headers_in_fields};
+static const struct wire_field headers_patch_fields[] = {
+    FIELD("headers", WIRE_MAP_NULL, WIRE_REQUIRED, 0, 0, CHECK_HEADERS, "null removes one."),
+    FIELD("deleteHeaders", WIRE_STRINGS, 0, 0, 50, CHECK_NONE, "Names to remove."), END};
+const struct wire_schema schema_headers_patch = {"EndpointHeadersPatchIn", "",
+                                                 headers_patch_fields};
+static const struct wire_field headers_out_fields[] = {
+    FIELD("headers", WIRE_MAP, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("sensitive", WIRE_STRINGS, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Names of hidden ones."),
+    END};
+const struct wire_schema schema_headers_out = {"EndpointHeadersOut", "", headers_out_fields};
+static const struct wire_field secret_out_fields[] = {
+    FIELD("key", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "whsec_..., or whpk_... of a pair."),
+    END};
+const struct wire_schema schema_secret_out = {"EndpointSecretOut", "", secret_out_fields};
+static const struct wire_field rotate_fields[] = {
+    FIELD("key", WIRE_STRING, WIRE_NULLABLE, 1, 200, CHECK_SECRET, "null: a new one is made."),
+    FIELD("gracePeriodSeconds", WIRE_INTEGER, WIRE_NULLABLE, 0, 604800, CHECK_NONE,
+          "How long the former key signs as well; 86400."),
+    END};
+const struct wire_schema schema_rotate_in = {"EndpointSecretRotateIn", "", rotate_fields};
+static const struct wire_field stats_fields[] = {
+    FIELD("success", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("pending", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("sending", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("fail", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("canceled", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    END};
+const struct wire_schema schema_stats_out = {"EndpointStats", "", stats_fields};
+static const struct wire_field example_fields[] = {
+    FIELD("eventType", WIRE_STRING, WIRE_REQUIRED, 1, 256, CHECK_WORD, ""), END};
+const struct wire_schema schema_example_in = {"EventExampleIn", "", example_fields};
+
+/* --- recovery --------------------------------------------------------------------------------- */
+
+#define RANGE                                                                                      \
+    FIELD("since", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Messages from then on."),          \
+        FIELD("until", WIRE_TIME, WIRE_NULLABLE, 0, 0, CHECK_NONE, "And before then; now.")
+
+static const struct wire_field recover_fields[] = {RANGE, END};
+const struct wire_schema schema_recover_in = {"RecoverIn", "", recover_fields};
+static const struct wire_field replay_fields[] = {RANGE, END};
+const struct wire_schema schema_replay_in = {"ReplayIn", "", replay_fields};
+static const struct wire_field bulk_fields[] = {
+    RANGE, FIELD("eventTypes", WIRE_STRINGS, WIRE_NULLABLE, 0, 1000, CHECK_WORD, ""),
+    FIELD("channel", WIRE_STRING, WIRE_NULLABLE, 1, 128, CHECK_WORD, ""),
+    FIELD("tag", WIRE_STRING, WIRE_NULLABLE, 1, 128, CHECK_NONE, ""), END};
+const struct wire_schema schema_bulk_in = {"BulkReplayIn", "", bulk_fields};
+static const struct wire_field task_fields[] = {
+    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "qtask_..."),
+    FIELD("status", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "running, finished, failed"),
+    FIELD("task", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("data", WIRE_OBJECT, WIRE_REQUIRED, 0, 0, CHECK_NONE, "endpointId, count, reason"),
+    FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    END};
+const struct wire_schema schema_task_out = {"BackgroundTaskOut", "", task_fields};
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+static const struct wire_field message_in_fields[] = {
+    FIELD("eventType", WIRE_STRING, WIRE_REQUIRED, 1, 256, CHECK_WORD, ""),
+    FIELD("payload", WIRE_ANY, 0, 0, 0, CHECK_NONE, "A JSON object; sent byte for byte."),
+    FIELD("data", WIRE_ANY, WIRE_OLD, 0, 0, CHECK_NONE, "The older name of payload."),
+    FIELD("eventId", WIRE_STRING, WIRE_NULLABLE, 1, 256, CHECK_WORD, "Unique for 30 days."),
+    FIELD("channels", WIRE_STRINGS, WIRE_NULLABLE, 1, 5, CHECK_WORD, ""),
+    FIELD("tags", WIRE_STRINGS, WIRE_NULLABLE, 0, 10, CHECK_WORD, ""),
+    FIELD("payloadRetentionPeriod", WIRE_INTEGER, WIRE_NULLABLE, 5, 90, CHECK_NONE, "Days."),
+    FIELD("payloadRetentionHours", WIRE_INTEGER, WIRE_NULLABLE, 1, 8760, CHECK_NONE, ""),
+    FIELD("deliverAt", WIRE_TIME, WIRE_NULLABLE, 0, 0, CHECK_NONE, "Not before then."),
+    FIELD("application", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE, "Made when missing."),
+    FIELD("transformationsParams", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE,
+          "rawPayload: text sent as it is."),
+    END};
+const struct wire_schema schema_message_in = {"MessageIn", "", message_in_fields};
+#define MESSAGE_OUT                                                                                \
+    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "msg_..."),                          \
+        FIELD("eventId", WIRE_STRING, WIRE_NULLABLE, 0, 0, CHECK_NONE, ""),                        \
+        FIELD("eventType", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),                      \
+        FIELD("payload", WIRE_ANY, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),                           \
+        FIELD("channels", WIRE_STRINGS, WIRE_NULLABLE, 0, 0, CHECK_NONE, ""),                      \
+        FIELD("tags", WIRE_STRINGS, WIRE_NULLABLE, 0, 0, CHECK_NONE, ""),                          \
+        FIELD("deliverAt", WIRE_TIME, 0, 0, 0, CHECK_NONE, ""),                                    \
+        FIELD("timestamp", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, "")
+static const struct wire_field message_out_fields[] = {MESSAGE_OUT, END};
+const struct wire_schema schema_message_out = {"MessageOut", "", message_out_fields};
+#define STATUS                                                                                     \
+    FIELD("status", WIRE_INTEGER, WIRE_REQUIRED, 0, 4, CHECK_NONE,                                 \
+          "0 success, 1 pending, 2 fail, 3 sending, 4 canceled"),                                  \
+        FIELD("statusText", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "")
+static const struct wire_field endpoint_message_fields[] = {
+    MESSAGE_OUT, STATUS, FIELD("nextAttempt", WIRE_TIME, 0, 0, 0, CHECK_NONE, ""), END};
+const struct wire_schema schema_endpoint_message = {"EndpointMessageOut", "",
+                                                    endpoint_message_fields};
+static const struct wire_field message_endpoint_fields[] = {
+    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("url", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("description", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    STATUS,
+    FIELD("nextAttempt", WIRE_TIME, WIRE_NULLABLE, 0, 0, CHECK_NONE, ""),
+    FIELD("createdAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    END};
+const struct wire_schema schema_message_endpoint = {"MessageEndpointOut", "",
+                                                    message_endpoint_fields};
+static const struct wire_field precheck_fields[] = {
+    FIELD("eventType", WIRE_STRING, WIRE_REQUIRED, 1, 256, CHECK_WORD, ""),
+    FIELD("channels", WIRE_STRINGS, WIRE_NULLABLE, 0, 5, CHECK_WORD, ""), END};
+const struct wire_schema schema_precheck_in = {"MessagePrecheckIn", "", precheck_fields};
+static const struct wire_field precheck_out_fields[] = {
+    FIELD("active", WIRE_BOOLEAN, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""), END};
+const struct wire_schema schema_precheck_out = {"MessagePrecheckOut", "", precheck_out_fields};
+
+/* --- attempts --------------------------------------------------------------------------------- */
+
+static const struct wire_field attempt_fields[] = {
+    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "atmpt_..."),
+    FIELD("msgId", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("endpointId", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("url", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    STATUS,
+    FIELD("triggerType", WIRE_INTEGER, WIRE_REQUIRED, 0, 1, CHECK_NONE, "0 scheduled, 1 manual"),
+    FIELD("response", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("responseStatusCode", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, "0: no answer"),
+    FIELD("responseDurationMs", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("timestamp", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    END};
+const struct wire_schema schema_attempt_out = {"MessageAttemptOut", "", attempt_fields};
+
+/* --- the rest --------------------------------------------------------------------------------- */
+
+static const struct wire_field portal_fields[] = {
+    FIELD("featureFlags", WIRE_STRINGS, WIRE_NULLABLE, 0, 50, CHECK_WORD, ""),
+    FIELD("application", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE, "Made when missing."),
+    FIELD("expiry", WIRE_INTEGER, WIRE_NULLABLE, 1, 31536000, CHECK_NONE, "Seconds; 28 days."),
+    END};
+const struct wire_schema schema_portal_in = {"AppPortalAccessIn", "", portal_fields};
+static const struct wire_field portal_out_fields[] = {
+    FIELD("url", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("token", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""), END};
+const struct wire_schema schema_portal_out = {"AppPortalAccessOut", "", portal_out_fields};
+static const struct wire_field none_fields[] = {END};
+const struct wire_schema schema_empty = {"Empty", "", none_fields};

@@ -1,0 +1,29 @@
+/* recovery.h -- sending again what was missed: durable jobs on a thread of their own. A job is an
+ * object of kind "task", parent: the application; its document:
+ *
+ *   task      "endpoint.recover"       dead deliveries of the endpoint are due again
+ *             "endpoint.replay"        messages the endpoint was never told of are planned for it
+ *             "endpoint.bulk-replay"   every message that fits is planned for it anew
+ *   status    "running", "finished", "failed"
+ *   endpoint, since, until (ms), eventTypes, channel, tag, deliveryStatus
+ *   cursor, moved, total             how far it is; exact
+ *   reason                           of "failed": also "cancelled"
+ *
+ * A step handles a bounded number of rows and notes its progress; after a restart a job goes on
+ * from there. What a step did twice because of a crash is one delivery more, never one less. */
+#ifndef GAFF_ENGINE_RECOVERY_H
+#define GAFF_ENGINE_RECOVERY_H
+
+#include "engine/engine.h"
+
+#define TASK_KIND "task"
+
+struct recovery;
+/* Starts its thread; looks for jobs that were running. */
+struct recovery *recovery_new(struct engine_core *core);
+void recovery_free(
+    struct recovery *r); /* accepts NULL; a job under way goes on at the next start */
+/* Any thread: there may be a new job. */
+void recovery_wake(struct recovery *r);
+
+#endif
