@@ -388,7 +388,7 @@ static enum err commit_set(struct send_call *s, struct object_set *set, struct r
     free(ticket);
     if (s->also) {
         dispatch_offers_init(&offers, core);
-        message_settle(core, s->also, err, &offers);
+        app_message_settle(core, s->also, err, &offers);
         dispatch_offers_send(&offers);
         s->also = NULL;
     }

@@ -10,8 +10,8 @@
 #include "base/ksuid.h"
 #include "api/call.h"
 #include "api/wire.h"
+#include "engine/app_message.h"
 #include "engine/directory.h"
-#include "engine/message.h"
 #include "verify/jwt.h"
 
 #define SEND_DEFAULT_ORG "org_23rb8YdGqMT0qIzpgGwdXfHirMu"
@@ -65,7 +65,7 @@ struct send_call {
     int64_t now_ms;
     struct application app; /* {app_id} of the path */
     const struct json *body;
-    struct message_plan *also; /* an event that is stored only with the next send_commit */
+    struct app_message_plan *also; /* an event that is stored only with the next send_commit */
 };
 
 /* --- send.c: who asks, and answering ---------------------------------------------------------- */

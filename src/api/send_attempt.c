@@ -114,8 +114,8 @@ static bool is_chosen(struct send_call *s, const struct choice *c, const struct 
     if (!c->channel.n && !c->tag.n)
         return true;
     return store_load(send_api(s)->reader, x->event_id, 0, s->a, &e, NULL) == ERR_OK &&
-           (!c->channel.n || list_has(message_channels(&e), c->channel)) &&
-           (!c->tag.n || list_has(message_tags(&e), c->tag));
+           (!c->channel.n || list_has(app_message_channels(&e), c->channel)) &&
+           (!c->tag.n || list_has(app_message_tags(&e), c->tag));
 }
 
 /* status and status_code_class as the filter has them. */
@@ -340,8 +340,8 @@ static enum err gather_told(struct send_call *s, const struct send_page *p, stru
                 continue;
             t->delivery = *d;
             bool fits = send_type_is_chosen(c->types, c->type_count, t->event.type) &&
-                        (!c->channel.n || list_has(message_channels(&t->event), c->channel)) &&
-                        (!c->tag.n || list_has(message_tags(&t->event), c->tag));
+                        (!c->channel.n || list_has(app_message_channels(&t->event), c->channel)) &&
+                        (!c->tag.n || list_has(app_message_tags(&t->event), c->tag));
             *count += fits;
         }
         if (*count > p->limit || found.next == 0)
@@ -527,7 +527,7 @@ void send_resend(struct send_call *s)
     struct engine_core *core = send_api(s)->core;
     if (!send_find_message(s, &e) || !send_find_endpoint(s, &o))
         return;
-    if (message_is_expired(&e, s->now_ms)) {
+    if (app_message_is_expired(&e, s->now_ms)) {
         send_error(s, 400, "missing_payload",
                    "Unable to resend message. Payload is missing (probably expired).");
         return;

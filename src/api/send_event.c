@@ -18,12 +18,12 @@ void send_operational(struct send_call *s, const char *type, str data)
     struct reason why;
     if (str_eq(s->org, STR(SEND_MANAGEMENT_ORG)) || !listeners(s, &to))
         return;
-    struct message m = {.application = to.id,
-                        .event_type = str_from_cstr(type),
-                        .payload = arena_printf(s->a, "{\"type\":\"%s\",\"data\":" STR_FMT "}",
-                                                type, STR_ARG(data))};
-    struct message_plan *plan = ARENA_NEW(s->a, struct message_plan);
-    if (plan && message_plan(send_api(s)->core, &m, s->a, plan, &why) == ERR_OK)
+    struct app_message m = {.application = to.id,
+                            .event_type = str_from_cstr(type),
+                            .payload = arena_printf(s->a, "{\"type\":\"%s\",\"data\":" STR_FMT "}",
+                                                    type, STR_ARG(data))};
+    struct app_message_plan *plan = ARENA_NEW(s->a, struct app_message_plan);
+    if (plan && app_message_plan(send_api(s)->core, &m, s->a, plan, &why) == ERR_OK)
         s->also = plan;
 }
 
@@ -105,16 +105,16 @@ void send_endpoint_example(struct send_call *s)
 {
     struct object o;
     struct reason why = {0};
-    struct message_plan plan;
+    struct app_message_plan plan;
     if (!send_find_endpoint(s, &o))
         return;
-    struct message m = {.application = s->app.id,
-                        .event_type = json_str(json_get(s->body, STR("eventType"))),
-                        .only_endpoint = o.id};
+    struct app_message m = {.application = s->app.id,
+                            .event_type = json_str(json_get(s->body, STR("eventType"))),
+                            .only_endpoint = o.id};
     m.payload = example_of(s, m.event_type);
     if (!m.payload.p)
         return;
-    enum err err = message_plan(send_api(s)->core, &m, s->a, &plan, &why);
+    enum err err = app_message_plan(send_api(s)->core, &m, s->a, &plan, &why);
     if (err != ERR_OK) {
         send_failed(s, err, &why);
         return;

@@ -15,7 +15,7 @@ struct waiting { /* in its exchange's arena, but for the plan */
     struct http_exchange *x;
     struct send_call call;
     struct api_call frame;
-    struct message_plan plan;
+    struct app_message_plan plan;
     struct arena arena; /* of the plan */
     bool with_content, key_is_bound;
 };
@@ -47,7 +47,7 @@ static void write_payload(struct send_call *s, const struct event *e, bool with_
 {
     struct json_writer *w = send_json(s);
     json_key(w, "payload");
-    if (message_is_expired(e, s->now_ms)) {
+    if (app_message_is_expired(e, s->now_ms)) {
         json_raw(w, STR("{\"expired\":true}"));
         return;
     }
@@ -67,13 +67,13 @@ void send_message_members(struct send_call *s, const struct event *e, bool with_
 {
     char id[KSUID_TEXT_MAX];
     struct json_writer *w = send_json(s);
-    int64_t at = message_time(e, STR("gaff-deliver-at"));
+    int64_t at = app_message_time(e, STR("gaff-deliver-at"));
     json_pair(w, "id", ksuid_format(MESSAGE_PREFIX, e->id, id));
     json_pair(w, "eventId", e->dedupe_key.n ? e->dedupe_key : STR_NONE);
     json_pair(w, "eventType", e->type);
     write_payload(s, e, with_content);
-    write_list(w, "channels", message_channels(e), "null");
-    write_list(w, "tags", message_tags(e), "null");
+    write_list(w, "channels", app_message_channels(e), "null");
+    write_list(w, "tags", app_message_tags(e), "null");
     if (at)
         send_pair_time(w, "deliverAt", at);
     send_pair_time(w, "timestamp", e->received_ms);
@@ -164,8 +164,8 @@ bool send_type_is_chosen(const str *types, size_t count, str type)
 static bool is_chosen(const struct choice *c, const struct event *e)
 {
     return send_type_is_chosen(c->types, c->type_count, e->type) &&
-           (!c->channel.n || list_has(message_channels(e), c->channel)) &&
-           (!c->tag.n || list_has(message_tags(e), c->tag));
+           (!c->channel.n || list_has(app_message_channels(e), c->channel)) &&
+           (!c->tag.n || list_has(app_message_tags(e), c->tag));
 }
 
 /* Fills out with up to limit + 1 events with head and body, in the direction of the walk. */
@@ -318,7 +318,7 @@ static str kept_text(struct send_call *s, const struct json *v)
     return text.p ? arena_str(s->a, text) : STR_NONE;
 }
 
-static bool read_payload(struct send_call *s, struct message *m)
+static bool read_payload(struct send_call *s, struct app_message *m)
 {
     const struct json *raw = json_path(s->body, STR("transformationsParams.rawPayload"));
     const char *name = json_get(s->body, STR("payload")) ? "payload" : "data";
@@ -348,7 +348,7 @@ static size_t read_words(const struct json *list, str *out, size_t max)
     return n;
 }
 
-static void read_times(struct send_call *s, struct message *m)
+static void read_times(struct send_call *s, struct app_message *m)
 {
     int64_t days = 0, hours = 0;
     str at = json_str(json_get(s->body, STR("deliverAt")));
@@ -360,13 +360,13 @@ static void read_times(struct send_call *s, struct message *m)
         m->expires_ms = s->now_ms + days * DAY_MS;
 }
 
-static bool read_message(struct send_call *s, struct message *m)
+static bool read_message(struct send_call *s, struct app_message *m)
 {
     str key = http_field_get(&s->c->x->req.fields, STR("idempotency-key"));
-    *m = (struct message){.application = s->app.id,
-                          .event_type = kept_text(s, json_get(s->body, STR("eventType"))),
-                          .event_id = kept_text(s, json_get(s->body, STR("eventId"))),
-                          .peer = s->c->x->req.peer};
+    *m = (struct app_message){.application = s->app.id,
+                              .event_type = kept_text(s, json_get(s->body, STR("eventType"))),
+                              .event_id = kept_text(s, json_get(s->body, STR("eventId"))),
+                              .peer = s->c->x->req.peer};
     if (!read_payload(s, m))
         return false;
     m->channel_count =
@@ -400,7 +400,7 @@ static void submit(struct send_call *s, struct waiting *wait)
 
 void send_message_create(struct send_call *s)
 {
-    struct message m;
+    struct app_message m;
     struct reason why = {0};
     struct engine_core *core = send_api(s)->core;
     struct waiting *wait = ARENA_NEW(s->a, struct waiting);
@@ -413,7 +413,7 @@ void send_message_create(struct send_call *s)
     if (!wait || !read_message(s, &m))
         return;
     arena_init(&wait->arena, MESSAGE_ARENA_MAX);
-    enum err err = message_plan(core, &m, &wait->arena, &wait->plan, &why);
+    enum err err = app_message_plan(core, &m, &wait->arena, &wait->plan, &why);
     if (err != ERR_OK) {
         arena_release(&wait->arena);
         send_failed(s, err, &why);
@@ -424,7 +424,7 @@ void send_message_create(struct send_call *s)
 
 static void answer_repeat(struct send_call *s, const struct waiting *wait)
 {
-    const struct message_plan *p = &wait->plan;
+    const struct app_message_plan *p = &wait->plan;
     struct event first;
     struct reason why = {0};
     if (p->event.matched == p->uid_key) {
@@ -472,7 +472,7 @@ static void round_committed(struct commit_ticket *t)
     struct dispatch_offers offers;
     dispatch_offers_init(&offers, a->core);
     for (struct waiting *wait = r->first; wait; wait = wait->next)
-        message_settle(a->core, &wait->plan, t->err, &offers);
+        app_message_settle(a->core, &wait->plan, t->err, &offers);
     dispatch_offers_send(&offers);
     for (struct waiting *wait = r->first, *next; wait; wait = next) {
         struct arena plan = wait->arena;

@@ -4,9 +4,9 @@
 
 #include "base/log.h"
 #include "base/rand.h"
+#include "engine/app_message.h"
 #include "engine/directory.h"
 #include "engine/dispatch.h"
-#include "engine/message.h"
 
 #include <pthread.h>
 
@@ -161,8 +161,8 @@ static bool fits(const struct job *j, const struct event *e)
     bool typed = !types || json_kind_of(types) != JSON_ARRAY || json_len(types) == 0;
     while (!typed && json_next(types, &it))
         typed = str_eq(json_str(it.value), e->type);
-    return typed && (!j->channel.n || list_has(message_channels(e), j->channel)) &&
-           (!j->tag.n || list_has(message_tags(e), j->tag));
+    return typed && (!j->channel.n || list_has(app_message_channels(e), j->channel)) &&
+           (!j->tag.n || list_has(app_message_tags(e), j->tag));
 }
 
 /* True when the endpoint was told of it, or is to be. */
@@ -186,7 +186,7 @@ static enum err was_told(struct recovery *r, uint64_t event_id, str endpoint, st
 static bool endpoint_would_take(const struct endpoint *e, const struct event *event,
                                 struct arena *a)
 {
-    str channels[MESSAGE_CHANNELS_MAX], list = message_channels(event);
+    str channels[MESSAGE_CHANNELS_MAX], list = app_message_channels(event);
     size_t count = 0;
     while (list.p && list.n && count < ARRAY_LEN(channels))
         channels[count++] = str_cut(&list, ',');
@@ -208,7 +208,7 @@ static enum err plan_again(struct recovery *r, struct job *j, const struct event
     if (!to)
         return fail(why, ERR_NOT_FOUND, "the endpoint is gone");
     int64_t now_ms = clock_wall_ms(r->core->clock);
-    bool wanted = !message_is_expired(e, now_ms) && fits(j, e) && endpoint_would_take(to, e, a);
+    bool wanted = !app_message_is_expired(e, now_ms) && fits(j, e) && endpoint_would_take(to, e, a);
     if (wanted && !bulk)
         err = was_told(r, e->id, j->endpoint, a, &told, why);
     if (err == ERR_OK && wanted && !told) {

@@ -1,6 +1,6 @@
-/* message.c -- from what was asked to an event with its deliveries. Pure but for the gates, which
- * are entered as for any event (planned.h). */
-#include "engine/message.h"
+/* app_message.c -- from what was asked to an event with its deliveries. Pure but for the gates,
+ * which are entered as for any event (planned.h). */
+#include "engine/app_message.h"
 
 #include "base/log.h"
 #include "action/event_text.h"
@@ -24,7 +24,7 @@ static void add_list(struct buf *head, const char *name, const str *v, size_t co
     buf_str_append(head, STR("\r\n"));
 }
 
-static str make_head(const struct message *m, struct arena *a)
+static str make_head(const struct app_message *m, struct arena *a)
 {
     char room[HEAD_MAX];
     struct buf head = buf_over(room, sizeof(room));
@@ -39,7 +39,7 @@ static str make_head(const struct message *m, struct arena *a)
     return buf_ok(&head) ? arena_str(a, buf_str(&head)) : STR_NONE;
 }
 
-static void fill_event(struct engine_core *core, const struct message *m, struct arena *a,
+static void fill_event(struct engine_core *core, const struct app_message *m, struct arena *a,
                        struct event *e)
 {
     *e = (struct event){.id = id_next(&core->ids),
@@ -60,7 +60,7 @@ static void fill_event(struct engine_core *core, const struct message *m, struct
     str_fingerprint(m->payload, e->body_hash);
 }
 
-static void add_keys(struct message_plan *p, const struct message *m, struct arena *a)
+static void add_keys(struct app_message_plan *p, const struct app_message *m, struct arena *a)
 {
     size_t n = 0;
     if (m->idempotency_key.n) {
@@ -84,7 +84,7 @@ static void add_keys(struct message_plan *p, const struct message *m, struct are
 
 /* --- who is told ------------------------------------------------------------------------------ */
 
-static bool find_endpoints(struct engine_core *core, const struct message *m, struct arena *a,
+static bool find_endpoints(struct engine_core *core, const struct app_message *m, struct arena *a,
                            struct planned_endpoint **out, size_t *count)
 {
     struct http_field type = {STR("Content-Type"), STR("application/json")};
@@ -116,9 +116,9 @@ static bool find_endpoints(struct engine_core *core, const struct message *m, st
     return good;
 }
 
-static bool enter(struct engine_core *core, const struct message *m,
+static bool enter(struct engine_core *core, const struct app_message *m,
                   const struct planned_endpoint *to, size_t count, struct arena *a,
-                  struct message_plan *p)
+                  struct app_message_plan *p)
 {
     struct new_delivery *d = ARENA_ARRAY(a, struct new_delivery, count + 1);
     struct gate **gates = ARENA_ARRAY(a, struct gate *, count + 1);
@@ -144,12 +144,12 @@ static bool enter(struct engine_core *core, const struct message *m,
     return true;
 }
 
-enum err message_plan(struct engine_core *core, const struct message *m, struct arena *a,
-                      struct message_plan *out, struct reason *why)
+enum err app_message_plan(struct engine_core *core, const struct app_message *m, struct arena *a,
+                          struct app_message_plan *out, struct reason *why)
 {
     struct planned_endpoint *to;
     size_t count;
-    *out = (struct message_plan){0};
+    *out = (struct app_message_plan){0};
     fill_event(core, m, a, &out->event.event);
     add_keys(out, m, a);
     if (!out->event.event.head.p || !arena_ok(a) || !find_endpoints(core, m, a, &to, &count) ||
@@ -158,8 +158,8 @@ enum err message_plan(struct engine_core *core, const struct message *m, struct 
     return ERR_OK;
 }
 
-bool message_settle(struct engine_core *core, struct message_plan *p, enum err err,
-                    struct dispatch_offers *offers)
+bool app_message_settle(struct engine_core *core, struct app_message_plan *p, enum err err,
+                        struct dispatch_offers *offers)
 {
     struct metrics *m = &core->metrics;
     bool stored = err == ERR_OK && new_event_is_stored(&p->event);
@@ -179,24 +179,24 @@ bool message_settle(struct engine_core *core, struct message_plan *p, enum err e
 
 /* --- reading back ----------------------------------------------------------------------------- */
 
-str message_channels(const struct event *e)
+str app_message_channels(const struct event *e)
 {
     return event_field(e, STR("gaff-channels"));
 }
 
-str message_tags(const struct event *e)
+str app_message_tags(const struct event *e)
 {
     return event_field(e, STR("gaff-tags"));
 }
 
-int64_t message_time(const struct event *e, str field)
+int64_t app_message_time(const struct event *e, str field)
 {
     int64_t ms;
     return str_to_i64(event_field(e, field), &ms) ? ms : 0;
 }
 
-bool message_is_expired(const struct event *e, int64_t now_ms)
+bool app_message_is_expired(const struct event *e, int64_t now_ms)
 {
-    int64_t at = message_time(e, STR("gaff-expires"));
+    int64_t at = app_message_time(e, STR("gaff-expires"));
     return (at > 0 && now_ms >= at) || (e->flags & EVENT_EXPUNGED);
 }

@@ -1,4 +1,4 @@
-/* message.h -- a message: an event whose source is an application. What the API or the program
+/* app_message.h -- a message: an event whose source is an application. What the API or the program
  * says of it is kept as header lines of the event, so that the store needs no more columns:
  *
  *   Content-Type: application/json
@@ -6,8 +6,8 @@
  *   gaff-deliver-at: ms      gaff-expires: ms   (wall clock; the payload is not shown or sent then)
  *
  * The event's dedupe_key is the message's eventId; its text id is ksuid "msg_" of the event's. */
-#ifndef GAFF_ENGINE_MESSAGE_H
-#define GAFF_ENGINE_MESSAGE_H
+#ifndef GAFF_ENGINE_APP_MESSAGE_H
+#define GAFF_ENGINE_APP_MESSAGE_H
 
 #include "engine/directory.h"
 #include "engine/dispatch.h"
@@ -17,7 +17,7 @@
 #define MESSAGE_PREFIX "msg_"
 #define MESSAGE_ID_WINDOW_MS (30 * 24 * 3600 * INT64_C(1000)) /* in which an eventId is one */
 
-struct message {
+struct app_message {
     str application; /* id */
     str event_type, event_id, payload, content_type;
     str channels[MESSAGE_CHANNELS_MAX];
@@ -34,7 +34,7 @@ struct message {
     int64_t idempotency_window_ms;
 };
 
-struct message_plan { /* in an arena; lives until the commit is done */
+struct app_message_plan { /* in an arena; lives until the commit is done */
     struct new_event event;
     struct event_key keys[EVENT_KEYS_MAX];
     struct gate **gates;
@@ -42,16 +42,16 @@ struct message_plan { /* in an arena; lives until the commit is done */
 };
 
 /* Fills *out; the gates are entered. ERR_LIMIT without memory, then nothing is. */
-enum err message_plan(struct engine_core *core, const struct message *m, struct arena *a,
-                      struct message_plan *out, struct reason *why) MUST_USE;
+enum err app_message_plan(struct engine_core *core, const struct app_message *m, struct arena *a,
+                          struct app_message_plan *out, struct reason *why) MUST_USE;
 /* After the commit: lanes get what was stored, or the places are free again. True when stored. */
-bool message_settle(struct engine_core *core, struct message_plan *p, enum err err,
-                    struct dispatch_offers *offers);
+bool app_message_settle(struct engine_core *core, struct app_message_plan *p, enum err err,
+                        struct dispatch_offers *offers);
 
-/* One member of a stored message's list: message_list_next(&rest, &one) while true. */
-str message_channels(const struct event *e);
-str message_tags(const struct event *e);
-int64_t message_time(const struct event *e, str field); /* 0 when absent */
-bool message_is_expired(const struct event *e, int64_t now_ms);
+/* One member of a stored message's list: app_message_list_next(&rest, &one) while true. */
+str app_message_channels(const struct event *e);
+str app_message_tags(const struct event *e);
+int64_t app_message_time(const struct event *e, str field); /* 0 when absent */
+bool app_message_is_expired(const struct event *e, int64_t now_ms);
 
 #endif
