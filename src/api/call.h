@@ -62,9 +62,9 @@ struct api_call {
     struct api *api;
     struct http_exchange *x;
     struct router_match match;
-    enum role role;  /* of who calls */
-    char caller[96]; /* "token", "key deploy", a person's name; for the audit log */
-    int status;      /* answered by api_send and its kin; 0: refused before that */
+    enum role role;                  /* of who calls */
+    char caller[96];                 /* "token", "key deploy", a person's name; for the audit log */
+    int status;                      /* answered by api_send and its kin; 0: refused before that */
     const struct send_operation *op; /* NULL: one of api_routes */
     struct json_doc *doc;            /* the body, of operations; freed with the call */
     struct buf body;                 /* the answer being written */
