@@ -257,7 +257,9 @@ void send_message_expunge(struct send_call *s)
     if (!send_find_message(s, &e))
         return;
     enum err err = store_expunge(send_api(s)->core->store, e.id, 0, &why);
-    if (err != ERR_OK && err != ERR_NOT_FOUND)
+    if (err == ERR_INVALID)
+        send_error(s, 501, "not_implemented", "%s", why.text);
+    else if (err != ERR_OK && err != ERR_NOT_FOUND)
         send_failed(s, err, &why);
     else
         send_empty(s, 204);

@@ -165,7 +165,7 @@ struct delivery_filter {
     uint64_t event_id; /* 0: any */
     int state;         /* -1: any */
     str destination, source, type;
-    str cause; /* the end of its reason: "gave up after 3 attempts: <cause>" */
+    str cause;                  /* the end of its reason: "gave up after 3 attempts: <cause>" */
     int64_t since_ms, until_ms; /* created */
     uint64_t before;
     bool ascending; /* as in event_filter; not for store_move */
@@ -529,6 +529,8 @@ static inline enum err store_add_attempts(struct store *s, const struct attempt 
 static inline enum err store_expunge(struct store *s, uint64_t id, uint32_t attempt,
                                      struct reason *why)
 {
+    if (!s->ops->expunge)
+        return fail(why, ERR_INVALID, "the %s store can't take content out yet", s->ops->name);
     return s->ops->expunge(s, id, attempt, why);
 }
 static inline enum err store_purge(struct store *s, const struct retention *r, int64_t now_ms,
