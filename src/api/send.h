@@ -12,10 +12,11 @@
 #include "api/wire.h"
 #include "engine/app_message.h"
 #include "engine/directory.h"
+#include "engine/endpoint_health.h"
 #include "verify/jwt.h"
 
 #define SEND_DEFAULT_ORG "org_23rb8YdGqMT0qIzpgGwdXfHirMu"
-#define SEND_MANAGEMENT_ORG "org_00000000000SvixManagement00"
+#define SEND_MANAGEMENT_ORG MANAGEMENT_ORG
 #define SEND_LIMIT_DEFAULT 50
 #define SEND_LIMIT_MAX 250
 #define SEND_IDEMPOTENCY_MS (24 * 3600 * INT64_C(1000))

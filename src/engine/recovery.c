@@ -14,8 +14,17 @@
 #define STEP_ARENA_MAX (64u << 20)
 #define RETRY_NS 1000000000
 
+#define NOTES_MAX 1024
+
+struct note {
+    char endpoint[64];
+    enum endpoint_news news;
+};
+
 struct recovery {
     struct engine_core *core;
+    struct note notes[NOTES_MAX]; /* guarded by lock, as is the count */
+    size_t note_count;
     struct store_reader *reader;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -253,6 +262,40 @@ static enum err step_replay(struct recovery *r, struct job *j, struct arena *a, 
     return err;
 }
 
+static bool take_note(struct recovery *r, struct note *out)
+{
+    pthread_mutex_lock(&r->lock);
+    bool found = r->note_count > 0;
+    if (found)
+        *out = r->notes[--r->note_count];
+    pthread_mutex_unlock(&r->lock);
+    return found;
+}
+
+static void work_off_notes(struct recovery *r)
+{
+    struct note n;
+    while (take_note(r, &n))
+        endpoint_note(r->core, r->reader, str_from_cstr(n.endpoint), n.news);
+}
+
+void recovery_note(struct recovery *r, str endpoint, enum endpoint_news news)
+{
+    if (!r || endpoint.n >= sizeof(r->notes[0].endpoint))
+        return;
+    pthread_mutex_lock(&r->lock);
+    bool known = r->note_count == NOTES_MAX;
+    for (size_t i = 0; !known && i < r->note_count; i++)
+        known = r->notes[i].news == news && str_eq(str_from_cstr(r->notes[i].endpoint), endpoint);
+    if (!known) {
+        struct note *n = &r->notes[r->note_count++];
+        *n = (struct note){.news = news};
+        memcpy(n->endpoint, endpoint.p, endpoint.n);
+        pthread_cond_signal(&r->wake);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
 static bool is_stopping(struct recovery *r)
 {
     pthread_mutex_lock(&r->lock);
@@ -283,6 +326,7 @@ static void run(struct recovery *r, struct job *j)
                       LOG_F("reason", str_from_cstr(why.text)));
             break; /* tried again by the next look */
         }
+        work_off_notes(r);
         if (!note_progress(r, j))
             break;
         nudge(r, j->endpoint);
@@ -325,14 +369,17 @@ static void *thread_main(void *arg)
     pthread_setname_np(pthread_self(), "gaff-recover");
     for (;;) {
         pthread_mutex_lock(&r->lock);
-        while (!r->look && !r->stop)
+        while (!r->look && !r->stop && r->note_count == 0)
             pthread_cond_wait(&r->wake, &r->lock);
+        bool jobs = r->look;
         r->look = false;
         bool stop = r->stop;
         pthread_mutex_unlock(&r->lock);
         if (stop)
             return NULL;
-        look(r);
+        work_off_notes(r);
+        if (jobs)
+            look(r);
     }
 }
 

@@ -14,7 +14,7 @@
 #ifndef GAFF_ENGINE_RECOVERY_H
 #define GAFF_ENGINE_RECOVERY_H
 
-#include "engine/engine.h"
+#include "engine/endpoint_health.h"
 
 #define TASK_KIND "task"
 
@@ -23,6 +23,9 @@ struct recovery;
 struct recovery *recovery_new(struct engine_core *core);
 void recovery_free(
     struct recovery *r); /* accepts NULL; a job under way goes on at the next start */
+/* Any thread: news of an endpoint, worked off between the steps of jobs. Beyond what is kept in
+ * memory at once it is dropped: the next attempt tells it again. */
+void recovery_note(struct recovery *r, str endpoint, enum endpoint_news news);
 /* Any thread: there may be a new job. */
 void recovery_wake(struct recovery *r);
 

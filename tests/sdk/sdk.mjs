@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 
 import { Daemon, expect, finish, gaffSign, load, test } from "./harness.mjs";
 import { bodyOf, providers } from "./providers.mjs";
+import { sending } from "./sending.mjs";
 
 const WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECRETS = {
@@ -339,4 +340,5 @@ if (daemon instanceof Daemon) {
   await test("the daemon starts", () => Promise.reject(daemon));
 }
 for (const [proof, names] of Object.entries(proofs)) console.log(`${names.size} providers ${proof}`);
+await sending();
 finish();

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Sending as applications and subscribers meet it: who is told, what they get, what a kill leaves,
+what is refused. The packages of Svix are in tests/sdk."""
+import http.client
+
+from lib import *
+
+CONFIG = "sending: { policy: private }\n"
+
+
+def app(d, uid="acme"):
+    reply = d.api("POST", "/app", {"name": uid, "uid": uid})
+    assert reply.status == 201, reply.body
+    return reply.json()
+
+
+def endpoint(d, url, uid, **more):
+    reply = d.api("POST", "/app/acme/endpoint", {"url": url, "uid": uid, **more})
+    assert reply.status == 201, reply.body
+    return reply.json()
+
+
+def send(d, kind="user.created", payload=None, code=202, **more):
+    reply = d.api("POST", "/app/acme/msg",
+                  {"eventType": kind, "payload": payload if payload is not None else {}, **more})
+    assert reply.status == code, reply.body
+    return reply.json()
+
+
+def paths(target):
+    return sorted(r["path"] for r in target.requests)
+
+
+def test_who_wants_it_is_told():
+    target = Target()
+    with Daemon(CONFIG) as d:
+        app(d)
+        for kind in ("user.created", "user.gone"):
+            d.api("POST", "/event-type", {"name": kind, "description": ""})
+        endpoint(d, target.url + "/all", "all")
+        endpoint(d, target.url + "/typed", "typed", eventTypes=["user.created"])
+        endpoint(d, target.url + "/other", "other", eventTypes=["user.gone"])
+        endpoint(d, target.url + "/channel", "channel", channels=["eu"])
+        endpoint(d, target.url + "/match", "match", match={"json": {"plan": "pro"}})
+        endpoint(d, target.url + "/off", "off", disabled=True)
+        send(d, payload={"plan": "pro"}, channels=["eu", "us"])
+        until(lambda: len(target.requests) == 4, "four are told")
+        assert paths(target) == ["/all", "/channel", "/match", "/typed"], paths(target)
+        send(d, "user.gone", payload={"plan": "free"})
+        until(lambda: len(target.requests) == 6, "two more")
+        assert paths(target).count("/other") == 1 and paths(target).count("/all") == 2
+    target.close()
+
+
+def test_signature_holds_and_body_is_untouched():
+    target = Target()
+    with Daemon(CONFIG) as d:
+        app(d)
+        endpoint(d, target.url + "/a", "a")
+        key = d.api("GET", "/app/acme/endpoint/a/secret").json()["key"]
+        text = b'{"eventType":"x","payload":{"a" : 1.50,"b":"\\u00e4"}}'
+        reply = d.request("POST", "/api/v1/app/acme/msg/", text,
+                          {"Authorization": "Bearer " + d.token()}, base=d.admin)
+        assert reply.status == 202, reply.body
+        until(lambda: target.requests, "it arrives")
+        got = target.requests[0]
+        assert got["body"] == b'{"a" : 1.50,"b":"\\u00e4"}', got["body"]
+        signed = b".".join([got["headers"]["webhook-id"].encode(),
+                            got["headers"]["webhook-timestamp"].encode(), got["body"]])
+        mac = hmac.new(base64.b64decode(key[6:]), signed, hashlib.sha256).digest()
+        assert got["headers"]["webhook-signature"] == "v1," + base64.b64encode(mac).decode()
+        endpoint(d, target.url + "/ce", "ce", format="cloudevents", signature="github")
+        send(d, "user.created", {"n": 1})
+        ce = until(lambda: [r for r in target.requests if r["path"] == "/ce"], "the event")[0]
+        event = json.loads(ce["body"])
+        assert event["specversion"] == "1.0" and event["data"] == {"n": 1}, event
+        assert event["type"] == "user.created" and event["id"] == ce["headers"]["webhook-id"]
+        assert ce["headers"]["X-Hub-Signature-256"].startswith("sha256=")
+    target.close()
+
+
+def test_private_addresses_are_refused_by_default():
+    target = Target()
+    with Daemon("") as d:
+        app(d)
+        for i, host in enumerate(["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0x7f000001",
+                                  "2130706433", "127.1", "0"]):
+            d.api("POST", "/app/acme/endpoint", {"url": f"http://{host}:{target.port}/", "uid": f"e{i}"})
+        count = len(d.api("GET", "/app/acme/endpoint").json()["data"])
+        assert count >= 3, count
+        m = send(d)
+        def tried():
+            found = d.api("GET", f"/app/acme/attempt/msg/{m['id']}").json()["data"]
+            return found if len(found) == count else None
+        for attempt in until(tried, "all were tried"):
+            assert attempt["status"] == 2 and attempt["responseStatusCode"] == 0, attempt
+        assert not target.requests
+    target.close()
+
+
+def test_killed_in_the_middle_of_a_post_there_is_one_message():
+    target = Target()
+    with Daemon(CONFIG) as d:
+        app(d)
+        endpoint(d, target.url + "/a", "a")
+        body = json.dumps({"eventType": "x", "payload": {"n": 1}}).encode()
+        for round_ in range(5):
+            headers = {"Authorization": "Bearer " + d.token(), "idempotency-key": f"k{round_}"}
+            admin = d.admin
+            def post():
+                try:
+                    d.request("POST", "/api/v1/app/acme/msg", body, headers, base=admin)
+                except OSError:
+                    pass
+                except http.client.HTTPException:
+                    pass
+            thread = threading.Thread(target=post)
+            thread.start()
+            time.sleep(0.001 * round_)  # where it hits differs from round to round
+            d.kill()
+            thread.join()
+            d.start()
+            first = d.request("POST", "/api/v1/app/acme/msg", body, headers, base=d.admin)
+            again = d.request("POST", "/api/v1/app/acme/msg", body, headers, base=d.admin)
+            assert first.status == again.status == 202, (first.body, again.body)
+            assert first.json()["id"] == again.json()["id"]
+            all_ = d.api("GET", "/app/acme/msg").json()["data"]
+            assert len(all_) == round_ + 1, len(all_)
+        until(lambda: len({r["headers"]["webhook-id"] for r in target.requests}) == 5, "delivered")
+    target.close()
+
+
+def test_what_waits_goes_on_after_a_kill():
+    failing = Target(lambda request, count: (503, {}, b""))
+    with Daemon(CONFIG) as d:
+        app(d)
+        endpoint(d, failing.url + "/a", "a", retry=[0.2] * 40)
+        ids = {send(d, payload={"n": n})["id"] for n in range(20)}
+        until(lambda: failing.requests, "tried")
+        d.kill()
+        before = len(failing.requests)
+        d.start()
+        until(lambda: {r["headers"]["webhook-id"] for r in failing.requests[before:]} == ids,
+              "each is tried again")
+    failing.close()
+
+
+def test_deliver_at_is_awaited():
+    target = Target()
+    with Daemon(CONFIG) as d:
+        app(d)
+        endpoint(d, target.url + "/a", "a")
+        at = time.time() + 1.5
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03}Z"
+        m = send(d, deliverAt=when)
+        assert "deliverAt" in m
+        until(lambda: target.requests, "it arrives")
+        assert time.time() >= at - 0.05
+    target.close()
+
+
+def test_order_is_kept_and_a_blocked_head_may_step_aside():
+    fail = {"left": 2}
+    def answer(request, count):
+        if json.loads(request["body"])["n"] == 0 and fail["left"]:
+            fail["left"] -= 1
+            return 500, {}, b""
+        return 200, {}, b""
+    target = Target(answer)
+    with Daemon(CONFIG) as d:
+        app(d)
+        endpoint(d, target.url + "/a", "a", orderBy="{{ .key }}", retry=[0.2, 0.2, 0.2])
+        for n in range(4):
+            send(d, payload={"key": "k", "n": n})
+        until(lambda: len(target.requests) == 6, "all, the first three times")
+        assert [json.loads(r["body"])["n"] for r in target.requests] == [0, 0, 0, 1, 2, 3]
+        fail["left"] = 1
+        d.api("PATCH", "/app/acme/endpoint/a", {"onBlocked": "deadLetter"})
+        for n in range(3):
+            send(d, payload={"key": "k", "n": n})
+        until(lambda: len(target.requests) == 9, "the head is tried once")
+        until(lambda: d.api("GET", "/app/acme/endpoint/a/stats").json()["fail"] == 1, "a dead letter")
+    target.close()
+
+
+def test_gone_disables_the_endpoint_and_says_so():
+    target = Target(lambda request, count: (410 if request["path"] == "/gone" else 204, {}, b""))
+    with Daemon(CONFIG) as d:
+        app(d)
+        endpoint(d, target.url + "/gone", "gone")
+        send(d)
+        gone = until(lambda: (e := d.api("GET", "/app/acme/endpoint/gone").json())["disabled"] and e,
+                     "disabled")
+        assert "410" in gone["disabledReason"], gone
+        send(d)
+        endpoint(d, target.url + "/well", "well")
+        send(d)
+        until(lambda: "/well" in paths(target), "the other one is told")
+        assert paths(target).count("/gone") == 1
+        d.api("PATCH", "/app/acme/endpoint/gone", {"disabled": False})
+        assert "disabledReason" not in d.api("GET", "/app/acme/endpoint/gone").json()
+    target.close()
+
+
+def test_the_contract_is_kept_at_its_edges():
+    with Daemon(CONFIG) as d:
+        app(d)
+        auth = {"Authorization": "Bearer " + d.token()}
+        for path in ("//api/v1/app", "/api/v1/app/", "/api//v1/app/acme/"):
+            reply = d.request("GET", path, headers=auth, base=d.admin)
+            assert reply.status == 200, (path, reply.body)
+        for method, path, status in (("GET", "/api/v1/nothing", 404), ("PUT", "/api/v1/app", 405),
+                                     ("GET", "/api/v1/app/nobody", 404),
+                                     ("POST", "/api/v1/app", 422),
+                                     ("GET", "/api/v1/app?limit=x", 400),
+                                     ("GET", "/api/v1/app?limit=300", 422),
+                                     ("GET", "/api/v1/app/acme/msg?iterator=msg_x", 422)):
+            reply = d.request(method, path, b"not json" if method == "POST" else b"", auth,
+                              base=d.admin)
+            assert reply.status == status, (path, reply.status, reply.body)
+            assert isinstance(reply.json(), dict), path
+        reply = d.request("GET", "/api/v1/app", base=d.admin)
+        assert reply.status == 401 and reply.json()["code"] == "authentication_failed"
+        document = d.request("GET", "/openapi.json", base=d.admin).json()
+        assert document["openapi"] == "3.1.0" and len(document["webhooks"]) == 7
+        operations = sum(len(path) for path in document["paths"].values())
+        assert operations >= 50, operations
+        assert "/api/v1/app/{app_id}/msg" in document["paths"]
+
+
+if __name__ == "__main__":
+    run(globals())
