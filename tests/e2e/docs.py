@@ -46,7 +46,7 @@ def complete(text, folder):
     """The block with what it leaves out: sources and destinations that its routes name, and the
     files and variables it refers to."""
     if not re.search(r"^sources:", text, re.M):
-        names = re.findall(r"from: (?:\[(.*?)\]|([\w-]+))", text)
+        names = re.findall(r"from: (?:\[(.*?)\]|([\w-]+))(?=[ ,}]*(?:$|,|}))", text)
         names = {n.strip() for pair in names for n in ",".join(pair).split(",") if n.strip()}
         text += "sources:\n" + "".join(f"  {n}: {{ provider: none, insecure: true }}\n"
                                        for n in sorted(names)) if names else ""
