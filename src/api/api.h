@@ -35,4 +35,9 @@ void api_free(struct api *a); /* ends its thread; accepts NULL */
 void api_ticket(struct api *a, char text[API_TICKET_MAX]);
 const char *api_url(const struct api *a); /* of the first listener; NULL when there is none */
 
+struct try_result;
+struct json_writer;
+/* What a step of trying a configuration found, as the answer of POST /api/v1/try. */
+void try_result_write(struct json_writer *w, const struct try_result *t);
+
 #endif

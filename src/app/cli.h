@@ -104,6 +104,7 @@ bool cli_read_input(struct cli *c, const char *path, str *out);
 
 /* --- verbs ----------------------------------------------------------------------------------- */
 typedef int cli_verb(struct cli *c);
+cli_verb cli_try;
 cli_verb cli_serve, cli_check, cli_version, cli_doctor, cli_status, cli_webhook, cli_import_adnanh;
 cli_verb cli_nodes, cli_migrate;
 cli_verb cli_events_ls, cli_events_show, cli_explain, cli_replay, cli_rejected_ls;

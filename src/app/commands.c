@@ -21,6 +21,12 @@ const struct cli_command cli_commands[] = {
      "--config FILE       configuration to check\n"
      "--show              print the effective values with their origin, secrets masked\n",
      "gaff check --config gaff.yaml --show", 0, 0, cli_check},
+    {"try", "", "run a new configuration against stored events, without doing anything",
+     "--config FILE       the new configuration\n"
+     "--last N            how many events, 10000 unless told\n"
+     "--fail-on-change    end with 1 when an event would go elsewhere\n"
+     "--store URL         open this store (sqlite:DIRECTORY) here, without a daemon\n",
+     "gaff try --config new.yaml --fail-on-change", 0, 0, cli_try},
     {"status", "", "how the daemon is doing", "", "gaff status -o json", 0, 0, cli_status},
     {"nodes", "", "who shares the store: who is alive, what it delivers, how far it lags", "",
      "gaff nodes", 0, 0, cli_nodes},
@@ -77,7 +83,8 @@ const struct cli_command cli_commands[] = {
      "--source NAME       only this source\n"
      "--destination NAME  only attempts at this destination\n",
      "gaff tail --source github", 0, 0, cli_tail},
-    {"send", "URL", "send a signed webhook, as the provider would",
+    {"send", "URL|SOURCE",
+     "send a signed webhook, as the provider would; to a source of the daemon by name",
      "--provider ID       how to sign (default: none)\n"
      "--secret SECRET     or GAFF_SECRET in the environment\n"
      "--event TYPE        event type, for providers that send it in a header\n"

@@ -16,6 +16,7 @@
 #ifndef GAFF_ENGINE_CONFIG_H
 #define GAFF_ENGINE_CONFIG_H
 
+#include "base/cron.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/problem.h"
@@ -38,6 +39,8 @@ enum ack {
     ACK_VERIFIED, /* answered before: what a crash takes then is lost */
     ACK_DONE,     /* answered with what came of the first attempt */
 };
+
+enum catch_up { CATCH_UP_NONE, CATCH_UP_LATEST, CATCH_UP_ALL };
 
 struct source_config {
     str name;
@@ -64,7 +67,12 @@ struct source_config {
     size_t *routes;         /* indices into config.routes, in file order */
     size_t route_count;
     const struct match_index *index; /* over its routes' matches; NULL: ask each */
-    bool has_params;                 /* the path has {parameters} */
+    /* Of a source that is a schedule, and has no place: */
+    const struct cron *cron; /* NULL: it is none */
+    const struct zone *zone;
+    enum catch_up catch_up;
+    str cron_data;
+    bool has_params; /* the path has {parameters} */
 };
 
 enum latest {

@@ -65,6 +65,9 @@ void config_listen_check_admin(struct config_reader *r, const struct yaml *node)
 
 /* One file each: */
 void config_sources_read(struct config_reader *r, const struct yaml *node);
+/* True when the source is a schedule; then it is read whole. */
+bool config_cron_read(struct config_reader *r, const struct yaml *node,
+                      struct source_config *source);
 void config_ack_read(struct config_reader *r, const struct yaml *node,
                      struct source_config *source);
 /* The jq programs of a route or a destination. */

@@ -11,10 +11,10 @@
 #define RESPOND_BODY_MAX 65536
 #define DAY_MS INT64_C(86400000)
 
-static const char *const source_keys[] = {"provider", "verify",   "secret",     "secrets",
-                                          "path",     "methods",  "dedupe",     "body_max",
-                                          "respond",  "insecure", "tolerance",  "keep_rejected",
-                                          "options",  "ack",      "allow_from", NULL};
+static const char *const source_keys[] = {
+    "provider", "verify",   "secret",  "secrets",    "path",      "methods",
+    "dedupe",   "body_max", "respond", "insecure",   "tolerance", "keep_rejected",
+    "options",  "ack",      "cron",    "allow_from", NULL};
 
 /* Everything about the source being read. */
 struct reading {
@@ -428,6 +428,8 @@ static struct source_config *read_source(struct config_reader *r, const struct y
     source->name = node->key;
     source->place = node;
     config_name_check(r, node, "source");
+    if (node->kind == YAML_MAP && config_cron_read(r, node, source))
+        return source;
     read_keys(r->problems, node, source_keys);
     if (node->kind != YAML_MAP)
         return source;

@@ -8,22 +8,18 @@
 #define EMIT_BODY_MAX (25u << 20)
 #define TRACE_MAX 8192
 
-static const struct source_config *app_source(const struct config *c)
+static void fill(struct new_event *e, struct engine_core *core, const struct emission *what)
 {
-    return map_get(&c->sources_by_name, STR("app"));
-}
-
-static void fill(struct new_event *e, struct engine_core *core, str type, str json)
-{
+    str json = what->json;
     e->event = (struct event){
         .id = id_next(&core->ids),
         .received_ms = clock_wall_ms(core->clock),
-        .source = STR("app"),
+        .source = what->source,
         .provider = STR(""),
-        .type = type,
-        .dedupe_key = STR(""),
+        .type = what->type,
+        .dedupe_key = what->key,
         .verdict = STR("verified"),
-        .verdict_text = STR("emitted by the application itself"),
+        .verdict_text = what->verdict_text,
         .method = STR("POST"),
         .target = STR("/"),
         .peer = STR("local"),
@@ -54,11 +50,14 @@ static bool enter(struct new_event *e, struct engine_core *core, struct config *
                                    .arena = a};
     struct facts facts = {
         .request = &request, .event_type = e->event.type, .source = e->event.source};
-    struct plan made = {.trace = STR("the configuration has no source \"app\"\n")};
+    const struct source_config *source = map_get(&c->sources_by_name, e->event.source);
+    struct plan made = {.trace = STR("the configuration has no such source\n")};
     struct buf scratch;
     buf_init(&scratch, TRACE_MAX);
-    if (app_source(c))
-        plan_make(c, app_source(c), &facts, &scratch, &made);
+    if (source)
+        plan_make(c, source, &facts, &scratch, &made);
+    if (source && e->event.dedupe_key.n)
+        e->dedupe_window_ms = source->dedupe_window_ms;
     buf_release(&scratch);
     http_request_release(&request);
     e->event.trace = made.trace;
@@ -79,6 +78,10 @@ static enum err commit(struct engine_core *core, struct new_event *e, struct gat
         planned_leave(e, gates);
         return err;
     }
+    if (e->duplicate_of) {
+        planned_leave(e, gates);
+        return ERR_OK;
+    }
     dispatch_offers_init(&offers, core);
     planned_offer(&offers, e, gates);
     dispatch_offers_send(&offers);
@@ -87,12 +90,13 @@ static enum err commit(struct engine_core *core, struct new_event *e, struct gat
     return ERR_OK;
 }
 
-enum err engine_emit(struct engine *e, str type, str json, uint64_t *id, struct reason *why)
+enum err engine_emit_as(struct engine *e, const struct emission *what, uint64_t *id,
+                        struct reason *why)
 {
     struct engine_core *core = engine_core(e);
-    if (json.n > EMIT_BODY_MAX)
+    if (what->json.n > EMIT_BODY_MAX)
         return fail(why, ERR_LIMIT, "an event's body may have at most %u bytes", EMIT_BODY_MAX);
-    struct json_doc *doc = json_parse(json, why);
+    struct json_doc *doc = json_parse(what->json, why);
     if (!doc)
         return ERR_INVALID;
     json_doc_free(doc);
@@ -101,7 +105,7 @@ enum err engine_emit(struct engine *e, str type, str json, uint64_t *id, struct 
     struct new_event event = {0};
     struct config *c = engine_config(e);
     arena_init(&a, EMIT_ARENA_MAX);
-    fill(&event, core, type, json);
+    fill(&event, core, what);
     enum err err = enter(&event, core, c, &a, &gates)
                        ? commit(core, &event, gates, why)
                        : fail(why, ERR_LIMIT, "the event has more deliveries than memory");
@@ -110,4 +114,14 @@ enum err engine_emit(struct engine *e, str type, str json, uint64_t *id, struct 
     arena_release(&a);
     config_unref(c);
     return err;
+}
+
+enum err engine_emit(struct engine *e, str type, str json, uint64_t *id, struct reason *why)
+{
+    const struct emission what = {.source = STR("app"),
+                                  .type = type,
+                                  .json = json,
+                                  .key = STR(""),
+                                  .verdict_text = STR("emitted by the application itself")};
+    return engine_emit_as(e, &what, id, why);
 }

@@ -8,6 +8,7 @@
 #include "engine/janitor.h"
 #include "engine/pause.h"
 #include "engine/recovery.h"
+#include "engine/schedule.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct engine {
     struct front *fronts[FRONT_LOOPS_MAX];
     size_t front_count;
     struct janitor *janitor;
+    struct schedule *schedule;
     struct runner_link *runners[DELIVERY_LOOPS_MAX]; /* not yet taken by a delivery loop */
     char addresses[16][256];                         /* as bound, for the loops after the first */
     bool started, drained, stuck;
@@ -213,6 +215,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     if (o->handlers)
         o->handlers->loop = front_loop(e->fronts[0]);
     e->janitor = janitor_new(&e->core);
+    e->schedule = schedule_new(&e->core);
     return e;
 }
 
@@ -248,6 +251,7 @@ void engine_start(struct engine *e)
     for (size_t i = 0; i < e->front_count; i++)
         front_start(e->fronts[i]);
     janitor_start(e->janitor);
+    schedule_start(e->schedule);
     store_watch(e->core.store, store_told, e);
     e->core.recovery = recovery_new(&e->core);
     warn_of_orphans(e);

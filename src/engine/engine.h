@@ -82,6 +82,12 @@ void engine_drain(struct engine *e, int64_t deadline_ms);
 void engine_free(struct engine *e); /* drains at once if it was not; accepts NULL */
 
 /* An event of the application itself: source "app". Blocks until it is durable; *id is its id. */
+/* The same for a source of the configuration, with a key by which a repeat is known. */
+struct emission {
+    str source, type, json, key, verdict_text;
+};
+enum err engine_emit_as(struct engine *e, const struct emission *what, uint64_t *id,
+                        struct reason *why);
 enum err engine_emit(struct engine *e, str type, str json, uint64_t *id, struct reason *why);
 
 /* Deliveries may have become due by hand (replay): lanes look into the store again. Any thread. */

@@ -64,10 +64,10 @@ struct lane {
     struct list ready, running, settling;
     struct list
         overtaken; /* offers of a lane in order that came behind a backlog: to be given back */
-    size_t ready_count, held; /* held: in any of the lists */
+    size_t ready_count, held;  /* held: in any of the lists */
     int running_count, window; /* window: how many may be held */
-    struct idmap busy_keys; /* order keys of what is running, for lanes in order */
-    double tokens;          /* of the rate limit */
+    struct idmap busy_keys;    /* order keys of what is running, for lanes in order */
+    double tokens;             /* of the rate limit */
     int64_t tokens_at_ns;
     struct loop_timer due, refill; /* something in the store; the next token */
     int64_t due_ms;                /* when `due` fires; INT64_MAX: not armed */
