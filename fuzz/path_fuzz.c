@@ -32,8 +32,8 @@ static struct yaml map(str key, struct yaml *only)
 /* json: { PATH: { TEST: WANTED } }, under `not` when negated. */
 static const struct match *compile(struct arena *a, const struct input *in, bool negated)
 {
-    static const char *const tests[] = {"equals", "glob",  "prefix", "suffix",
-                                        "exists", "above", "below"};
+    static const char *const tests[] = {"equals", "glob",  "prefix", "suffix",   "exists",
+                                        "above",  "below", "regex",  "at_least", "at_most"};
     struct problems problems = {0};
     struct yaml value = scalar(str_from_cstr(tests[in->test % ARRAY_LEN(tests)]), in->wanted);
     struct yaml condition = map(in->path, &value);
@@ -50,7 +50,7 @@ static const struct match *compile(struct arena *a, const struct input *in, bool
 static bool eval(struct arena *a, const struct input *in, const struct match *m)
 {
     struct http_request r = {.method = STR("POST"), .body = in->body, .arena = a};
-    struct facts f = {&r, STR("push"), STR("fuzz")};
+    struct facts f = {.request = &r, .event_type = STR("push"), .source = STR("fuzz")};
     struct buf why;
     buf_init(&why, 8192);
     bool yes = match_eval(m, &f, &why);

@@ -2,6 +2,7 @@
 #include "app/cli.h"
 #include "app/daemon.h"
 
+#include "action/runner_sandbox.h"
 #include "engine/config.h"
 #include "gaff.h"
 #include "http/client.h"
@@ -169,6 +170,16 @@ static bool look_at_store(struct cli *c, const struct config *config)
     return i.good;
 }
 
+/* No trouble by itself: only who asks for a sandbox needs one. */
+static void look_at_walls(struct cli *c)
+{
+    const char *missing = sandbox_missing();
+    if (missing)
+        tell(c, true, "sandbox: not here: %s; commands that ask for one are refused", missing);
+    else
+        tell(c, true, "sandbox: Landlock and seccomp");
+}
+
 int cli_doctor(struct cli *c)
 {
     const char *path = cli_config_path(c);
@@ -184,6 +195,7 @@ int cli_doctor(struct cli *c)
     good = look_at_disk(c, config) && good;
     good = look_at_store(c, config) && good;
     good = look_at_clock(c) && good;
+    look_at_walls(c);
     good = look_at_daemon(c) && good;
     config_unref(config);
     return good ? CLI_OK : CLI_FAILED;

@@ -113,7 +113,8 @@ def test_a_program_sees_its_event_alone():
 
 
 def test_a_wrong_program_is_found_at_check():
-    text = config("  a: { log: { file: a.log }, where: '.ref ==' }", "  - { from: github, to: [a] }")
+    text = config("  a: { log: { file: a.log }, where: '.ref ==' }",
+                  "  - { from: github, to: [a] }")
     d = Daemon(text, start=False)
     with d:
         said = d.cli("check", code=None)
