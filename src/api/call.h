@@ -134,6 +134,7 @@ void view_rejection(struct json_writer *w, const struct rejection *r);
 void view_cursor(struct json_writer *w, uint64_t next);
 
 /* One handler a row of the table. */
+api_handler api_try;
 api_handler api_events_list, api_event_get, api_event_body, api_event_replay, api_events_replay;
 api_handler api_deliveries_list, api_delivery_get, api_delivery_replay, api_delivery_cancel;
 api_handler api_deliveries_replay, api_deliveries_cancel, api_rejections_list;
@@ -148,7 +149,7 @@ api_handler api_source_test, api_event_edit;
 api_handler api_page, api_asset, api_providers, api_config, api_config_difference;
 api_handler api_destination_test;
 api_handler api_listen, api_listen_answer;
-api_handler api_try, api_tail, api_livez, api_readyz, api_metrics;
+api_handler api_tail, api_livez, api_readyz, api_metrics;
 
 /* tail.c */
 void tails_start(struct api *a);
