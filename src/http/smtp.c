@@ -78,7 +78,7 @@ struct smtp_client *smtp_client_new(const struct smtp_server *s)
     (void)libcurl.easy_setopt(c->easy, CURLOPT_URL, url);
     (void)libcurl.easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     (void)libcurl.easy_setopt(c->easy, CURLOPT_USE_SSL,
-                           (long)(s->tls == SMTP_PLAIN ? CURLUSESSL_NONE : CURLUSESSL_ALL));
+                              (long)(s->tls == SMTP_PLAIN ? CURLUSESSL_NONE : CURLUSESSL_ALL));
     (void)libcurl.easy_setopt(c->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     (void)libcurl.easy_setopt(c->easy, CURLOPT_PROXY, "");
     (void)libcurl.easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
@@ -118,8 +118,8 @@ static enum smtp_result judge(struct smtp_client *c, CURLcode rc, int code, stru
     }
     bool refused = code / 100 == 5 || rc == CURLE_LOGIN_DENIED;
     (void)fail(why, refused ? ERR_DENIED : ERR_IO, "smtp %s: %s%s%s", c->server->host,
-               c->error[0] ? c->error : libcurl.easy_strerror(rc), code ? "; the server said: " : "",
-               code ? c->reply : "");
+               c->error[0] ? c->error : libcurl.easy_strerror(rc),
+               code ? "; the server said: " : "", code ? c->reply : "");
     return refused ? SMTP_REFUSED : SMTP_TEMPORARY;
 }
 

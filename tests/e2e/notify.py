@@ -93,7 +93,8 @@ def test_mail_that_is_refused_is_dead_and_one_put_off_is_tried_again():
             log = event["deliveries"][0]["log"]
             assert len(log) == 1 and "550" in log[0]["summary"], log
         text = config(f"""  later:
-    email: {{ {base}, to: later@example.org, title: "{{{{ .ref }}}}", text: "caf\u00e9 {{{{ .pusher.name }}}}" }}
+    email: {{ {base}, to: later@example.org, title: "{{{{ .ref }}}}",
+             text: "caf\u00e9 {{{{ .pusher.name }}}}" }}
     {FAST}""")
         with Daemon(text) as d:
             i = push(d)
@@ -113,7 +114,8 @@ def test_mail_that_is_refused_is_dead_and_one_put_off_is_tried_again():
 
 def test_a_target_gets_what_is_known_of_a_push():
     target = Target(lambda r, n: (200, {}, b'{"id":7}'))
-    with Daemon(config(f"  phone: {{ gotify: {{ base: '{target.url}', token: s3cr3tT0ken }} }}")) as d:
+    text = config(f"  phone: {{ gotify: {{ base: '{target.url}', token: s3cr3tT0ken }} }}")
+    with Daemon(text) as d:
         event = d.settled(push(d))
         request = target.requests[0]
         assert request["path"] == "/message"
@@ -129,7 +131,8 @@ def test_a_target_gets_what_is_known_of_a_push():
 def test_success_is_judged_by_the_body_too():
     answers = [b"<html>a proxy</html>", b'{"id":8}']
     target = Target(lambda r, n: (200, {}, answers[min(n, 2) - 1]))
-    with Daemon(config(f"  phone: {{ gotify: {{ base: '{target.url}', token: t0ken }}, {FAST} }}")) as d:
+    text = config(f"  phone: {{ gotify: {{ base: '{target.url}', token: t0ken }}, {FAST} }}")
+    with Daemon(text) as d:
         event = d.settled(push(d))
         assert [a["result"] for a in event["deliveries"][0]["log"]] == ["retry", "success"]
 
@@ -140,7 +143,8 @@ def test_a_trigger_is_not_repeated_once_it_may_have_arrived():
 
     target = Target(slam)
     free = servers.free_port()
-    text = config(f"  broke: {{ woodpecker: {{ base: '{target.url}', token: t0ken, repo_id: '1' }}, {FAST} }}\n"
+    text = config(f"  broke: {{ woodpecker: {{ base: '{target.url}', token: t0ken, "
+                  f"repo_id: '1' }}, {FAST} }}\n"
                   f"  down: {{ woodpecker: {{ base: 'http://127.0.0.1:{free}', token: t0ken, "
                   f"repo_id: '1' }}, {FAST} }}")
     with Daemon(text) as d:
@@ -225,10 +229,12 @@ def test_mistakes_are_found_at_load():
     for destination, reason in (
             ("slack: {}", '"webhook_url" is missing'),
             ("slak: {}", 'did you mean "slack"'),
-            ("slack: { webhook_url: 'https://hooks.slack.com/x', chanel: y }", 'unknown key "chanel"'),
+            ("slack: { webhook_url: 'https://hooks.slack.com/x', chanel: y }",
+             'unknown key "chanel"'),
             ("slack: { webhook_url: 'https://evil.example.org/services/x' }",
              "is no host of Slack"),
-            ("slack: { webhook_url: 'http://hooks.slack.com/services/x' }", "must begin with https"),
+            ("slack: { webhook_url: 'http://hooks.slack.com/services/x' }",
+             "must begin with https"),
             ("slack: { webhook_url: 'https://hooks.slack.com.evil.example.org/x' }", "is no host"),
             ("slack: { webhook_url: 'https://hooks.slack.com@evil.example.org/x' }", "user name"),
             ("teams: { webhook_url: 'https://x.webhook.office.com/y' }", "is no host of Microsoft"),
@@ -245,7 +251,8 @@ def test_mistakes_are_found_at_load():
             ("woodpecker: { base: 'http://127.0.0.1:1', token: x, repo_id: 1, title: y }",
              'unknown key "title"'),
             ("email: { server: 'x:25', from: me, to: a@b.c }", "no mail address"),
-            ("email: { server: 'x:25', from: 'a@b.c', to: 'a@b.c\\nBcc: x@y.z' }", "no mail address"),
+            ("email: { server: 'x:25', from: 'a@b.c', to: 'a@b.c\\nBcc: x@y.z' }",
+             "no mail address"),
             ("email: { from: 'a@b.c', to: 'a@b.c' }", '"server" is missing')):
         with Daemon(config("  one: { %s }" % destination), start=False) as d:
             said = d.cli("check", code=78)

@@ -7,10 +7,11 @@ sys.path.insert(0, os.path.dirname(__file__))
 from lib import *
 import servers
 
-HOSTILE = {"ref": "refs/heads/main", "text": "'; DROP TABLE hooks; -- \r\nX: 1 {{ body }} $1 \u2028",
-           "key": "seven"}
+HOSTILE = {"ref": "refs/heads/main", "key": "seven",
+           "text": "'; DROP TABLE hooks; -- \r\nX: 1 {{ body }} $1 \u2028"}
 BODY = json.dumps(HOSTILE).encode()
-FAST = "retry: { schedule: [100ms, 100ms, 200ms, 200ms, 500ms, 500ms, 1s, 1s, 1s, 1s, 1s], jitter: 0 }"
+FAST = ("retry: { schedule: [100ms, 100ms, 200ms, 200ms, 500ms, 500ms, 1s, 1s, 1s, 1s, 1s], "
+        "jitter: 0 }")
 started = {}
 
 

@@ -175,7 +175,9 @@ class Postgres(Server):
         user = "postgres" if os.geteuid() == 0 else None
         if user:
             shutil.chown(self.dir, user)
-        run = {"user": pwd.getpwnam(user).pw_uid, "group": pwd.getpwnam(user).pw_gid} if user else {}
+        run = {}
+        if user:
+            run = {"user": pwd.getpwnam(user).pw_uid, "group": pwd.getpwnam(user).pw_gid}
         password = os.path.join(self.dir, "pw")
         with open(password, "w", encoding="ascii") as f:
             f.write("p0stgres\n")
