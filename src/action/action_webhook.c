@@ -162,12 +162,6 @@ static void add_signature(struct webhook_attempt *x)
     case WEBHOOK_STRIPE:
         sign_stripe(x);
         break;
-    case WEBHOOK_WEBSUB:
-        sign_hub(x, STR("X-Hub-Signature"));
-        add(x, STR("Link"),
-            arena_printf(x->task->arena, "<" STR_FMT ">; rel=\"hub\", <" STR_FMT ">; rel=\"self\"",
-                         STR_ARG(c->hub), STR_ARG(c->topic)));
-        break;
     case WEBHOOK_NONE:
     case WEBHOOK_STYLE_COUNT:
         break;

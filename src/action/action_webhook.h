@@ -13,7 +13,6 @@
     X(SVIX, "svix")         /* the same under svix-* */                                            \
     X(GITHUB, "github")     /* X-Hub-Signature-256 */                                              \
     X(STRIPE, "stripe")     /* Stripe-Signature: t=,v1= */                                         \
-    X(WEBSUB, "websub")     /* X-Hub-Signature: sha256= */                                         \
     X(NONE, "none")
 enum webhook_style {
 #define X(name, word) WEBHOOK_##name,
@@ -55,8 +54,7 @@ struct webhook_config {
     size_t header_count;
     struct webhook_key keys[WEBHOOK_KEYS_MAX];
     size_t key_count;
-    str source;     /* of CloudEvents: a URI reference of the application */
-    str topic, hub; /* of WebSub: what the Link fields say; empty: none */
+    str source; /* of CloudEvents: a URI reference of the application */
 };
 
 extern const struct action_kind action_webhook;

@@ -32,7 +32,7 @@ static const char *const blocked_words[] = {"wait", "deadLetter", NULL};
     FIELD("name", WIRE_STRING, required, 1, NAME_MAX_BYTES, CHECK_TEXT, "For people."),            \
         UID("app_"),                                                                               \
         FIELD("throttleRate", WIRE_INTEGER, WIRE_NULLABLE, 1, RATE_MAX, CHECK_NONE,                \
-              "Deliveries a second of all its endpoints together; enforced."),                     \
+              "Kept; not enforced yet."),                                                          \
         FIELD("rateLimit", WIRE_INTEGER, WIRE_NULLABLE | WIRE_OLD, 1, RATE_MAX, CHECK_NONE,        \
               "The older name of throttleRate."),                                                  \
         FIELD("metadata", WIRE_MAP, (required) ? WIRE_NULLABLE : 0, 0, 0, CHECK_METADATA,          \

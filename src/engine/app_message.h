@@ -48,7 +48,7 @@ enum err app_message_plan(struct engine_core *core, const struct app_message *m,
 bool app_message_settle(struct engine_core *core, struct app_message_plan *p, enum err err,
                         struct dispatch_offers *offers);
 
-/* One member of a stored message's list: app_message_list_next(&rest, &one) while true. */
+/* What was kept of a stored message: lists are words with commas between. */
 str app_message_channels(const struct event *e);
 str app_message_tags(const struct event *e);
 int64_t app_message_time(const struct event *e, str field); /* 0 when absent */

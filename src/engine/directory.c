@@ -154,7 +154,7 @@ static void put_endpoint(struct directory *d, const struct object *o,
         endpoint_unref(e);
         return;
     }
-    e->gate = registry_endpoint_gate(d->core->registry, e->id, e->application, waiting);
+    e->gate = registry_endpoint_gate(d->core->registry, e->id, waiting);
     if (app->count == app->cap) {
         app->cap = app->cap ? app->cap * 2 : 4;
         app->endpoints = xrealloc(app->endpoints, app->cap * sizeof(*app->endpoints));

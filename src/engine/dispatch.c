@@ -332,8 +332,11 @@ static bool make_actions_context(struct dispatcher *d, struct runner_link *runne
                                  struct reason *why)
 {
     struct lane_context *ctx = &d->lanes_context;
+    struct config *c = engine_config(d->core->engine);
     /* Lanes bound what is in flight, each for itself; this bounds the memory of them all. */
     struct http_client_options client = {.max_in_flight = CALLS_IN_FLIGHT_MAX,
+                                         .allow = c->sending.allow,
+                                         .allow_count = c->sending.allow_count,
                                          .own = d->core->own,
                                          .own_ports = d->core->own_ports,
                                          .own_count = d->core->own_count,
@@ -343,6 +346,7 @@ static bool make_actions_context(struct dispatcher *d, struct runner_link *runne
     ctx->actions.loop = d->loop;
     ctx->actions.handlers = d->core->handlers;
     ctx->actions.client = http_client_new(d->loop, &client);
+    config_unref(c);
     ctx->actions.runner = runner ? runner_attach(runner, d->loop) : NULL;
     ctx->jq = ctx->actions.runner ? jq_worker_new(d->loop, ctx->actions.runner) : NULL;
     ctx->reader = store_reader_open(d->core->store, why);

@@ -203,8 +203,6 @@ static bool read_doc(struct endpoint *e, const struct json *doc, const struct se
     w->style = (enum webhook_style)word_of(doc, "signature", webhook_style_words, s->signature);
     w->format = (enum webhook_format)word_of(doc, "format", webhook_format_words, WEBHOOK_PLAIN);
     w->source = arena_printf(&e->arena, "/app/" STR_FMT, STR_ARG(e->application));
-    w->topic = text_of(e, doc, "topic");
-    w->hub = text_of(e, doc, "hub");
     return read_texts(e, json_get(doc, STR("eventTypes")), &e->event_types, &e->event_type_count) &&
            read_texts(e, json_get(doc, STR("channels")), &e->channels, &e->channel_count) &&
            read_headers(e, json_get(doc, STR("headers"))) && read_url(e) &&

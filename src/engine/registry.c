@@ -56,11 +56,10 @@ size_t registry_loop(const struct registry *r, str destination)
 }
 
 /* The lock is held. */
-static struct gate *add_gate(struct registry *r, str name, str group, bool waiting)
+static struct gate *add_gate(struct registry *r, str name, bool waiting)
 {
     struct gate *g = xcalloc(1, sizeof(*g));
     copy_name(g->name, name);
-    copy_name(g->group, group);
     g->loop = registry_loop(r, name);
     atomic_init(&g->room, LANE_WINDOW);
     atomic_init(&g->backlogged, waiting);
@@ -75,17 +74,17 @@ struct gate *registry_gate(struct registry *r, str destination)
     struct gate *g = map_get(&r->gates, destination);
     /* Until the lane has looked into the store nobody knows what waits there. */
     if (!g)
-        g = add_gate(r, destination, destination, true);
+        g = add_gate(r, destination, true);
     pthread_mutex_unlock(&r->lock);
     return g;
 }
 
-struct gate *registry_endpoint_gate(struct registry *r, str id, str application, bool waiting)
+struct gate *registry_endpoint_gate(struct registry *r, str id, bool waiting)
 {
     pthread_mutex_lock(&r->lock);
     struct gate *g = map_get(&r->gates, id);
     if (!g)
-        g = add_gate(r, id, application, waiting);
+        g = add_gate(r, id, waiting);
     g->is_endpoint = true;
     pthread_mutex_unlock(&r->lock);
     return g;

@@ -18,7 +18,6 @@ enum gate_result { GATE_NONE, GATE_SUCCESS, GATE_RETRY, GATE_DEAD };
 
 struct gate {
     char name[64];
-    char group[64]; /* who takes turns with others: the application of an endpoint, else the name */
     bool
         is_endpoint; /* of the sending side: there may be many thousands, so metrics leave it out */
     size_t loop;     /* index of the delivery loop that owns the lane */
@@ -53,7 +52,7 @@ void registry_free(struct registry *r);
 struct gate *registry_gate(struct registry *r, str destination);
 /* The same for an endpoint. waiting:
  * deliveries may wait for it in the store; one that was just made has none. */
-struct gate *registry_endpoint_gate(struct registry *r, str id, str application, bool waiting);
+struct gate *registry_endpoint_gate(struct registry *r, str id, bool waiting);
 struct gate *registry_find_gate(struct registry *r,
                                 str name); /* NULL when it was never asked for */
 struct source_stats *registry_source(struct registry *r, str source);

@@ -98,6 +98,16 @@ def test_private_addresses_are_refused_by_default():
     target.close()
 
 
+def test_allowed_networks_may_be_reached_under_the_public_policy():
+    target = Target()
+    with Daemon("sending: { allow: [127.0.0.0/8] }\n") as d:
+        app(d)
+        endpoint(d, target.url + "/a", "a")
+        send(d)
+        until(lambda: target.requests, "it arrives")
+    target.close()
+
+
 def test_killed_in_the_middle_of_a_post_there_is_one_message():
     target = Target()
     with Daemon(CONFIG) as d:
