@@ -214,7 +214,8 @@ $(OUT)/unit-tests: $(UNIT_KEY).tests FORCE
 
 # ---- running and testing ----
 
-.PHONY: dropin run test unit e2e asan tsan fuzz fuzzers lint format bench chaos docs
+.PHONY: dropin run test unit e2e asan tsan fuzz fuzzers lint format bench chaos chaos-postgres \
+        docs
 run: $(OUT)/gaff ## Start gaff with a first-day configuration and print a curl line to try
 	$(OUT)/gaff serve --config examples/first-day/gaff.yaml
 

@@ -434,7 +434,7 @@ static void pump_fired(struct loop_timer *t)
 /* True when nothing of the lane is in memory, nor on its way from a front loop. */
 static bool is_empty(const struct lane *l)
 {
-    return l->held == 0 && !l->claim && atomic_load(&l->gate->room) == LANE_WINDOW;
+    return l->held == 0 && !l->claim && atomic_load(&l->gate->room) == l->window;
 }
 
 /* Gives the lane up when nothing of it is held any more; true while it is on its way out. */

@@ -1,5 +1,5 @@
-"""nodes.py -- what the tests of several nodes share: `gaff serve` on a database that others use too,
-and the rule by which a test file runs its tests and counts."""
+"""nodes.py -- what the tests of several nodes share: `gaff serve` on a database that others use
+too, and the rule by which a test file runs its tests and counts."""
 import os
 import sys
 
