@@ -117,6 +117,9 @@ static bool take_lines(struct process *p)
 _Noreturn void jq_process_main(void)
 {
     struct process *p = xcalloc(1, sizeof(*p));
+    /* Empty, not missing: libjq 1.6 reads it without looking whether it is there. */
+    static char *no_environment[] = {NULL};
+    environ = no_environment;
     (void)prctl(PR_SET_NAME, "gaff-jq");
     buf_init(&p->in, LINE_MAX_BYTES + READ_BYTES);
     buf_init(&p->result, LINE_MAX_BYTES);

@@ -26,7 +26,11 @@ def ended(d, event_id):
         event = d.api("GET", "/events/" + event_id).json()
         states = [x["state"] for x in event["deliveries"]]
         return event if states and not {"pending", "claimed"} & set(states) else None
-    event = until(look, f"the deliveries of {event_id} have ended")
+    try:
+        event = until(look, f"the deliveries of {event_id} have ended")
+    except AssertionError:
+        print(d.api("GET", "/events/" + event_id).json()["deliveries"])
+        raise
     return {x["destination"]: x for x in event["deliveries"]}
 
 
