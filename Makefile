@@ -92,7 +92,7 @@ PROGRAM_SRCS := $(wildcard src/app/cli_*.c src/app/commands.c src/app/main.c src
 COMPAT_SRCS  := $(if $(filter compat,$(LAYERS)),$(wildcard src/compat/*.c))
 LAYER_SRCS   := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c))
 LIB_SRCS     := $(filter-out $(PROGRAM_SRCS) $(COMPAT_SRCS),$(LAYER_SRCS))
-EMBED_DIRS   := $(wildcard presets/providers presets/targets presets/messages \
+EMBED_DIRS   := $(wildcard presets/providers presets/targets presets/messages presets/fixtures \
                             src/store/schema src/store/schema/postgres)
 EMBEDDED     := $(wildcard $(EMBED_DIRS:%=%/*.yaml) $(EMBED_DIRS:%=%/*.sql))
 WEB_SRCS     := $(wildcard web/*.json web/*.mjs web/*.html web/src/*.* web/src/*/*.*)

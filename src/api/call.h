@@ -149,6 +149,7 @@ api_handler api_source_test, api_event_edit;
 api_handler api_page, api_asset, api_providers, api_config, api_config_difference;
 api_handler api_destination_test;
 api_handler api_listen, api_listen_answer;
+api_handler api_secrets, api_secret_forget;
 api_handler api_tail, api_livez, api_readyz, api_metrics;
 
 /* tail.c */

@@ -113,5 +113,6 @@ cli_verb cli_sources_ls, cli_destinations_ls, cli_routes_ls;
 cli_verb cli_tail, cli_send, cli_sign, cli_verify, cli_providers;
 cli_verb cli_completion, cli_listen, cli_open, cli_export, cli_reload, cli_backup, cli_help;
 cli_verb cli_test, cli_targets_ls, cli_targets_show;
+cli_verb cli_trigger, cli_secrets, cli_secrets_forget;
 
 #endif

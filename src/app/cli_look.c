@@ -2,6 +2,8 @@
  * configured, status. */
 #include "app/cli.h"
 
+#include "base/codec.h"
+
 static const struct cli_column event_columns[] = {
     {"TIME", "received", 0},         {"ID", "id", 0},
     {"SOURCE", "source", 20},        {"TYPE", "type", 30},
@@ -28,6 +30,15 @@ static const struct cli_column source_columns[] = {{"NAME", "name", 24},
                                                    {"REJECTED", "rejected", 0},
                                                    {"DUPLICATES", "duplicates", 0},
                                                    {"LAST", "last_event", 0}};
+
+static const struct cli_column secret_columns[] = {{"SOURCE", "source", 24},
+                                                   {"FINGERPRINT", "fingerprint", 0},
+                                                   {"ID", "id", 20},
+                                                   {"ORIGIN", "origin", 0},
+                                                   {"SINCE", "since", 0},
+                                                   {"LAST USED", "last_used", 0},
+                                                   {"NOT AFTER", "not_after", 0},
+                                                   {"WARNING", "warning", 60}};
 
 static const struct cli_column destination_columns[] = {{"NAME", "name", 24},
                                                         {"KIND", "kind", 0},
@@ -94,6 +105,26 @@ int cli_rejected_ls(struct cli *c)
 int cli_sources_ls(struct cli *c)
 {
     return list(c, "sources", "sources", NULL, source_columns, ARRAY_LEN(source_columns));
+}
+
+int cli_secrets(struct cli *c)
+{
+    return list(c, "secrets", "secrets", NULL, secret_columns, ARRAY_LEN(secret_columns));
+}
+
+int cli_secrets_forget(struct cli *c)
+{
+    struct buf path;
+    struct json_doc *doc;
+    buf_init(&path, 4096);
+    buf_printf(&path, "/api/v1/secrets/");
+    percent_encode(&path, str_from_cstr(c->args[0]));
+    int code = cli_call(c, "DELETE", buf_cstr(&path), NULL, &doc);
+    if (code == CLI_OK)
+        printf("forgotten; the next handshake of %s gives a new one\n", c->args[0]);
+    json_doc_free(doc);
+    buf_release(&path);
+    return code;
 }
 
 int cli_destinations_ls(struct cli *c)

@@ -8,6 +8,7 @@
 #include "base/problem.h"
 #include "engine/config_files.h"
 #include "http/client.h"
+#include "verify/explain.h"
 #include "verify/sign.h"
 #include "verify/verify.h"
 
@@ -217,6 +218,21 @@ int cli_send(struct cli *c)
     return code;
 }
 
+/* What was compared, and the cause that fits. */
+static void print_explanation(struct verifier *v, struct http_request *req, int64_t now_ms,
+                              const struct verdict *verdict)
+{
+    char cause[EXPLAIN_CAUSE_MAX];
+    struct buf out;
+    buf_init(&out, 65536);
+    verifier_cause(v, req, now_ms, verdict, cause);
+    if (cause[0])
+        printf("%s\n", cause);
+    verifier_explain(v, req, now_ms, &out);
+    printf("\n%s", buf_cstr(&out));
+    buf_release(&out);
+}
+
 static int judge(struct cli *c, const struct provider *p, struct http_request *req, int64_t now_ms)
 {
     struct problems problems = {0};
@@ -241,6 +257,7 @@ static int judge(struct cli *c, const struct provider *p, struct http_request *r
     bool ok = verdict.code == VERDICT_VERIFIED || verdict.code == VERDICT_UNVERIFIED;
     printf("%s%s%s: %s\n", cli_color(c, ok ? "green" : "red"), verdict_word(verdict.code),
            cli_color(c, "off"), verdict.text);
+    print_explanation(v, req, now_ms, &verdict);
     verifier_free(v);
     problems_release(&problems);
     return ok ? CLI_OK : CLI_AUTH;
@@ -265,6 +282,35 @@ static void place_request(struct http_request *req, const char *url)
         req->query = STR("");
 }
 
+/* A whole request as it came over the wire (bytes after the head are the body): method, target and
+ * fields are taken from it. False when the text does not begin with one. */
+static bool read_raw(str text, struct http_request *req, struct http_field *fields)
+{
+    str rest = text, line = str_trim(str_cut(&rest, '\n'));
+    str method = str_cut(&line, ' '), target = line.p ? str_cut(&line, ' ') : STR_NONE;
+    if (!line.p || !str_starts(line, STR("HTTP/1.")) || !method.n || !target.n)
+        return false;
+    req->method = method;
+    req->target = req->query = target;
+    req->path = str_cut(&req->query, '?');
+    if (!req->query.p)
+        req->query = STR("");
+    size_t count = 0;
+    while (rest.p && count < HEADERS_MAX) {
+        str value = str_trim(str_cut(&rest, '\n'));
+        if (!value.n)
+            break;
+        str name = str_cut(&value, ':');
+        fields[count++] = (struct http_field){str_trim(name), value.p ? str_trim(value) : STR("")};
+    }
+    req->fields = (struct http_fields){fields, count};
+    req->body = rest.p ? rest : STR("");
+    str host = http_field_get(&req->fields, STR("Host"));
+    if (host.p)
+        req->host = host;
+    return true;
+}
+
 int cli_verify(struct cli *c)
 {
     struct http_field fields[HEADERS_MAX];
@@ -282,8 +328,11 @@ int cli_verify(struct cli *c)
                                    .peer = STR("127.0.0.1"),
                                    .body = body,
                                    .arena = &c->arena};
-        place_request(&req, cli_option(c, "url"));
-        req.fields = (struct http_fields){fields, header_options(c, fields, HEADERS_MAX)};
+        bool raw = read_raw(body, &req, fields);
+        if (!raw || cli_option(c, "url"))
+            place_request(&req, cli_option(c, "url"));
+        if (!raw)
+            req.fields = (struct http_fields){fields, header_options(c, fields, HEADERS_MAX)};
         code = judge(c, p, &req, now_ms);
         http_request_release(&req);
     }

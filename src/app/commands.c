@@ -65,6 +65,10 @@ const struct cli_command cli_commands[] = {
      cli_rejected_ls},
     {"sources ls", "", "list sources and their counts", "", "gaff sources ls", 0, 0,
      cli_sources_ls},
+    {"secrets forget", "SOURCE", "forget the secret that a provider gave in a handshake", "",
+     "gaff secrets forget asana", 1, 1, cli_secrets_forget},
+    {"secrets", "", "each source's secrets by fingerprint: last use, end, and which can go", "",
+     "gaff secrets", 0, 0, cli_secrets},
     {"destinations ls", "", "list destinations and how they are doing", "", "gaff destinations ls",
      0, 0, cli_destinations_ls},
     {"test", "DESTINATION", "send a test message to a destination and show what comes back",
@@ -96,6 +100,17 @@ const struct cli_command cli_commands[] = {
      "gaff send http://127.0.0.1:8080/in/github --provider github --secret s3cret \\\n"
      "      --event push --data '{\"ref\":\"refs/heads/main\"}'",
      1, 1, cli_send},
+    {"trigger", "PROVIDER.EVENT",
+     "send a provider's event from a fixture, signed as the provider would",
+     "--to URL            where to, as http://127.0.0.1:8080/in/github\n"
+     "--secret SECRET     or GAFF_SECRET in the environment\n"
+     "--set PATH=VALUE    change a member of the body (repeat)\n"
+     "--id ID             delivery id (default: a new one)\n"
+     "--option KEY=VALUE  an option of the provider (repeat)\n"
+     "--print             print the request instead of sending it\n",
+     "gaff trigger github.push --to http://127.0.0.1:8080/in/github --secret s3cret \\\n"
+     "      --set ref=refs/heads/next\n  gaff trigger github",
+     0, 1, cli_trigger},
     {"sign", "", "print the headers a provider would send for a body",
      "--provider ID       how to sign\n"
      "--secret SECRET     or GAFF_SECRET in the environment\n"
@@ -106,14 +121,15 @@ const struct cli_command cli_commands[] = {
      "--option KEY=VALUE  an option of the provider (repeat)\n"
      "--file PATH         the body (\"-\": standard input, the default)\n",
      "gaff sign --provider stripe --secret whsec_x < body.json", 0, 0, cli_sign},
-    {"verify", "", "judge a body and its headers, and say why",
+    {"verify", "", "judge a request, or a body and its headers, and say why",
      "--provider ID       how it was signed\n"
      "--secret SECRET     or GAFF_SECRET in the environment\n"
      "--header LINE       a header as received, \"Name: value\" (repeat)\n"
      "--url URL           where it was sent to, for providers that sign it\n"
      "--option KEY=VALUE  an option of the provider (repeat)\n"
      "--at TIME           judge the timestamp at this time (default: now)\n"
-     "--file PATH         the body (\"-\": standard input, the default)\n",
+     "--file PATH         the body, or a whole HTTP request with its head (\"-\": standard input,\n"
+     "                    the default)\n",
      "gaff verify --provider github --secret s3cret --header 'X-Hub-Signature-256: sha256=...' < "
      "body.json",
      0, 0, cli_verify},

@@ -49,6 +49,7 @@ struct source_config {
     size_t method_count;
     const struct provider *provider;
     struct verifier_options verifier; /* slices in the snapshot's arena; secrets wiped with it */
+    int64_t *secrets_until_ms;        /* when each secret ends; 0: never */
     const struct yaml *place;         /* for messages when a verifier is made */
     bool insecure;            /* `insecure: true`: may reach commands without verification */
     int64_t dedupe_window_ms; /* 24h default; 0 off */
@@ -147,6 +148,9 @@ struct config {
     struct net *trusted_proxies;
     size_t trusted_proxy_count;
     str public_url;
+    struct net *outbound_allow; /* beside the public addresses, for keys and confirmations */
+    size_t outbound_allow_count;
+    str outbound_ca_file;
     int front_loops;    /* 0: one a core, at most 8 */
     int delivery_loops; /* 0: 1 */
 

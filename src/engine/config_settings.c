@@ -92,6 +92,8 @@ static void read_setting(struct config_reader *r, const struct setting *s, const
     case SETTING_NETS:
         if (str_eq(str_from_cstr(s->key), STR("trusted_proxies")))
             config_nets_read(r, node, &r->config->trusted_proxies, &r->config->trusted_proxy_count);
+        else if (str_eq(str_from_cstr(s->key), STR("outbound.allow")))
+            config_nets_read(r, node, &r->config->outbound_allow, &r->config->outbound_allow_count);
         else
             config_nets_read(r, node, &r->config->sending.allow, &r->config->sending.allow_count);
         break;

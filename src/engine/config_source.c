@@ -109,7 +109,7 @@ static void read_provider(struct reading *s)
 /* --- secrets --------------------------------------------------------------------------------- */
 
 /* False when the secret is not to be used any more. */
-static bool read_not_after(struct reading *s, const struct yaml *node)
+static bool read_not_after(struct reading *s, const struct yaml *node, int64_t *ends_ms)
 {
     struct config *c = s->r->config;
     int64_t until;
@@ -126,6 +126,7 @@ static bool read_not_after(struct reading *s, const struct yaml *node)
                      value_text(node, value));
         return false;
     }
+    *ends_ms = until;
     if (!c->expires_ms || until < c->expires_ms)
         c->expires_ms = until;
     return true;
@@ -146,7 +147,8 @@ static void check_secret(struct reading *s, const struct yaml *node, str secret)
                      name);
 }
 
-static bool read_secret(struct reading *s, const struct yaml *node, str *out, str *id)
+static bool read_secret(struct reading *s, const struct yaml *node, str *out, str *id,
+                        int64_t *ends_ms)
 {
     static const char *const keys[] = {"value", "not_after", "id", NULL};
     const struct yaml *value = node;
@@ -154,7 +156,7 @@ static bool read_secret(struct reading *s, const struct yaml *node, str *out, st
     if (node->kind == YAML_MAP) {
         read_keys(s->r->problems, node, keys);
         value = yaml_get(node, STR("value"));
-        live = read_not_after(s, yaml_get(node, STR("not_after")));
+        live = read_not_after(s, yaml_get(node, STR("not_after")), ends_ms);
         read_str(s->r->problems, yaml_get(node, STR("id")), id);
         if (!value) {
             problem_at(s->r->problems, node, "a secret needs a value");
@@ -191,7 +193,8 @@ static void read_secrets(struct reading *s)
         return;
     }
     if (!one && (!list || !list->count)) {
-        if (needed)
+        s->source->verifier.may_learn = needed && provider_learns(s->source->provider);
+        if (needed && !s->source->verifier.may_learn)
             report_missing_secret(s);
         return;
     }
@@ -204,8 +207,9 @@ static void read_secrets(struct reading *s)
     }
     size_t max = one ? 1 : list->count, n = 0, errors = p->errors;
     str *secrets = CONFIG_ARRAY(s->r, str, max), *ids = CONFIG_ARRAY(s->r, str, max);
+    int64_t *ends = CONFIG_ARRAY(s->r, int64_t, max);
     for (const struct yaml *item = one ? one : list->first; item; item = one ? NULL : item->next)
-        if (read_secret(s, item, &secrets[n], &ids[n]))
+        if (read_secret(s, item, &secrets[n], &ids[n], &ends[n]))
             n++;
     if (n > VERIFY_SECRETS_MAX)
         problem_at(p, list, "at most %d secrets at once", VERIFY_SECRETS_MAX);
@@ -214,6 +218,7 @@ static void read_secrets(struct reading *s)
                        STR_ARG(s->source->name));
     s->source->verifier.secrets = secrets;
     s->source->verifier.secret_ids = ids;
+    s->source->secrets_until_ms = ends;
     s->source->verifier.secret_count = n;
 }
 

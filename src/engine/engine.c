@@ -6,9 +6,11 @@
 #include "engine/dispatch.h"
 #include "engine/front.h"
 #include "engine/janitor.h"
+#include "engine/keyring.h"
 #include "engine/pause.h"
 #include "engine/recovery.h"
 #include "engine/schedule.h"
+#include "engine/secret_book.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -185,6 +187,40 @@ static void learn_own(struct engine *e)
         add_own(&e->core, str_from_cstr(e->config->admin_listen[i].address));
 }
 
+static struct secret_book *make_secret_book(struct engine *e)
+{
+    const struct config *c = e->config;
+    struct arena a;
+    arena_init(&a, 1u << 16);
+    const char *directory = NULL;
+    if (c->durability == DURABILITY_DISK && str_starts(c->store, STR("sqlite:")))
+        directory = arena_cstr(&a, str_slice(c->store, 7, c->store.n));
+    else if (c->durability == DURABILITY_DISK && c->directory &&
+             !str_starts(c->store, STR("memory:")))
+        directory = arena_cstr(&a, arena_printf(&a, "%s/gaff-data", c->directory));
+    struct secret_book *b = secret_book_new(e->core.clock, directory);
+    arena_release(&a);
+    return b;
+}
+
+static struct keyring *make_keyring(struct engine *e)
+{
+    struct arena a;
+    arena_init(&a, 1u << 16);
+    struct http_client_options client = {
+        .allow = e->config->outbound_allow,
+        .allow_count = e->config->outbound_allow_count,
+        .own = e->core.own,
+        .own_ports = e->core.own_ports,
+        .own_count = e->core.own_count,
+        .ca_file =
+            e->config->outbound_ca_file.n ? arena_cstr(&a, e->config->outbound_ca_file) : NULL,
+    };
+    struct keyring *k = keyring_new(e->core.clock, &client);
+    arena_release(&a);
+    return k;
+}
+
 struct engine *engine_new(const struct engine_options *o, struct reason *why)
 {
     struct engine *e = xcalloc(1, sizeof(*e));
@@ -206,8 +242,11 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
         e->core.directory = directory_new(&e->core);
         ready = directory_load(e->core.directory, why) == ERR_OK && bind_fronts(e, o, why);
     }
-    if (ready)
+    if (ready) {
         learn_own(e);
+        e->core.keyring = make_keyring(e);
+        e->core.secrets = make_secret_book(e);
+    }
     if (!ready || !start_dispatchers(e, why)) {
         engine_free(e);
         return NULL;
@@ -432,6 +471,8 @@ void engine_free(struct engine *e)
         runner_link_free(e->runners[i]);
     for (size_t i = 0; i < e->front_count; i++)
         front_free(e->fronts[i]);
+    keyring_free(e->core.keyring);
+    secret_book_free(e->core.secrets);
     committer_free(e->core.committer);
     for (size_t i = 0; i < e->core.dispatcher_count; i++)
         dispatcher_free(e->core.dispatchers[i]);

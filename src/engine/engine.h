@@ -18,6 +18,8 @@
 struct front;
 struct directory;
 struct recovery;
+struct keyring;
+struct secret_book;
 struct dispatcher;
 struct janitor;
 struct engine;
@@ -34,6 +36,8 @@ struct engine_core {
     struct metrics metrics;
     struct registry *registry;
     struct waiting *waiting;
+    struct secret_book *secrets; /* when each was used, and those learned */
+    struct keyring *keyring;     /* public keys that lie at a URL, and confirmations */
     struct live *live;
     struct directory *directory; /* applications and endpoints */
     struct recovery *recovery;

@@ -9,8 +9,11 @@
 
 #include "base/log.h"
 #include "engine/done.h"
+#include "engine/keyring.h"
 #include "engine/planned.h"
+#include "engine/secret_book.h"
 #include "http/router.h"
+#include "verify/explain.h"
 
 #define RETRY_AFTER_S 5
 #define TRACE_MAX 8192
@@ -28,7 +31,8 @@ struct view {
     struct router *router;
     struct verifier **verifiers;
     struct source_stats **stats;
-    struct gate **gates; /* by destination index */
+    struct secret_use **uses; /* VERIFY_SECRETS_MAX a source */
+    struct gate **gates;      /* by destination index */
 };
 
 struct pending { /* in its exchange's arena */
@@ -79,33 +83,79 @@ static void view_put(struct view *v)
     config_unref(v->config);
     free(v->verifiers);
     free(v->stats);
+    free(v->uses);
     free(v->gates);
     free(v);
 }
 
-static void view_add_source(struct view *v, struct registry *registry, size_t index)
+/* The configured secrets, or else the one that the provider gave. */
+static struct verifier *make_verifier(struct view *v, struct engine_core *core, size_t index,
+                                      struct problems *problems)
+{
+    const struct source_config *s = v->config->sources[index];
+    struct verifier_options options = s->verifier;
+    struct secret learned = {0};
+    str one;
+    options.keys = core->keyring ? keyring_source(core->keyring) : NULL;
+    if (options.may_learn && core->secrets &&
+        secret_book_learned(core->secrets, s->name, &learned)) {
+        one = secret_str(&learned);
+        options.secrets = &one;
+        options.secret_count = 1;
+    }
+    for (size_t i = 0; core->secrets && i < options.secret_count; i++)
+        v->uses[index * VERIFY_SECRETS_MAX + i] =
+            secret_book_use(core->secrets, s->name, options.secrets[i]);
+    struct verifier *verifier = verifier_new(&options, s->place, problems);
+    if (!verifier && learned.n) {
+        /* What was learned is no key of this provider: everything is refused, as before. */
+        options.secret_count = 0;
+        verifier = verifier_new(&options, s->place, problems);
+    }
+    secret_release(&learned);
+    return verifier;
+}
+
+static void view_add_route(struct view *v, const struct source_config *s, size_t index, str method)
+{
+    struct buf pattern;
+    struct reason why = {0};
+    buf_init(&pattern, 4096);
+    buf_printf(&pattern, STR_FMT " " STR_FMT, STR_ARG(method), STR_ARG(s->path));
+    if (router_add(v->router, buf_str(&pattern), (void *)(uintptr_t)(index + 1), &why) != ERR_OK)
+        log_event(LOG_ERROR, "source has no place", LOG_F("source", s->name),
+                  LOG_F("reason", str_from_cstr(why.text)));
+    buf_release(&pattern);
+}
+
+/* By which methods a provider may greet, beside those that events come by. */
+static const str greeting_methods[] = {{"GET", 3}, {"HEAD", 4}, {"OPTIONS", 7}, {"POST", 4}};
+
+static bool takes_method(const struct source_config *s, str method)
+{
+    for (size_t i = 0; i < s->method_count; i++)
+        if (str_eq(s->methods[i], method))
+            return true;
+    return false;
+}
+
+static void view_add_source(struct view *v, struct engine_core *core, size_t index)
 {
     const struct source_config *s = v->config->sources[index];
     struct problems problems = {0};
-    struct reason why = {0};
-    struct buf pattern;
-    v->stats[index] = registry_source(registry, s->name);
-    v->verifiers[index] = verifier_new(&s->verifier, s->place, &problems);
+    v->stats[index] = registry_source(core->registry, s->name);
+    v->verifiers[index] = make_verifier(v, core, index, &problems);
     /* The loader made the same verifier before it let the configuration in. */
     if (!v->verifiers[index])
         die("source %.*s cannot be verified after its configuration was accepted",
             STR_ARG(s->name));
     problems_release(&problems);
-    buf_init(&pattern, 4096);
-    for (size_t i = 0; i < s->method_count; i++) {
-        buf_clear(&pattern);
-        buf_printf(&pattern, STR_FMT " " STR_FMT, STR_ARG(s->methods[i]), STR_ARG(s->path));
-        if (router_add(v->router, buf_str(&pattern), (void *)(uintptr_t)(index + 1), &why) !=
-            ERR_OK)
-            log_event(LOG_ERROR, "source has no place", LOG_F("source", s->name),
-                      LOG_F("reason", str_from_cstr(why.text)));
-    }
-    buf_release(&pattern);
+    for (size_t i = 0; i < s->method_count; i++)
+        view_add_route(v, s, index, s->methods[i]);
+    for (size_t i = 0; i < ARRAY_LEN(greeting_methods); i++)
+        if (!takes_method(s, greeting_methods[i]) &&
+            provider_greets_by(s->provider, greeting_methods[i]))
+            view_add_route(v, s, index, greeting_methods[i]);
 }
 
 static struct view *view_new(struct engine_core *core)
@@ -117,9 +167,11 @@ static struct view *view_new(struct engine_core *core)
     v->router = router_new();
     v->verifiers = xcalloc(v->config->source_count + 1, sizeof(struct verifier *));
     v->stats = xcalloc(v->config->source_count + 1, sizeof(struct source_stats *));
+    v->uses =
+        xcalloc(v->config->source_count * VERIFY_SECRETS_MAX + 1, sizeof(struct secret_use *));
     v->gates = xcalloc(v->config->destination_count + 1, sizeof(struct gate *));
     for (size_t i = 0; i < v->config->source_count; i++)
-        view_add_source(v, core->registry, i);
+        view_add_source(v, core, i);
     for (size_t i = 0; i < v->config->destination_count; i++)
         v->gates[i] = registry_gate(core->registry, v->config->destinations[i]->name);
     return v;
@@ -436,6 +488,11 @@ static void reject(struct ingest *in, struct http_exchange *x, struct view *view
                    const struct verdict *v)
 {
     const struct source_config *s = view->config->sources[source];
+    if (v->code == VERDICT_KEY_PENDING) {
+        /* Nothing is known against it: it is to come again when the key is here. */
+        http_reply_retry(x, 503, verdict_word(v->code), str_from_cstr(v->text), RETRY_AFTER_S);
+        return;
+    }
     METRIC_ADD(&in->core->metrics, events_rejected, 1);
     atomic_fetch_add_explicit(&view->stats[source]->rejected, 1, memory_order_relaxed);
     struct event e;
@@ -448,9 +505,13 @@ static void reject(struct ingest *in, struct http_exchange *x, struct view *view
         return;
     }
     struct pending *p = pending_new(x, view, source);
+    char cause[EXPLAIN_CAUSE_MAX];
     if (!p)
         return;
     p->rejected = v->code;
+    verifier_cause(view->verifiers[source], &x->req, x->req.received_ms, v, cause);
+    if (cause[0])
+        e.verdict_text = arena_printf(x->arena, STR_FMT " %s", STR_ARG(e.verdict_text), cause);
     p->event.event = e;
     t->rejections[t->rejection_count++] = (struct rejection){
         .id = e.id,
@@ -549,18 +610,75 @@ static void accept(struct ingest *in, struct http_exchange *x, struct view *view
 
 static void answer_greeting(struct http_exchange *x, const struct greeting *g)
 {
-    struct http_field fields[2];
+    struct http_field fields[1 + GREETING_FIELDS_MAX];
     size_t count = 0;
     if (g->content_type.n)
         fields[count++] = (struct http_field){STR("Content-Type"), g->content_type};
-    if (g->field.name.n)
-        fields[count++] = g->field;
+    for (size_t i = 0; i < g->field_count; i++)
+        fields[count++] = g->fields[i];
     http_reply(x, g->status, fields, count, g->body);
+}
+
+/* A secret that the provider gives is on disk before it is told so. */
+static bool keep_learned(struct ingest *in, struct http_exchange *x, const struct source_config *s,
+                         str secret)
+{
+    struct reason why = {.text = ""};
+    if (!in->core->secrets)
+        return false;
+    enum err e = secret_book_learn(in->core->secrets, s->name, secret, &why);
+    if (e == ERR_OK) {
+        log_event(LOG_INFO, "a source has learned its secret from the provider",
+                  LOG_F("source", s->name), LOG_F("peer", x->req.peer));
+        atomic_fetch_add(&in->core->generation, 1); /* every loop makes its verifiers anew */
+        return true;
+    }
+    log_event(LOG_WARN, "a secret was not learned", LOG_F("source", s->name),
+              LOG_F("peer", x->req.peer), LOG_F("reason", str_from_cstr(why.text)));
+    if (e == ERR_CONFLICT)
+        http_reply_error(x, 409, "secret_known",
+                         STR("This source has learned another secret already; `gaff secrets "
+                             "forget` opens it for a new one."));
+    else
+        http_reply_retry(x, 503, "not_stored", STR("The secret could not be stored."),
+                         RETRY_AFTER_S);
+    return false;
+}
+
+static void greet(struct ingest *in, struct http_exchange *x, const struct source_config *s,
+                  const struct greeting *g)
+{
+    METRIC_ADD(&in->core->metrics, handshakes, 1);
+    if (g->learn.p && !keep_learned(in, x, s, g->learn))
+        return;
+    if (g->fetch_url.p &&
+        (!in->core->keyring || !keyring_visit(in->core->keyring, g->fetch_url, s->name))) {
+        http_reply_retry(x, 503, "busy", STR("The confirmation cannot be sent now."),
+                         RETRY_AFTER_S);
+        return;
+    }
+    answer_greeting(x, g);
+}
+
+/* What came by a method that only handshakes may use, and is none. */
+static void refuse_method(struct http_exchange *x, const struct source_config *s)
+{
+    struct buf list;
+    buf_init(&list, 256);
+    for (size_t i = 0; i < s->method_count; i++)
+        buf_printf(&list, "%s" STR_FMT, i ? ", " : "", STR_ARG(s->methods[i]));
+    struct http_field fields[] = {{STR("Allow"), arena_str(x->arena, buf_str(&list))},
+                                  {STR("Content-Type"), STR("application/json")}};
+    buf_release(&list);
+    http_reply(x, 405, fields, 2,
+               STR("{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"This is no "
+                   "handshake of the provider, and events come by the methods of Allow.\"}}\n"));
 }
 
 void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
 {
     struct view *view = view_now(in);
+    const struct source_config *s = view->config->sources[source];
     struct verifier *verifier = view->verifiers[source];
     struct greeting greeting = {0};
     struct verdict verdict = {0};
@@ -570,21 +688,29 @@ void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
         return;
     }
     if (verifier_greet(verifier, &x->req, NULL, &greeting)) {
-        METRIC_ADD(&in->core->metrics, handshakes, 1);
-        answer_greeting(x, &greeting);
+        greet(in, x, s, &greeting);
         return;
     }
     verifier_check(verifier, &x->req, x->req.received_ms, &verdict);
     if (verdict.code != VERDICT_VERIFIED && verdict.code != VERDICT_UNVERIFIED) {
-        reject(in, x, view, source, &verdict);
+        if (takes_method(s, x->req.method))
+            reject(in, x, view, source, &verdict);
+        else
+            refuse_method(x, s);
         return;
     }
-    if (verifier_greet(verifier, &x->req, &verdict, &greeting)) {
-        METRIC_ADD(&in->core->metrics, handshakes, 1);
-        answer_greeting(x, &greeting);
-        return;
-    }
-    accept(in, x, view, source, &verdict);
+    struct secret_use *use =
+        verdict.secret_index < 0
+            ? NULL
+            : view->uses[source * VERIFY_SECRETS_MAX + (size_t)verdict.secret_index];
+    if (use)
+        atomic_store_explicit(&use->last_used_ms, x->req.received_ms, memory_order_relaxed);
+    if (verifier_greet(verifier, &x->req, &verdict, &greeting))
+        greet(in, x, s, &greeting);
+    else if (takes_method(s, x->req.method))
+        accept(in, x, view, source, &verdict);
+    else
+        refuse_method(x, s);
 }
 
 /* --- life cycle ------------------------------------------------------------------------------ */

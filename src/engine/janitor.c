@@ -1,12 +1,14 @@
 /* janitor.c -- deletes what retention no longer wants, in small steps with pauses between them so
- * that the store's writer is never held for long. */
+ * that the store's writer is never held for long; writes down when secrets were used. */
 #include "engine/janitor.h"
 
 #include "base/log.h"
+#include "engine/secret_book.h"
 
 #define ROUND_MS 60000
 #define STEP_PAUSE_MS 20
 #define STEP_EVENTS 500
+#define DAY_MS (24 * 3600 * (int64_t)1000)
 
 struct janitor {
     struct engine_core *core;
@@ -14,7 +16,31 @@ struct janitor {
     struct loop_thread thread;
     bool started;
     struct loop_timer timer;
+    int64_t warned_ms; /* of idle secrets */
 };
+
+/* A rotation that was forgotten half-way: one of several secrets that nobody signs with. */
+static void care_for_secrets(struct janitor *j, const struct config *c)
+{
+    int64_t now_ms = clock_wall_ms(j->core->clock);
+    secret_book_save(j->core->secrets);
+    if (now_ms - j->warned_ms < DAY_MS)
+        return;
+    j->warned_ms = now_ms;
+    for (size_t i = 0; i < c->source_count; i++) {
+        const struct source_config *s = c->sources[i];
+        for (size_t k = 0; s->verifier.secret_count > 1 && k < s->verifier.secret_count; k++) {
+            const struct secret_use *u =
+                secret_book_use(j->core->secrets, s->name, s->verifier.secrets[k]);
+            if (u && secret_is_idle(u, now_ms))
+                log_event(LOG_WARN,
+                          "a secret was not used for a week: take it out when the "
+                          "sender has stopped signing with it",
+                          LOG_F("source", s->name),
+                          LOG_F("fingerprint", str_from_cstr(u->fingerprint)));
+        }
+    }
+}
 
 static void tick(struct loop_timer *t)
 {
@@ -23,6 +49,7 @@ static void tick(struct loop_timer *t)
     struct retention keep = {c->retention_age_ms, c->retention_bytes, STEP_EVENTS};
     struct reason why = {0};
     uint64_t deleted = 0;
+    care_for_secrets(j, c);
     config_unref(c);
     if (store_purge(j->core->store, &keep, clock_wall_ms(j->core->clock), &deleted, &why) != ERR_OK)
         log_event(LOG_WARN, "retention could not delete", LOG_F("reason", str_from_cstr(why.text)));

@@ -185,6 +185,128 @@ static enum presence gather_listed(struct view *w, const struct ref *r, str *out
     return found == PRESENT ? gather_headers(w, list, ' ', false, '.', out) : found;
 }
 
+/* The lines "Name: value" of the header fields that the JWS lists. */
+static enum presence gather_jose(struct view *w, const struct ref *r, str *out)
+{
+    str list;
+    struct buf b;
+    enum presence found = json_lookup(w->arena, w->jose, r->arg, &list);
+    if (found != PRESENT)
+        return found;
+    buf_init(&b, 64u << 10);
+    for (size_t n = 0; list.p && found == PRESENT; n++) {
+        str name = str_trim(str_cut(&list, ',')), value = STR("");
+        found = n < NAMES_MAX ? header_get(&w->req->fields, name, &value) : ABSENT;
+        buf_printf(&b, STR_FMT ": " STR_FMT "\n", STR_ARG(name), STR_ARG(value));
+    }
+    enum presence whole = finish(w, &b, found == PRESENT, out);
+    return found == PRESENT ? whole : found;
+}
+
+/* Every scalar of the body in its order but those of the members that are listed. */
+static bool write_leaves(struct buf *b, struct arena *a, str value, str without, unsigned depth)
+{
+    struct json_scan it = json_scan_of(value);
+    str key, item;
+    if (depth > JSON_DEPTH_MAX)
+        return false;
+    if (it.failed) {
+        str text = str_eq(value, STR("null")) ? STR("") : json_scan_text(a, value);
+        if (text.n && b->len)
+            buf_char(b, '/');
+        buf_str_append(b, text);
+        return text.p != NULL;
+    }
+    while (json_scan_next(&it, &key, &item))
+        if (!key.p || !is_listed(without, key))
+            if (!write_leaves(b, a, item, without, depth + 1))
+                return false;
+    return !it.failed;
+}
+
+static enum presence gather_leaves(struct view *w, const struct ref *r, str *out)
+{
+    struct buf b;
+    str value = http_request_json(w->req) ? json_scan_value(w->req->body) : STR_NONE;
+    buf_init(&b, 2 * w->req->body.n + 1);
+    return finish(w, &b, value.p && write_leaves(&b, w->arena, value, r->arg, 0), out);
+}
+
+/* The secret and some query parameters in byte order, run together (WeChat). */
+static enum presence gather_sorted(struct view *w, const struct ref *r, str *out)
+{
+    struct pairs pairs;
+    struct buf b;
+    str names = r->arg;
+    enum presence found = PRESENT;
+    if (!pairs_start(&pairs, w->arena) || !w->secret.n)
+        return ABSENT;
+    bool ok = pairs_add(&pairs, w->secret, STR(""));
+    while (names.p && ok && found == PRESENT) {
+        str value = STR_NONE;
+        found = pair_get(w->arena, w->req->query, str_cut(&names, ','), &value);
+        ok = found != PRESENT || pairs_add(&pairs, value, STR(""));
+    }
+    if (found != PRESENT)
+        return found;
+    pairs_sort(&pairs);
+    buf_init(&b, 64u << 10);
+    for (size_t i = 0; i < pairs.count; i++)
+        buf_str_append(&b, pairs.v[i].name);
+    found = finish(w, &b, ok, out);
+    return found;
+}
+
+/* PHP's serialize() of the sorted fields (Paddle Classic). */
+static enum presence gather_php(struct view *w, const struct ref *r, str *out)
+{
+    struct pairs pairs;
+    struct buf b;
+    bool ok = form_pairs(w, r->arg, &pairs);
+    buf_init(&b, 4 * w->req->body.n + 64 * PAIRS_MAX);
+    buf_printf(&b, "a:%zu:{", pairs.count);
+    for (size_t i = 0; ok && i < pairs.count; i++)
+        buf_printf(&b, "s:%zu:\"" STR_FMT "\";s:%zu:\"" STR_FMT "\";", pairs.v[i].name.n,
+                   STR_ARG(pairs.v[i].name), pairs.v[i].value.n, STR_ARG(pairs.v[i].value));
+    buf_char(&b, '}');
+    return finish(w, &b, ok, out);
+}
+
+/* Plivo's V3: the URL without its query, the query sorted behind '?', and for a POST a dot and
+ * the sorted form fields run together. */
+static enum presence gather_plivo(struct view *w, str *out)
+{
+    static const struct ref url_ref = {REF_URL, {"", 0}, {"url", 3}};
+    struct pairs query, form;
+    struct buf b;
+    str url;
+    enum presence found = view_get(w, &url_ref, &url);
+    if (found != PRESENT || !pairs_start(&query, w->arena))
+        return found == PRESENT ? ABSENT : found;
+    str rest = w->req->query;
+    bool ok = true;
+    while (ok && rest.p && rest.n) {
+        str value = str_cut(&rest, '&');
+        str name = percent_decode(w->arena, str_cut(&value, '='), true);
+        value = value.p ? percent_decode(w->arena, value, true) : STR("");
+        ok = pairs_add(&query, name, value);
+    }
+    pairs_sort(&query);
+    ok = ok && form_pairs(w, STR(""), &form);
+    buf_init(&b, url.n + 2 * (w->req->body.n + w->req->query.n) + 4 * PAIRS_MAX);
+    buf_str_append(&b, str_slice(url, 0, str_find(url, '?')));
+    bool has_form = ok && form.count > 0;
+    if (ok && (query.count || has_form))
+        buf_char(&b, '?');
+    if (ok)
+        write_pairs(&b, &query, '&');
+    if (ok && query.count && has_form)
+        buf_char(&b, '.');
+    if (has_form)
+        write_run(&b, &form);
+    return finish(w, &b, ok, out);
+}
+
 /* "field.path.in.its.json" */
 static enum presence gather_form_json(struct view *w, str arg, str *out)
 {
@@ -213,6 +335,16 @@ enum presence gather_get(struct view *w, const struct ref *r, str *out)
     case REF_SIGNED_HEADERS:
     case REF_FIELD_HEADERS:
         return gather_listed(w, r, out);
+    case REF_JSON_LEAVES:
+        return gather_leaves(w, r, out);
+    case REF_SORTED_QUERY:
+        return gather_sorted(w, r, out);
+    case REF_FORM_PHP:
+        return gather_php(w, r, out);
+    case REF_PLIVO:
+        return gather_plivo(w, out);
+    case REF_JOSE_HEADERS:
+        return gather_jose(w, r, out);
     case REF_FORM_JSON:
         return gather_form_json(w, r->arg, out);
     case REF_RAW:

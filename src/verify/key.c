@@ -13,8 +13,8 @@ static bool cut_prefix(str *secret, str prefix)
     return true;
 }
 
-static bool decode(const struct key_rule *r, str secret, bool for_signing, struct secret *out,
-                   struct reason *why)
+static bool decode(const struct key_rule *r, str secret, bool is_public, bool for_signing,
+                   struct secret *out, struct reason *why)
 {
     str needed = for_signing && r->private_prefix.n ? r->private_prefix : r->prefix;
     if (needed.n && !cut_prefix(&secret, needed)) {
@@ -22,27 +22,38 @@ static bool decode(const struct key_rule *r, str secret, bool for_signing, struc
         return false;
     }
     cut_prefix(&secret, r->strip);
+    /* PEM and JWK tell what they are. */
+    if (is_public && (str_find_str(secret, STR("-----BEGIN ")) < secret.n ||
+                      str_starts(str_trim(secret), STR("{")))) {
+        secret_init(out, secret);
+        return true;
+    }
+    enum encoding encoding = r->encoding;
+    if (is_public && encoding == ENCODING_RAW) {
+        encoding = ENCODING_BASE64;
+        secret = str_trim(secret);
+    }
     if (secret.n == 0) {
         UNUSED(fail(why, ERR_INVALID, "it is empty"));
         return false;
     }
-    if (r->encoding == ENCODING_RAW) {
+    if (encoding == ENCODING_RAW) {
         secret_init(out, secret);
         return true;
     }
     uint8_t bytes[KEY_BYTES_MAX];
     size_t n = 0;
     bool ok = false;
-    if (r->encoding == ENCODING_HEX)
+    if (encoding == ENCODING_HEX)
         ok = hex_decode(secret, bytes, sizeof(bytes), &n);
-    else if (r->encoding == ENCODING_BASE64)
+    else if (encoding == ENCODING_BASE64)
         ok = base64_decode(secret, bytes, sizeof(bytes), &n);
     else
         ok = base64url_decode(secret, bytes, sizeof(bytes), &n);
     if (ok && n > 0)
         secret_init(out, str_of((const char *)bytes, n));
     else
-        UNUSED(fail(why, ERR_INVALID, "it is not %s", encoding_words[r->encoding]));
+        UNUSED(fail(why, ERR_INVALID, "it is not %s", encoding_words[encoding]));
     secret_wipe(bytes, sizeof(bytes));
     return ok && n > 0;
 }
@@ -82,7 +93,8 @@ static bool form_key(const struct key_rule *r, struct secret *bytes, struct reas
 bool key_prepare(struct key *k, const struct scheme *s, str secret, bool for_signing,
                  struct reason *why)
 {
-    k->usable = decode(&s->key, secret, for_signing, &k->bytes, why) &&
+    bool is_public = s->ops->is_public || (s->ops->is_jose && !s->jose.keyed);
+    k->usable = decode(&s->key, secret, is_public, for_signing, &k->bytes, why) &&
                 form_key(&s->key, &k->bytes, why) &&
                 (!s->ops->prepare || s->ops->prepare(s, k, for_signing, why));
     return k->usable;

@@ -209,7 +209,7 @@ bool provider_needs_secret(const struct provider *p)
 
 bool provider_authenticates(const struct provider *p)
 {
-    return provider_needs_secret(p) || p->recipe->allow_count > 0;
+    return p->recipe->alternatives[0].ops->needs_secret || p->recipe->allow_count > 0;
 }
 
 static str way_of(struct arena *a, const struct scheme *s)

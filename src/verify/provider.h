@@ -51,6 +51,11 @@ bool provider_needs_secret(const struct provider *p);
 /* False when anybody who knows the URL may post (scheme none, or ip only without ranges). */
 bool provider_authenticates(const struct provider *p);
 
+/* True when a handshake of its comes by this method. */
+bool provider_greets_by(const struct provider *p, str method);
+/* True when it gives its secret in a handshake. */
+bool provider_learns(const struct provider *p);
+
 /* The name of the index-th header field its signature is made of or found in; STR_NONE beyond the
  * last. A name may come twice. */
 str provider_header(const struct provider *p, size_t index);

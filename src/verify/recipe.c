@@ -56,61 +56,6 @@ static void compile_ranges(struct recipe *r, struct arena *a, const struct yaml 
     }
 }
 
-static void compile_reply(struct handshake *h, struct arena *a, const struct yaml *item,
-                          struct problems *p)
-{
-    static const char *const known[] = {"status", "content-type", "body", "header", NULL};
-    const struct yaml *node = yaml_get(item, STR("reply"));
-    if (!node) {
-        problem_at(p, item, "\"reply\" is missing");
-        return;
-    }
-    if (!read_keys(p, node, known))
-        return;
-    int64_t status = 200;
-    str type = STR("text/plain");
-    read_int(p, yaml_get(node, STR("status")), 200, 299, &status);
-    read_str(p, yaml_get(node, STR("content-type")), &type);
-    h->status = (int)status;
-    h->content_type = arena_str(a, type);
-    const struct yaml *body = yaml_get(node, STR("body"));
-    if (body)
-        pieces_compile(&h->body, a, body, REFS_OF_REQUEST, p);
-    const struct yaml *header = yaml_get(node, STR("header"));
-    if (!header)
-        return;
-    if (header->kind != YAML_MAP || header->count != 1) {
-        problem_at(p, header, "expected one header, as { X-Name: \"{{ header:X-Name }}\" }");
-        return;
-    }
-    h->field_name = arena_str(a, header->first->key);
-    pieces_compile(&h->field_value, a, header->first, REFS_OF_REQUEST, p);
-}
-
-static void compile_handshakes(struct recipe *r, struct arena *a, const struct yaml *node,
-                               struct problems *p)
-{
-    static const char *const known[] = {"when", "needs-signature", "reply", NULL};
-    if (!node)
-        return;
-    if (node->kind != YAML_LIST || node->count > RECIPE_LIST_MAX) {
-        problem_at(p, node, "expected a list of at most %d handshakes", RECIPE_LIST_MAX);
-        return;
-    }
-    r->handshakes = ARENA_ARRAY(a, struct handshake, node->count + 1);
-    for (const struct yaml *item = node->first; r->handshakes && item; item = item->next) {
-        struct handshake *h = &r->handshakes[r->handshake_count++];
-        h->needs_signature = true;
-        if (!read_keys(p, item, known))
-            continue;
-        read_bool(p, yaml_get(item, STR("needs-signature")), &h->needs_signature);
-        const struct yaml *when = yaml_get(item, STR("when"));
-        h->when_count = conditions_compile(h->when, a, when ? when : item,
-                                           REFS_OF_REQUEST | REF_BIT(REF_METHOD), p);
-        compile_reply(h, a, item, p);
-    }
-}
-
 static void compile_answer(struct recipe *r, struct arena *a, const struct yaml *node,
                            struct problems *p)
 {
@@ -129,7 +74,10 @@ static void compile_answer(struct recipe *r, struct arena *a, const struct yaml 
 
 bool recipe_needs_secret(const struct recipe *r)
 {
-    return r->alternatives[0].ops->needs_secret;
+    for (size_t i = 0; i < r->alternative_count; i++)
+        if (scheme_needs_secret(&r->alternatives[i]))
+            return true;
+    return false;
 }
 
 struct recipe *recipe_compile(struct arena *a, const struct yaml *file, struct problems *p)
@@ -142,12 +90,14 @@ struct recipe *recipe_compile(struct arena *a, const struct yaml *file, struct p
     else if (r)
         compile_verify(r, a, verify, p);
     if (r && p->errors == errors) {
-        r->delivery_id_count = refs_compile(r->delivery_ids, RECIPE_LIST_MAX, a,
-                                            yaml_get(file, STR("delivery-id")), REFS_OF_REQUEST, p);
-        r->event_type_count = refs_compile(r->event_types, RECIPE_LIST_MAX, a,
-                                           yaml_get(file, STR("event-type")), REFS_OF_REQUEST, p);
+        r->delivery_id_count =
+            refs_compile(r->delivery_ids, RECIPE_LIST_MAX, a, yaml_get(file, STR("delivery-id")),
+                         REFS_OF_REQUEST | REF_BIT(REF_CLAIM), p);
+        r->event_type_count =
+            refs_compile(r->event_types, RECIPE_LIST_MAX, a, yaml_get(file, STR("event-type")),
+                         REFS_OF_REQUEST | REF_BIT(REF_CLAIM), p);
         compile_ranges(r, a, yaml_get(file, STR("allow-from")), p);
-        compile_handshakes(r, a, yaml_get(file, STR("handshake")), p);
+        handshakes_compile(r, a, yaml_get(file, STR("handshake")), p);
         compile_answer(r, a, yaml_get(file, STR("answer")), p);
     }
     if (!r || !arena_ok(a))

@@ -33,6 +33,12 @@ static const struct {
     [REF_JSON_LIST] = {{"json-list", 9}, MAY_ARG},
     [REF_SIGNED_HEADERS] = {{"signed-headers", 14}, NEEDS_ARG},
     [REF_FIELD_HEADERS] = {{"field-headers", 13}, NEEDS_ARG},
+    [REF_JSON_LEAVES] = {{"json-leaves", 11}, MAY_ARG},
+    [REF_SORTED_QUERY] = {{"sorted-query", 12}, NEEDS_ARG},
+    [REF_FORM_PHP] = {{"form-php", 8}, MAY_ARG},
+    [REF_PLIVO] = {{"plivo", 5}, NO_ARG},
+    [REF_JOSE_HEADERS] = {{"jose-headers", 12}, NEEDS_ARG},
+    [REF_JOSE] = {{"jose", 4}, NEEDS_ARG},
     [REF_RAW] = {{"raw", 3}, NEEDS_ARG},
     [REF_FORM_JSON] = {{"form-json", 9}, NEEDS_ARG},
     [REF_JSON] = {{".", 1}, MAY_ARG},
@@ -356,6 +362,17 @@ static enum presence find_url(struct view *w, bool port, str *out)
     return out->p ? PRESENT : ABSENT;
 }
 
+void view_problem(struct view *w, enum problem_kind kind, const char *fmt, ...)
+{
+    va_list args;
+    if (w->problem != PROBLEM_NONE)
+        return;
+    w->problem = kind;
+    va_start(args, fmt);
+    UNUSED(vsnprintf(w->problem_text, sizeof(w->problem_text), fmt, args));
+    va_end(args);
+}
+
 static enum presence present(str value, str *out)
 {
     *out = value;
@@ -415,6 +432,8 @@ enum presence view_get(struct view *w, const struct ref *r, str *out)
         return json_lookup(w->arena, http_request_json(w->req), r->arg, out);
     case REF_ITEM:
         return json_lookup(w->arena, w->item, r->arg, out);
+    case REF_JOSE:
+        return json_lookup(w->arena, w->jose, r->arg, out);
     case REF_CLAIM:
         return json_lookup(w->arena, w->claims, r->arg, out);
     default:

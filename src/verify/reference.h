@@ -31,12 +31,18 @@ enum ref_kind {
     REF_JSON_LIST,
     REF_SIGNED_HEADERS,
     REF_FIELD_HEADERS,
+    REF_JSON_LEAVES,
+    REF_SORTED_QUERY,
+    REF_FORM_PHP,
+    REF_PLIVO,
+    REF_JOSE_HEADERS,
     REF_RAW,       /* the bytes of a JSON member as they stand in the body */
     REF_FORM_JSON, /* a value of a JSON text that is a form field */
     REF_JSON,
     REF_ITEM,  /* a value of the item at hand, with `each` */
     REF_CLAIM, /* a claim of the token that was verified */
-    REF_TEXT,  /* a handshake's `text` */
+    REF_JOSE,  /* a member of the header of a JWS */
+    REF_TEXT,  /* the alternative's or the handshake's `text` */
     REF_KINDS,
 };
 
@@ -81,21 +87,36 @@ struct field_rule {
     char separator, assign;
 };
 
+enum problem_kind { PROBLEM_NONE, PROBLEM_MISMATCH, PROBLEM_STALE, PROBLEM_KEY };
+
+struct key_source;
+
 /* What references are looked up in: one request, and what was found out about it so far. */
 struct view {
     struct http_request *req;
     struct arena *arena;
     str public_url;
+    int64_t now_ms;
+    const struct key_source *keys; /* for keys that lie at a URL; NULL: none can be had */
     str ts, id;
-    str secret;                /* the key's bytes, for {{ secret }} and the hmac filters */
-    str text;                  /* of the handshake at hand */
-    const struct json *item;   /* the item at hand, with `each` */
-    const struct json *claims; /* of the verified token */
-    str field_text;            /* the signature header, for field:NAME */
-    struct field_rule fields;  /* how to cut it */
-    const struct ref *missing; /* after a failure: what has no value */
+    str secret;                  /* the key's bytes, for {{ secret }} and the hmac filters */
+    str text;                    /* `text` of the handshake or alternative at hand */
+    const struct json *item;     /* the item at hand, with `each` */
+    const struct json *jose;     /* the header of the JWS at hand */
+    const struct json *claims;   /* of the verified token */
+    struct json_doc *claims_doc; /* to be freed with the view */
+    str field_text;              /* the signature header, for field:NAME */
+    struct field_rule fields;    /* how to cut it */
+    /* After a failure: */
+    const struct ref *missing; /* what has no value */
     bool doubled;              /* ... because it is there more than once */
+    bool key_pending;          /* a key is being fetched: nothing can be said yet */
+    enum problem_kind problem;
+    char problem_text[200];
 };
+
+/* Says why a proof that is well-formed does not count; the first one stays. */
+void view_problem(struct view *w, enum problem_kind kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 enum presence { ABSENT, PRESENT, DOUBLED };
 

@@ -5,21 +5,24 @@
 
 #define TOLERANCE_DEFAULT_MS (300 * 1000)
 #define TOLERANCE_MAX_MS (24 * 3600 * 1000)
+#define KEY_TTL_DEFAULT_MS (24 * 3600 * 1000)
 
 #define REFS_GATHERED                                                                              \
     (REF_BIT(REF_FORM_PAIRS) | REF_BIT(REF_FORM_QUERY) | REF_BIT(REF_JSON_QUERY) |                 \
      REF_BIT(REF_JSON_LIST) | REF_BIT(REF_SIGNED_HEADERS) | REF_BIT(REF_FIELD_HEADERS) |           \
-     REF_BIT(REF_RAW))
+     REF_BIT(REF_JSON_LEAVES) | REF_BIT(REF_SORTED_QUERY) | REF_BIT(REF_FORM_PHP) |                \
+     REF_BIT(REF_PLIVO) | REF_BIT(REF_RAW))
 #define REFS_SIGNED                                                                                \
     (REFS_OF_REQUEST | REFS_GATHERED | REF_BIT(REF_BODY) | REF_BIT(REF_TS) | REF_BIT(REF_ID) |     \
      REF_BIT(REF_URL) | REF_BIT(REF_URL_PORT) | REF_BIT(REF_METHOD) | REF_BIT(REF_PATH) |          \
      REF_BIT(REF_TARGET) | REF_BIT(REF_QUERY_STRING) | REF_BIT(REF_SECRET) | REF_BIT(REF_FIELD) |  \
-     REF_BIT(REF_ITEM))
+     REF_BIT(REF_ITEM) | REF_BIT(REF_TEXT) | REF_BIT(REF_JOSE) | REF_BIT(REF_JOSE_HEADERS))
 /* What of them depends on the body. */
 #define REFS_PAYLOAD                                                                               \
     (REF_BIT(REF_BODY) | REF_BIT(REF_FORM) | REF_BIT(REF_FORM_JSON) | REF_BIT(REF_JSON) |          \
      REF_BIT(REF_ITEM) | REF_BIT(REF_FORM_PAIRS) | REF_BIT(REF_FORM_QUERY) |                       \
-     REF_BIT(REF_JSON_QUERY) | REF_BIT(REF_JSON_LIST) | REF_BIT(REF_RAW))
+     REF_BIT(REF_JSON_QUERY) | REF_BIT(REF_JSON_LIST) | REF_BIT(REF_RAW) |                         \
+     REF_BIT(REF_JSON_LEAVES) | REF_BIT(REF_FORM_PHP) | REF_BIT(REF_PLIVO))
 /* What a signature or a timestamp may be read from. */
 #define REFS_SOURCE (REFS_OF_REQUEST | REF_BIT(REF_ITEM))
 
@@ -90,11 +93,28 @@ static void compile_fields(struct signature_rule *r, struct arena *a, const stru
         problem_at_key(p, pick, "\"pick\" needs \"fields\" with \"assign\"");
 }
 
+static void compile_wrapping(struct signature_rule *r, struct arena *a, const struct yaml *node,
+                             struct problems *p)
+{
+    static const char *const wraps[] = {"base64", NULL}, *const forms[] = {"der", "raw", NULL};
+    const struct yaml *unwrap = yaml_get(node, STR("unwrap")),
+                      *member = yaml_get(node, STR("member"));
+    int word = 0;
+    r->unwrap = unwrap && read_enum(p, unwrap, wraps, &word);
+    if (member && !unwrap)
+        problem_at_key(p, member, "\"member\" needs \"unwrap\": base64");
+    read_str(p, member, &r->member);
+    r->member = arena_str(a, r->member);
+    word = 0;
+    read_enum(p, yaml_get(node, STR("form")), forms, &word);
+    r->is_raw_pair = word == 1;
+}
+
 static void compile_signature(struct scheme *s, struct arena *a, const struct yaml *node,
                               const struct yaml *place, struct problems *p)
 {
-    static const char *const known[] = {"from",  "fields",   "pick", "prefix",
-                                        "strip", "encoding", NULL};
+    static const char *const known[] = {"from",     "fields", "pick",   "prefix", "strip",
+                                        "encoding", "unwrap", "member", "form",   NULL};
     struct signature_rule *r = &s->signature;
     if (s->ops->credential) {
         r->from[0] = (struct ref){REF_HEADER, STR("Authorization"), STR("Authorization")};
@@ -112,7 +132,9 @@ static void compile_signature(struct scheme *s, struct arena *a, const struct ya
     if (!read_keys(p, node, known))
         return;
     const struct yaml *from = yaml_get(node, STR("from"));
-    r->from_count = refs_compile(r->from, SIGNATURE_NAMES_MAX, a, from, REFS_SOURCE, p);
+    r->from_count =
+        refs_compile(r->from, SIGNATURE_NAMES_MAX, a, from,
+                     s->ops->is_jose ? REFS_SOURCE | REF_BIT(REF_BODY) : REFS_SOURCE, p);
     if (!from || (from->kind == YAML_LIST && !from->count))
         problem_at(p, node, "\"from\" is missing: \"header:NAME\" for example");
     compile_fields(r, a, yaml_get(node, STR("fields")), yaml_get(node, STR("pick")), p);
@@ -121,20 +143,108 @@ static void compile_signature(struct scheme *s, struct arena *a, const struct ya
     r->prefix = arena_str(a, r->prefix);
     r->strip = arena_str(a, r->strip);
     const struct yaml *encoding = yaml_get(node, STR("encoding"));
-    int e = s->ops->signs_text ? ENCODING_HEX : ENCODING_RAW;
-    if (s->ops->signs_text && !encoding)
+    bool encoded = s->ops->signs_text && !s->ops->is_jose;
+    int e = encoded ? ENCODING_HEX : ENCODING_RAW;
+    compile_wrapping(r, a, node, p);
+    if (s->ops->is_jose && encoding)
+        problem_at_key(p, encoding, "a JWS says itself how it is written");
+    if (encoded && !encoding)
         problem_at(p, node, "\"encoding\" is missing: hex, base64 or base64url");
     if (read_enum(p, encoding, encoding_words, &e))
         r->encoding = (enum encoding)e;
-    if (s->ops->signs_text && e == ENCODING_RAW)
+    if (encoded && e == ENCODING_RAW)
         problem_at(p, encoding, "a signature is not sent raw: hex, base64 or base64url");
+}
+
+/* A host that no request can choose: that of a text which has nothing of one in its host. */
+static bool fixed_host(struct key_rule *r, struct arena *a)
+{
+    str text = r->url.v[0].is_ref ? STR("") : r->url.v[0].text;
+    if (!str_starts(text, STR("https://")))
+        return false;
+    str rest = str_slice(text, 8, text.n);
+    size_t end = str_find(rest, '/');
+    if (end == rest.n && r->url.count > 1)
+        return false;
+    r->hosts = ARENA_ARRAY(a, str, 1);
+    if (!r->hosts)
+        return false;
+    r->hosts[0] = str_slice(rest, 0, end);
+    r->host_count = 1;
+    return end > 0;
+}
+
+bool host_patterns_are_good(const str *hosts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t dots = 0;
+        for (size_t j = 0; j < hosts[i].n; j++)
+            dots += hosts[i].p[j] == '.';
+        if (!dots || str_ends(hosts[i], STR("*")) || str_find(hosts[i], '/') < hosts[i].n)
+            return false;
+    }
+    return count > 0;
+}
+
+static void compile_key_url(struct scheme *s, struct arena *a, const struct yaml *url,
+                            const struct yaml *hosts, struct problems *p)
+{
+    struct key_rule *r = &s->key;
+    if (!pieces_compile(&r->url, a, url, REFS_OF_REQUEST, p))
+        return;
+    r->has_url = r->url.count > 0;
+    if (hosts && read_str_list(p, a, hosts, &r->hosts, &r->host_count)) {
+        for (size_t i = 0; i < r->host_count; i++)
+            r->hosts[i] = arena_str(a, r->hosts[i]);
+        if (!host_patterns_are_good(r->hosts, r->host_count))
+            problem_at(p, hosts,
+                       "expected names of hosts, as keys.example.org or *.example.org: a star "
+                       "stands for one label");
+    } else if (!hosts && r->has_url && !fixed_host(r, a)) {
+        problem_at(p, url,
+                   "the request could choose the host: write an https URL whose host is fixed, or "
+                   "\"hosts\" with those that the provider uses");
+    }
+}
+
+static void compile_public_key(struct scheme *s, struct arena *a, const struct yaml *node,
+                               struct problems *p)
+{
+    struct key_rule *r = &s->key;
+    const struct yaml *pinned = yaml_get(node, STR("pinned")), *url = yaml_get(node, STR("url"));
+    const struct yaml *hosts = yaml_get(node, STR("hosts")), *ttl = yaml_get(node, STR("ttl"));
+    r->ttl_ms = KEY_TTL_DEFAULT_MS;
+    if ((pinned || url) && !s->ops->is_public && !s->ops->is_jose) {
+        problem_at_key(p, pinned ? pinned : url,
+                       "a key in this file or at a URL is known to "
+                       "everybody: only public keys can be");
+        return;
+    }
+    if (!url && (hosts || ttl || yaml_get(node, STR("member"))))
+        problem_at(p, node, "\"hosts\", \"ttl\" and \"member\" need \"url\"");
+    if (url)
+        compile_key_url(s, a, url, hosts, p);
+    read_duration(p, ttl, 60 * 1000, 7 * (int64_t)TOLERANCE_MAX_MS, &r->ttl_ms);
+    read_str(p, yaml_get(node, STR("member")), &r->member);
+    r->member = arena_str(a, r->member);
+    if (pinned && pinned->kind == YAML_SCALAR) {
+        r->pinned = ARENA_ARRAY(a, str, 1);
+        r->pinned_count = r->pinned && read_str(p, pinned, &r->pinned[0]);
+    } else if (pinned) {
+        read_str_list(p, a, pinned, &r->pinned, &r->pinned_count);
+    }
+    if (r->pinned_count > VERIFY_SECRETS_MAX)
+        problem_at(p, pinned, "at most %d keys", VERIFY_SECRETS_MAX);
+    for (size_t i = 0; i < r->pinned_count; i++)
+        r->pinned[i] = arena_str(a, r->pinned[i]);
 }
 
 static void compile_key(struct scheme *s, struct arena *a, const struct yaml *node,
                         struct problems *p)
 {
-    static const char *const known[] = {"encoding", "prefix", "private-prefix", "strip",
-                                        "format",   "derive", "select",         NULL};
+    static const char *const known[] = {
+        "encoding", "prefix", "private-prefix", "strip",  "format", "derive", "select",
+        "pinned",   "url",    "hosts",          "member", "ttl",    NULL};
     struct key_rule *r = &s->key;
     int e = ENCODING_RAW, derive = DIGEST_SHA256;
     const struct yaml *format = yaml_get(node, STR("format"));
@@ -150,6 +260,7 @@ static void compile_key(struct scheme *s, struct arena *a, const struct yaml *no
         read_enum(p, yaml_get(node, STR("derive")), digest_words, &derive);
         const struct yaml *select = yaml_get(node, STR("select"));
         r->has_select = select && ref_compile(&r->select, a, select, REFS_OF_REQUEST, p);
+        compile_public_key(s, a, node, p);
     }
     if (e == ENCODING_BASE64_HEX)
         problem_at(p, node, "a key is raw, hex, base64 or base64url");
@@ -224,7 +335,7 @@ static bool asserts_payload(const struct scheme *s)
 static void lint_signed(const struct scheme *s, const struct yaml *node, const struct yaml *text,
                         struct problems *p)
 {
-    unsigned has = s->signed_text.mentions;
+    unsigned has = s->signed_text.mentions | s->text.mentions;
     bool unsigned_body = false;
     const struct yaml *mark = yaml_get(node, STR("body-unsigned"));
     read_bool(p, mark, &unsigned_body);
@@ -242,10 +353,12 @@ static void lint_signed(const struct scheme *s, const struct yaml *node, const s
         problem_at(p, text, "{{ id }} needs \"id\", which says where it is");
     if ((has & REF_BIT(REF_FIELD)) && !s->signature.fields.assign)
         problem_at(p, text, "{{ field:... }} needs \"fields\" with \"assign\" in \"signature\"");
-    if (s->ops == &scheme_hash && !(has & REF_BIT(REF_SECRET)))
+    if (s->ops == &scheme_hash && !(has & (REF_BIT(REF_SECRET) | REF_BIT(REF_SORTED_QUERY))))
         problem_at(p, text, "a hash without {{ secret }} in it can be made by anybody");
-    if (s->ops != &scheme_hash && (has & REF_BIT(REF_SECRET)))
+    if (s->ops != &scheme_hash && (has & (REF_BIT(REF_SECRET) | REF_BIT(REF_SORTED_QUERY))))
         problem_at(p, text, "{{ secret }} belongs only in the text of scheme hash");
+    if (s->has_text != ((s->signed_text.mentions & REF_BIT(REF_TEXT)) != 0))
+        problem_at(p, text, "\"text\" and {{ text }} in \"signed\" need each other");
     if ((has & REF_BIT(REF_ITEM)) && !s->has_each)
         problem_at(p, text, "{{ item:... }} needs \"each\", which says where the items are");
     if (!(has & REFS_PAYLOAD) && !unsigned_body && !asserts_payload(s))
@@ -267,6 +380,8 @@ static void compile_text(struct scheme *s, struct arena *a, const struct yaml *n
     if (id)
         s->has_id = ref_compile(&s->id, a, id, REFS_OF_REQUEST | REF_BIT(REF_FIELD), p);
     compile_timestamp(s, a, yaml_get(node, STR("timestamp")), p);
+    const struct yaml *part = yaml_get(node, STR("text"));
+    s->has_text = part && pieces_compile(&s->text, a, part, REFS_SIGNED & ~REF_BIT(REF_TEXT), p);
     if (!text)
         problem_at(p, node, "\"signed\" is missing: what is signed, \"{{ body }}\" for example");
     else if (pieces_compile(&s->signed_text, a, text, REFS_SIGNED, p) &&
@@ -311,6 +426,10 @@ static void compile_prehash(struct scheme *s, const struct yaml *node, struct pr
 static void describe(struct scheme *s, struct arena *a)
 {
     const char *word = s->ops->word;
+    if (s->ops->is_jose) {
+        s->what = str_from_cstr(s->ops == &scheme_jwt ? "a JSON Web Token" : "a detached JWS");
+        return;
+    }
     if (!s->ops->signs_text) {
         s->what = str_from_cstr(s->ops->credential ? "the credentials" : "the token");
         return;
@@ -324,11 +443,21 @@ static void describe(struct scheme *s, struct arena *a)
         STR_ARG(plain ? STR("") : str_slice(t->source, 0, 120)), plain ? "" : "\"");
 }
 
+bool scheme_needs_secret(const struct scheme *s)
+{
+    return s->ops->needs_secret && !s->key.pinned_count && !s->key.has_url;
+}
+
 bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, struct problems *p)
 {
     static const char *const text_keys[] = {
         "scheme", "hash",    "key",           "signature", "id",   "timestamp", "signed",
-        "assert", "prehash", "body-unsigned", "when",      "each", NULL};
+        "assert", "prehash", "body-unsigned", "when",      "each", "text",      NULL};
+    static const char *const jwt_keys[] = {"scheme",  "key",  "signature", "algorithms", "claims",
+                                           "max-age", "when", "leeway",    NULL};
+    static const char *const jws_keys[] = {
+        "scheme",        "key",       "signature", "algorithms", "signed", "id",
+        "body-unsigned", "timestamp", "assert",    "when",       NULL};
     static const char *const token_keys[] = {"scheme", "key", "signature", "when", "each", NULL};
     static const char *const credential_keys[] = {"scheme", "when", NULL};
     static const char *const bare_keys[] = {"scheme", NULL};
@@ -340,19 +469,23 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
     int index = 0;
     if (node->kind != YAML_MAP || !word) {
         problem_at(p, node,
-                   "\"scheme\" is missing: hmac, hash, ed25519, token, basic, bearer, ip "
-                   "or none");
+                   "\"scheme\" is missing: hmac, hash, ed25519, rsa, rsa-pss, ecdsa, jwt, jws, "
+                   "token, basic, bearer, ip or none");
         return false;
     }
     if (!read_enum(p, word, words, &index))
         return false;
     s->ops = scheme_list[index];
-    const char *const *keys = !s->ops->needs_secret ? bare_keys
-                              : s->ops->credential  ? credential_keys
-                              : s->ops->signs_text  ? text_keys
-                                                    : token_keys;
+    const char *const *keys = !s->ops->needs_secret   ? bare_keys
+                              : s->ops == &scheme_jwt ? jwt_keys
+                              : s->ops == &scheme_jws ? jws_keys
+                              : s->ops->credential    ? credential_keys
+                              : s->ops->signs_text    ? text_keys
+                                                      : token_keys;
     if (!read_keys(p, node, keys))
         return false;
+    if (s->ops->is_jose)
+        jose_compile(s, a, node, p);
     compile_key(s, a, yaml_get(node, STR("key")), p);
     if (s->ops->needs_secret) {
         compile_signature(s, a, yaml_get(node, STR("signature")), node, p);

@@ -37,6 +37,9 @@ struct signature_rule {
     str prefix;         /* "sha256=": must be there, is taken off */
     bool prefix_nocase; /* "Basic " of RFC 9110 */
     str strip;          /* is taken off if there */
+    bool unwrap;        /* the value is base64 of what follows */
+    str member;         /* ... JSON, of which this member is the signature; empty: not so */
+    bool is_raw_pair;   /* ECDSA: r and s, not DER */
     enum encoding encoding;
 };
 
@@ -53,6 +56,8 @@ struct candidates {
 /* Decodes the candidates of one source's value into c, in addition to what is there. Those that
  * are not of `bytes` bytes (0: any length) or not well-formed are counted as offered only. */
 void candidates_add(struct candidates *c, const struct signature_rule *r, str value, size_t bytes);
+/* The value inside a wrapping, in the arena; STR_NONE when it is none. */
+str signature_unwrap(const struct signature_rule *r, struct arena *a, str value);
 /* The header value for a signature, in the arena; ts is put among the fields as ts_field if
  * that is not empty. */
 str signature_write(const struct signature_rule *r, struct arena *a, str signature, str ts_field,
@@ -71,6 +76,14 @@ struct key_rule {
     enum digest derive; /* the key is this digest of it */
     bool has_select;
     struct ref select; /* names the key: those with another name are not tried */
+    str *pinned;       /* the provider's own keys, which stand in its file */
+    size_t pinned_count;
+    bool has_url;
+    struct pieces url; /* where the key lies */
+    str *hosts;        /* ... at one of these hosts; a star is one label */
+    size_t host_count;
+    str member; /* of the JSON text that is there */
+    int64_t ttl_ms;
 };
 
 struct key {
@@ -87,6 +100,9 @@ struct key {
 #define PREHASH_MAX 2
 
 enum timestamp_unit { UNIT_S, UNIT_MS, UNIT_ISO, UNIT_ISO_UTC, UNIT_AUTO, UNIT_NONCE };
+
+/* Milliseconds since 1970 of a timestamp as it was sent. */
+bool timestamp_read(str text, enum timestamp_unit unit, int64_t *ms);
 
 struct timestamp_rule {
     struct ref from;
@@ -115,6 +131,28 @@ struct assertion {
 bool asserts_compile(struct scheme *s, struct arena *a, const struct yaml *node, unsigned allowed,
                      struct problems *p);
 
+struct claim_rule {
+    str name;
+    bool any; /* must only be there */
+    struct pieces value;
+};
+
+struct jose_rule {
+    unsigned algorithms; /* bits, by jose_algorithm */
+    bool keyed;          /* they are HMACs */
+    struct claim_rule *claims;
+    size_t claim_count;
+    int64_t leeway_ms, max_age_ms;
+};
+/* Reads algorithms, claims, leeway, max-age. */
+void jose_compile(struct scheme *s, struct arena *a, const struct yaml *node, struct problems *p);
+#define REFS_CLAIM                                                                                 \
+    (REFS_OF_REQUEST | REF_BIT(REF_BODY) | REF_BIT(REF_URL) | REF_BIT(REF_URL_PORT) |              \
+     REF_BIT(REF_METHOD) | REF_BIT(REF_PATH) | REF_BIT(REF_TARGET) | REF_BIT(REF_RAW))
+/* The number of an algorithm of RFC 7518; jose_algorithm_is_known is false beyond the last. */
+size_t jose_algorithm(str word);
+bool jose_algorithm_is_known(size_t index, bool *keyed);
+
 #define ITEMS_MAX 10000 /* of `each` */
 
 struct scheme_ops {
@@ -123,6 +161,8 @@ struct scheme_ops {
     bool signs_text;        /* has `signed`; its signatures are encoded bytes of fixed length */
     bool has_digest;        /* has `hash` */
     bool is_credential;     /* what is sent is the secret itself */
+    bool is_public;         /* keys are public: PEM, DER, JWK */
+    bool is_jose;           /* what is sent is a JWS in compact form */
     const char *credential; /* how the Authorization header begins: "Basic " */
     enum encoding credential_encoding;
     const char *secret_form; /* what a secret looks like, for people */
@@ -153,6 +193,9 @@ struct scheme {
     struct ref id;
     struct timestamp_rule timestamp;
     struct pieces signed_text;
+    bool has_text;
+    struct pieces text; /* {{ text }}: a part that is passed through filters as one */
+    struct jose_rule jose;
     struct condition *when; /* all must hold, or the alternative is passed over */
     size_t when_count;
     struct assertion *asserts;
@@ -164,7 +207,20 @@ struct scheme {
     str what; /* "hmac-sha256 of the body", for people */
 };
 
-#define SCHEMES(X) X(hmac) X(hash) X(ed25519) X(token) X(basic) X(bearer) X(ip) X(none)
+#define SCHEMES(X)                                                                                 \
+    X(hmac)                                                                                        \
+    X(hash)                                                                                        \
+    X(ed25519)                                                                                     \
+    X(rsa)                                                                                         \
+    X(rsa_pss)                                                                                     \
+    X(ecdsa)                                                                                       \
+    X(jwt)                                                                                         \
+    X(jws)                                                                                         \
+    X(token)                                                                                       \
+    X(basic)                                                                                       \
+    X(bearer)                                                                                      \
+    X(ip)                                                                                          \
+    X(none)
 #define X(name) extern const struct scheme_ops scheme_##name;
 SCHEMES(X)
 #undef X
@@ -191,13 +247,25 @@ void key_release(const struct scheme *s, struct key *k);
 
 #define RECIPE_LIST_MAX 8
 
+/* Whether a handshake must prove itself: always, never, or if it carries a signature at all. */
+enum greet_proof { GREET_SIGNED, GREET_UNSIGNED, GREET_IF_PRESENT };
+
+#define REFS_REPLY (REFS_OF_REQUEST | REF_BIT(REF_TEXT))
+
 struct handshake {
     struct condition when[CONDITIONS_MAX];
     size_t when_count;
-    bool needs_signature;
+    enum greet_proof proof;
+    bool has_text, learns, fetches;
+    struct pieces text; /* {{ text }} */
+    struct ref learn;   /* the secret that the provider gives */
+    struct ref fetch;   /* the URL that confirms */
+    str *hosts;         /* ... at one of these */
+    size_t host_count;
     int status;
-    str content_type, field_name;
-    struct pieces body, field_value;
+    str content_type, field_names[GREETING_FIELDS_MAX];
+    struct pieces body, field_values[GREETING_FIELDS_MAX];
+    size_t field_count;
 };
 
 struct recipe {
@@ -212,8 +280,18 @@ struct recipe {
     size_t allow_count;
 };
 
+void handshakes_compile(struct recipe *r, struct arena *a, const struct yaml *node,
+                        struct problems *p);
 /* Compiles a provider file (options already put in) into the arena. NULL with problems. */
 struct recipe *recipe_compile(struct arena *a, const struct yaml *file, struct problems *p);
+/* The signed text in one piece, its prehash done; out is to be released in any case. */
+bool signed_text_gather(const struct scheme *s, struct view *w, struct buf *out);
+/* Names of hosts that leave no whole domain open. */
+bool host_patterns_are_good(const str *hosts, size_t count);
+/* True when url is https at a host that one of the patterns allows. */
+bool key_url_is_allowed(const str *hosts, size_t count, str url);
+/* False for alternatives that need no proof, or whose keys are the provider's own. */
+bool scheme_needs_secret(const struct scheme *s);
 /* True when some alternative can use a secret. */
 bool recipe_needs_secret(const struct recipe *r);
 

@@ -4,6 +4,8 @@
 #include "verify/sign.h"
 
 #include "base/clock.h"
+#include "base/json_scan.h"
+#include "verify/place.h"
 #include "verify/scheme.h"
 
 #define RECIPE_BYTES_MAX (4u << 20)
@@ -15,6 +17,9 @@ struct signing {
     struct arena *a;
     struct http_field *out;
     size_t count;
+    str body, url; /* as they are to be sent */
+    str item;      /* the path of the item at hand */
+    bool whole;    /* body and URL may be written into */
     struct reason *why;
 };
 
@@ -38,11 +43,25 @@ static str timestamp_text(struct arena *a, enum timestamp_unit unit, int64_t now
     return arena_printf(a, "%lld", (long long)(unit == UNIT_MS ? now_ms : now_ms / 1000));
 }
 
+/* What is sent beside, and what was added so far. */
+static struct http_fields all_fields(const struct signing *g)
+{
+    size_t count = g->in->fields.count + g->count;
+    struct http_field *v = ARENA_ARRAY(g->a, struct http_field, count + 1);
+    if (!v)
+        return (struct http_fields){0};
+    for (size_t i = 0; i < g->in->fields.count; i++)
+        v[i] = g->in->fields.v[i];
+    for (size_t i = 0; i < g->count; i++)
+        v[g->in->fields.count + i] = g->out[i];
+    return (struct http_fields){v, count};
+}
+
 /* The request as it will be sent: https://host/path?query cut into its parts. */
 static void make_request(struct http_request *req, struct view *w, const struct signing *g)
 {
     const struct signature_input *in = g->in;
-    str url = in->url.p ? in->url : STR("");
+    str url = g->url;
     size_t authority = str_find_str(url, STR("://"));
     authority = authority < url.n ? authority + 3 : 0;
     str rest = str_slice(url, authority, url.n);
@@ -52,14 +71,26 @@ static void make_request(struct http_request *req, struct view *w, const struct 
                                  .target = target,
                                  .query = target,
                                  .host = str_slice(url, authority, slash),
-                                 .fields = in->fields,
-                                 .body = in->body.p ? in->body : STR(""),
+                                 .fields = all_fields(g),
+                                 .body = g->body,
                                  .arena = g->a};
     req->path = str_cut(&req->query, '?');
     if (!req->query.p)
         req->query = STR("");
-    *w = (struct view){
-        .req = req, .arena = g->a, .public_url = str_slice(url, 0, slash), .id = in->id};
+    *w = (struct view){.req = req,
+                       .arena = g->a,
+                       .public_url = str_slice(url, 0, slash),
+                       .id = in->id,
+                       .now_ms = in->now_ms};
+}
+
+/* Writes a value to where the verifier will read it. */
+static enum err put(struct signing *g, const struct ref *r, str value)
+{
+    if (r->kind == REF_HEADER)
+        return add_field(g, r->arg, value) ? ERR_OK
+                                           : fail(g->why, ERR_LIMIT, "no room for the headers");
+    return value_place(r, g->item, value, g->a, &g->body, &g->url, g->why);
 }
 
 static enum err write_id(struct signing *g)
@@ -70,60 +101,141 @@ static enum err write_id(struct signing *g)
     if (str_is_empty(g->in->id) || str_find(g->in->id, '.') < g->in->id.n)
         return fail(g->why, ERR_INVALID, STR_FMT " signs a message id: one without a dot is needed",
                     STR_ARG(g->provider->title));
-    if (s->id.kind != REF_HEADER)
-        return fail(g->why, ERR_INVALID, STR_FMT " cannot be sent as a header",
-                    STR_ARG(s->id.label));
-    return add_field(g, s->id.arg, g->in->id) ? ERR_OK : ERR_LIMIT;
+    return put(g, &s->id, g->in->id);
 }
 
-static enum err write_timestamp(struct signing *g, struct view *w, str *ts_field)
+/* A time inside of what is to be signed stays what it is. */
+static enum err keep_timestamp(struct signing *g, str *ts)
+{
+    struct http_request req;
+    struct view w;
+    make_request(&req, &w, g);
+    bool found = view_get(&w, &g->s->timestamp.from, ts) == PRESENT;
+    *ts = found ? arena_str(g->a, *ts) : STR_NONE;
+    http_request_release(&req);
+    return found
+               ? ERR_OK
+               : fail(g->why, ERR_INVALID, STR_FMT " is signed and is not in what is to be signed",
+                      STR_ARG(g->s->timestamp.from.label));
+}
+
+static enum err write_timestamp(struct signing *g, str *ts, str *ts_field)
 {
     const struct timestamp_rule *t = &g->s->timestamp;
     *ts_field = STR("");
+    *ts = STR_NONE;
     if (!g->s->has_timestamp)
         return ERR_OK;
-    w->ts = timestamp_text(g->a, t->unit, g->in->now_ms);
+    *ts = timestamp_text(g->a, t->unit, g->in->now_ms);
     if (t->from.kind == REF_FIELD) {
         *ts_field = t->from.arg;
         return ERR_OK;
     }
-    /* A time inside of what is to be signed stays what it is. */
-    if (t->from.kind != REF_HEADER && view_get(w, &t->from, &w->ts) != PRESENT)
-        return fail(g->why, ERR_INVALID, STR_FMT " is signed and is not in what is to be signed",
-                    STR_ARG(t->from.label));
-    if (t->from.kind != REF_HEADER)
-        return ERR_OK;
-    return add_field(g, t->from.arg, w->ts) ? ERR_OK : ERR_LIMIT;
+    if (t->from.kind != REF_HEADER && !g->whole)
+        return keep_timestamp(g, ts);
+    return put(g, &t->from, *ts);
 }
 
-static enum err write_signature(struct signing *g, struct key *k, struct view *w)
+/* What an alternative asks of a request before it counts, as far as headers go. */
+static enum err write_conditions(struct signing *g)
+{
+    for (size_t i = 0; i < g->s->when_count; i++) {
+        const struct condition *c = &g->s->when[i];
+        if (c->ref.kind == REF_HEADER && c->equals.n && !add_field(g, c->ref.arg, c->equals))
+            return fail(g->why, ERR_LIMIT, "no room for the headers");
+    }
+    return ERR_OK;
+}
+
+static str wrapped(struct signing *g, str value)
+{
+    const struct signature_rule *r = &g->s->signature;
+    if (!r->unwrap || !value.p)
+        return value;
+    if (r->member.n)
+        value = arena_printf(g->a, "{\"" STR_FMT "\":\"" STR_FMT "\"}", STR_ARG(r->member),
+                             STR_ARG(value));
+    return value.p ? template_filter_builtin(STR("base64"), value, g->a) : STR_NONE;
+}
+
+/* The signature over what the request holds by now. */
+static enum err make_signature(struct signing *g, struct key *k, str ts, str ts_field, str *out)
 {
     const struct scheme *s = g->s;
-    const struct ref *from = &s->signature.from[0];
     uint8_t scratch[DIGEST_BYTES_MAX];
-    str ts_field;
-    enum err e = write_id(g);
-    if (e == ERR_OK)
-        e = write_timestamp(g, w, &ts_field);
-    if (e != ERR_OK)
-        return e;
-    if (from->kind != REF_HEADER || (!s->ops->compute && !s->ops->sign))
-        return fail(g->why, ERR_INVALID, STR_FMT " cannot be signed for: %s",
-                    STR_ARG(g->provider->title),
-                    from->kind == REF_HEADER ? "the scheme can only be verified"
-                                             : "the signature is not in a header");
-    str signature = s->ops->sign ? s->ops->sign(s, k, w) : s->ops->compute(s, k, w, scratch);
-    if (!signature.p && w->missing)
-        return fail(g->why, ERR_INVALID,
-                    STR_FMT " is part of the signed text and is not in what is "
-                            "to be signed",
-                    STR_ARG(w->missing->label));
-    str value =
-        signature.p ? signature_write(&s->signature, g->a, signature, ts_field, w->ts) : STR_NONE;
+    struct http_request req;
+    struct view w;
+    make_request(&req, &w, g);
+    w.ts = ts;
+    w.secret = secret_str(&k->bytes);
+    if (s->has_each)
+        UNUSED(json_walk(g->a, http_request_json(&req), g->item, &w.item));
+    w.text = s->has_text ? pieces_text(&s->text, &w, 65536) : STR_NONE;
+    str signature = s->ops->sign ? s->ops->sign(s, k, &w) : s->ops->compute(s, k, &w, scratch);
+    enum err e = ERR_OK;
+    if (!signature.p && w.missing)
+        e = fail(g->why, ERR_INVALID,
+                 STR_FMT " is part of the signed text and is not in what is to be signed",
+                 STR_ARG(w.missing->label));
+    else if (signature.p)
+        *out = wrapped(g, signature_write(&s->signature, g->a, signature, ts_field, ts));
     secret_wipe(scratch, sizeof(scratch));
-    if (!value.p || !add_field(g, from->arg, value))
-        return fail(g->why, ERR_LIMIT, "no room for the signature");
-    return ERR_OK;
+    http_request_release(&req);
+    if (e == ERR_OK && (!signature.p || !out->p))
+        e = fail(g->why, ERR_LIMIT, "no room for the signature");
+    return e;
+}
+
+static enum err write_one(struct signing *g, struct key *k)
+{
+    str ts, ts_field, value = STR_NONE;
+    enum err e = write_conditions(g);
+    if (e == ERR_OK)
+        e = write_id(g);
+    if (e == ERR_OK)
+        e = write_timestamp(g, &ts, &ts_field);
+    if (e == ERR_OK && !g->s->ops->compute && !g->s->ops->sign)
+        e = fail(g->why, ERR_INVALID,
+                 STR_FMT " cannot be signed for: the scheme can only be verified",
+                 STR_ARG(g->provider->title));
+    if (e == ERR_OK)
+        e = make_signature(g, k, ts, ts_field, &value);
+    return e == ERR_OK ? put(g, &g->s->signature.from[0], value) : e;
+}
+
+/* Every item of `each` gets its own signature. */
+static enum err write_signature(struct signing *g, struct key *k)
+{
+    if (!g->s->has_each)
+        return write_one(g, k);
+    str list = json_scan_path(g->a, g->body, g->s->each), key, value;
+    struct json_scan it = json_scan_of(list.p ? list : STR(""));
+    size_t count = 0;
+    while (json_scan_next(&it, &key, &value))
+        count++;
+    if (!count)
+        return fail(g->why, ERR_INVALID, "the body has no list with items at ." STR_FMT,
+                    STR_ARG(g->s->each));
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < count; i++) {
+        g->item = arena_printf(g->a, STR_FMT ".%zu", STR_ARG(g->s->each), i);
+        e = g->item.p ? write_one(g, k) : fail(g->why, ERR_LIMIT, "no room for the items");
+    }
+    return e;
+}
+
+/* False when what is to be signed is of another kind than the alternative is for. */
+static bool suits(struct signing *g)
+{
+    struct http_request req;
+    struct view w;
+    bool suitable = true;
+    make_request(&req, &w, g);
+    for (size_t i = 0; i < g->s->when_count; i++)
+        if (g->s->when[i].ref.kind != REF_HEADER && !condition_holds(&g->s->when[i], &w))
+            suitable = false;
+    http_request_release(&req);
+    return suitable;
 }
 
 /* What the provider sends beside the signature, as far as it goes into headers. */
@@ -140,20 +252,16 @@ static enum err write_beside(struct signing *g, const struct recipe *r)
 
 static enum err sign_by(struct signing *g, const struct recipe *r, str secret)
 {
-    struct reason unfit = {.text = ""};
-    bool fits = !recipe_needs_secret(r);
+    struct reason unfit = {.text = "none of its schemes is for a request like this"};
+    bool fits = !r->alternatives[0].ops->needs_secret;
     enum err e = ERR_OK;
     for (size_t i = 0; !fits && i < r->alternative_count; i++) {
         struct key k = {0};
-        struct view w;
-        struct http_request req;
         g->s = &r->alternatives[i];
-        fits = !str_is_empty(secret) && key_prepare(&k, g->s, secret, true, i == 0 ? &unfit : NULL);
-        if (fits) {
-            make_request(&req, &w, g);
-            e = write_signature(g, &k, &w);
-            http_request_release(&req);
-        }
+        fits = !str_is_empty(secret) && suits(g) &&
+               key_prepare(&k, g->s, secret, true, i == 0 ? &unfit : NULL);
+        if (fits)
+            e = write_signature(g, &k);
         key_release(g->s, &k);
     }
     if (!fits)
@@ -182,21 +290,69 @@ static enum err load_recipe(const struct provider *p, const struct signature_inp
     return e;
 }
 
-enum err sign_request(const struct provider *p, str secret, const struct signature_input *in,
-                      struct arena *a, struct http_field out[SIGN_FIELDS_MAX], size_t *count,
-                      struct reason *why)
+/* A new id where the provider has it in the body, so that the event is no repeat of another. */
+static void write_delivery_id(struct signing *g, const struct recipe *r)
+{
+    struct reason unplaced;
+    const struct ref *ref = &r->delivery_ids[0];
+    bool in_body = r->delivery_id_count && (ref->kind == REF_JSON || ref->kind == REF_FORM);
+    str body = g->body;
+    if (in_body && !str_is_empty(g->in->id) &&
+        value_place(ref, STR(""), g->in->id, g->a, &body, &g->url, &unplaced) == ERR_OK)
+        g->body = body;
+}
+
+static enum err sign_any(const struct provider *p, str secret, const struct signature_input *in,
+                         bool whole, struct arena *a, struct signed_request *out,
+                         struct reason *why)
 {
     assert(p->recipe);
     struct arena own;
     const struct recipe *recipe;
-    struct signing g = {.provider = p, .in = in, .a = a, .out = out, .why = why};
+    struct signing g = {.provider = p,
+                        .in = in,
+                        .a = a,
+                        .out = out->fields,
+                        .body = in->body.p ? in->body : STR(""),
+                        .url = in->url.p ? in->url : STR(""),
+                        .whole = whole,
+                        .why = why};
     arena_init(&own, RECIPE_BYTES_MAX);
     enum err e = load_recipe(p, in, &own, &recipe, why);
+    if (e == ERR_OK && whole)
+        write_delivery_id(&g, recipe);
     if (e == ERR_OK)
         e = sign_by(&g, recipe, secret);
-    *count = e == ERR_OK ? g.count : 0;
+    out->count = e == ERR_OK ? g.count : 0;
+    out->body = g.body;
+    out->url = g.url;
     arena_release(&own);
     return e;
+}
+
+enum err sign_whole(const struct provider *p, str secret, const struct signature_input *in,
+                    struct arena *a, struct signed_request *out, struct reason *why)
+{
+    return sign_any(p, secret, in, true, a, out, why);
+}
+
+enum err sign_request(const struct provider *p, str secret, const struct signature_input *in,
+                      struct arena *a, struct http_field out[SIGN_FIELDS_MAX], size_t *count,
+                      struct reason *why)
+{
+    struct signed_request whole;
+    enum err e = sign_any(p, secret, in, false, a, &whole, why);
+    *count = 0;
+    if (e == ERR_OK && (!str_eq(whole.body, in->body.p ? in->body : STR("")) ||
+                        !str_eq(whole.url, in->url.p ? in->url : STR(""))))
+        e = fail(why, ERR_INVALID,
+                 STR_FMT " cannot be signed for here: the signature is not in a header",
+                 STR_ARG(p->title));
+    if (e != ERR_OK)
+        return e;
+    memcpy(out, whole.fields, whole.count * sizeof(*out));
+    *count = whole.count;
+    return ERR_OK;
 }
 
 void sign_hmac_sha256(str key, str text, uint8_t out[32])

@@ -7,7 +7,7 @@
 #include "http/message.h"
 #include "verify/provider.h"
 
-#define SIGN_FIELDS_MAX 6
+#define SIGN_FIELDS_MAX 12
 
 struct signature_input {
     str method, url; /* where it goes; some schemes sign them */
@@ -28,6 +28,17 @@ struct signature_input {
 enum err sign_request(const struct provider *p, str secret, const struct signature_input *in,
                       struct arena *a, struct http_field out[SIGN_FIELDS_MAX], size_t *count,
                       struct reason *why) MUST_USE;
+
+/* The same for providers that sign into the body, a form or the URL too: what was signed, whole.
+ * body and url are those of the input unless something had to be written into them. Members of a
+ * JSON body that the provider's values go into must be there. */
+struct signed_request {
+    struct http_field fields[SIGN_FIELDS_MAX];
+    size_t count;
+    str body, url;
+};
+enum err sign_whole(const struct provider *p, str secret, const struct signature_input *in,
+                    struct arena *a, struct signed_request *out, struct reason *why) MUST_USE;
 
 /* HMAC-SHA256, the plain way. */
 void sign_hmac_sha256(str key, str text, uint8_t out[32]);

@@ -123,6 +123,24 @@ static bool is_picked(const struct signature_rule *r, str name)
     return false;
 }
 
+str signature_unwrap(const struct signature_rule *r, struct arena *a, str value)
+{
+    uint8_t *bytes = arena_alloc(a, value.n + 1);
+    size_t n;
+    if (!bytes || !base64_decode(value, bytes, value.n + 1, &n))
+        return STR_NONE;
+    str text = str_of((const char *)bytes, n), member = STR_NONE;
+    if (!r->member.n)
+        return text;
+    struct json_doc *d = json_parse(text, NULL);
+    if (d && json_lookup(a, json_root(d), r->member, &member) == PRESENT)
+        member = arena_str(a, member);
+    else
+        member = STR_NONE;
+    json_doc_free(d);
+    return member;
+}
+
 void candidates_add(struct candidates *c, const struct signature_rule *r, str value, size_t bytes)
 {
     if (!r->fields.separator) {

@@ -41,6 +41,7 @@ static str keep_text(struct arena *a, const struct buf *b)
 static str describe_refusal(struct verifier *v, const struct scheme *s)
 {
     struct buf b;
+    bool own = !scheme_needs_secret(s);
     char secrets[48] = "the secret";
     str title = v->provider->title;
     buf_init(&b, 4096);
@@ -50,6 +51,12 @@ static str describe_refusal(struct verifier *v, const struct scheme *s)
     if (s->ops->is_credential)
         buf_printf(&b, " does not hold %s; is it the one set at " STR_FMT "?", secrets,
                    STR_ARG(title));
+    else if (own || s->ops->is_public || s->ops->is_jose)
+        buf_printf(&b,
+                   " does not match " STR_FMT " under %s; did " STR_FMT
+                   " send this, and does a proxy change the body%s?",
+                   STR_ARG(s->what), own ? "the sender's public key" : secrets, STR_ARG(title),
+                   s->signed_text.mentions & REF_BIT(REF_URL) ? " or the URL" : "");
     else
         buf_printf(&b,
                    " does not match " STR_FMT " under %s; is the secret the one set at " STR_FMT
@@ -69,7 +76,7 @@ static str describe_acceptance(struct verifier *v, const struct scheme *s, size_
     buf_init(&b, 4096);
     write_places(&b, s);
     buf_printf(&b, " %s " STR_FMT, s->ops->is_credential ? "holds" : "matches", STR_ARG(s->what));
-    if (v->secret_count > 1)
+    if (v->secret_count > 1 && scheme_needs_secret(s))
         buf_printf(&b, " under secret %zu of %zu", index + 1, v->secret_count);
     str text = keep_text(&v->own, &b);
     buf_release(&b);
@@ -83,14 +90,47 @@ static bool load_secret(struct verifier *v, str secret, size_t index, struct rea
     bool fits = false;
     for (size_t i = 0; i < v->recipe->alternative_count; i++) {
         const struct scheme *s = &v->recipe->alternatives[i];
-        struct key *k = &v->keys[i * v->secret_count + index];
-        if (!key_prepare(k, s, secret, false, i == 0 ? why : NULL))
+        struct key *k = &v->keys[i * v->slots + index];
+        if (!scheme_needs_secret(s) || !key_prepare(k, s, secret, false, why->text[0] ? NULL : why))
             continue;
         fits = true;
         k->accepted = describe_acceptance(v, s, index);
         k->id = v->secret_ids ? v->secret_ids[index] : STR_NONE;
     }
     return fits;
+}
+
+/* The provider's own keys, which its file holds or names the place of. */
+static void load_own_keys(struct verifier *v, size_t alternative, const struct yaml *place,
+                          struct problems *p)
+{
+    const struct scheme *s = &v->recipe->alternatives[alternative];
+    struct key *keys = &v->keys[alternative * v->slots];
+    for (size_t i = 0; i < s->key.pinned_count; i++) {
+        struct reason why = {.text = ""};
+        if (!key_prepare(&keys[i], s, s->key.pinned[i], false, &why))
+            problem_at(p, place, "the key %zu of " STR_FMT " cannot be used: %s", i + 1,
+                       STR_ARG(v->provider->title), why.text);
+        keys[i].accepted = describe_acceptance(v, s, i);
+    }
+    if (s->key.has_url) {
+        struct key *at_url = &keys[s->key.pinned_count];
+        at_url->usable = s->ops->prepare(s, at_url, false, NULL);
+        at_url->accepted = describe_acceptance(v, s, s->key.pinned_count);
+    }
+}
+
+static void make_slots(struct verifier *v, size_t secret_count)
+{
+    v->slots = secret_count;
+    for (size_t i = 0; i < v->recipe->alternative_count; i++) {
+        const struct key_rule *k = &v->recipe->alternatives[i].key;
+        size_t own = k->pinned_count + k->has_url;
+        if (own > v->slots)
+            v->slots = own;
+    }
+    v->keys = xcalloc(v->recipe->alternative_count * v->slots + 1, sizeof(*v->keys));
+    v->refusals = xcalloc(v->recipe->alternative_count, sizeof(*v->refusals));
 }
 
 static void load_secrets(struct verifier *v, const struct verifier_options *o,
@@ -101,28 +141,29 @@ static void load_secrets(struct verifier *v, const struct verifier_options *o,
     if (!recipe_needs_secret(v->recipe)) {
         if (o->secret_count)
             problem_at(p, place,
-                       "scheme %s uses no secret; a secret given here would protect "
-                       "nothing",
+                       "scheme %s uses no secret here; a secret given would protect nothing",
                        v->recipe->alternatives[0].ops->word);
-        return;
-    }
-    if (!o->secret_count || o->secret_count > VERIFY_SECRETS_MAX) {
+    } else if (!o->secret_count && o->may_learn && provider_learns(v->provider)) {
+        v->may_learn = true;
+    } else if (!o->secret_count || o->secret_count > VERIFY_SECRETS_MAX) {
         problem_at(p, place, "1 to %d secrets are needed to verify " STR_FMT " (%s)",
                    VERIFY_SECRETS_MAX, STR_ARG(title), form ? form : "as set there");
         return;
+    } else {
+        v->secret_count = o->secret_count;
     }
-    v->secret_count = o->secret_count;
+    make_slots(v, v->secret_count);
     if (o->secret_ids) {
-        str *ids = v->secret_ids = ARENA_ARRAY(&v->own, str, o->secret_count);
-        for (size_t i = 0; ids && i < o->secret_count; i++)
+        str *ids = v->secret_ids = ARENA_ARRAY(&v->own, str, v->secret_count + 1);
+        for (size_t i = 0; ids && i < v->secret_count; i++)
             ids[i] = arena_str(&v->own, o->secret_ids[i]);
     }
-    v->keys = xcalloc(v->recipe->alternative_count * v->secret_count, sizeof(*v->keys));
-    v->refusals = xcalloc(v->recipe->alternative_count, sizeof(*v->refusals));
     for (size_t i = 0; i < v->recipe->alternative_count; i++)
         v->refusals[i] = describe_refusal(v, &v->recipe->alternatives[i]);
-    for (size_t i = 0; i < o->secret_count; i++) {
-        struct reason why;
+    for (size_t i = 0; i < v->recipe->alternative_count; i++)
+        load_own_keys(v, i, place, p);
+    for (size_t i = 0; i < v->secret_count; i++) {
+        struct reason why = {.text = ""};
         if (str_is_empty(o->secrets[i]))
             problem_at(p, place, "secret %zu is empty: everybody would know it", i + 1);
         else if (!load_secret(v, o->secrets[i], i, &why))
@@ -171,6 +212,7 @@ struct verifier *verifier_new(const struct verifier_options *o, const struct yam
         url.n--;
     v->public_url = arena_str(&v->own, url);
     v->tolerance_ms = o->tolerance_ms;
+    v->sources = o->keys;
     if (p->errors == errors)
         return v;
     verifier_free(v);
@@ -183,8 +225,8 @@ void verifier_free(struct verifier *v)
         return;
     CHECK_MAGIC(v, VERIFIER_MAGIC);
     for (size_t i = 0; v->keys && i < v->recipe->alternative_count; i++)
-        for (size_t j = 0; j < v->secret_count; j++)
-            key_release(&v->recipe->alternatives[i], &v->keys[i * v->secret_count + j]);
+        for (size_t j = 0; j < v->slots; j++)
+            key_release(&v->recipe->alternatives[i], &v->keys[i * v->slots + j]);
     free(v->keys);
     free(v->refusals);
     arena_release(&v->own);

@@ -12,14 +12,17 @@ struct verifier {
     const struct provider *provider;
     const struct recipe *recipe; /* the provider's, or with the source's options in own */
     struct arena own;
-    struct key *keys; /* [alternative * secret_count + secret] */
+    struct key *keys; /* [alternative * slots + secret or pinned key] */
+    size_t slots;     /* of an alternative */
     size_t secret_count;
     str *secret_ids; /* NULL: none has a name */
     str *refusals;   /* the text of a mismatch, by alternative: a forger costs no formatting */
     const struct net *allow_from; /* the source's if it has any, else the provider's */
     size_t allow_count;
-    str public_url;       /* without a '/' at its end */
-    int64_t tolerance_ms; /* 0: the scheme's */
+    str public_url;                   /* without a '/' at its end */
+    bool may_learn;                   /* no secret yet */
+    int64_t tolerance_ms;             /* 0: the scheme's */
+    const struct key_source *sources; /* of keys at URLs; NULL: none can be had */
 };
 
 #endif

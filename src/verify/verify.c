@@ -13,6 +13,7 @@
 #define DELIVERY_ID_BYTES_MAX 512
 #define EVENT_TYPE_BYTES_MAX 128
 #define ASSERT_BYTES_MAX 4096
+#define TEXT_BYTES_MAX 65536
 
 static const struct {
     const char *word;
@@ -57,7 +58,7 @@ static bool parse_utc(str text, int64_t *ms)
     return clock_parse(str_of(room, text.n + 1), ms);
 }
 
-static bool read_time(str text, enum timestamp_unit unit, int64_t *ms)
+bool timestamp_read(str text, enum timestamp_unit unit, int64_t *ms)
 {
     /* 2^33 seconds are the year 2242, as milliseconds 1970-04-10: a gap wide enough for auto. */
     const uint64_t seconds_max = 1ull << 33;
@@ -121,7 +122,7 @@ static bool read_timestamp(struct check *c)
         return true;
     if (!read_beside(c, &t->from, VERDICT_BAD_TIMESTAMP, &c->w->ts))
         return false;
-    if (t->unit == UNIT_NONCE || read_time(c->w->ts, t->unit, &c->out->timestamp_ms))
+    if (t->unit == UNIT_NONCE || timestamp_read(c->w->ts, t->unit, &c->out->timestamp_ms))
         return true;
     say(c->out, VERDICT_BAD_TIMESTAMP, STR_FMT " is not %s", STR_ARG(t->from.label),
         forms[t->unit]);
@@ -142,7 +143,8 @@ static bool read_sources(struct check *c, struct candidates *all)
             return doubled(c, &r->from[i]);
         if (found == ABSENT || value.n == 0)
             continue;
-        candidates_add(all, r, value, bytes);
+        str inner = r->unwrap ? signature_unwrap(r, c->w->arena, value) : value;
+        candidates_add(all, r, inner.p ? inner : STR(""), bytes);
         if (c->label.p)
             continue;
         c->label = r->from[i].label;
@@ -188,11 +190,24 @@ static bool judge_form(struct check *c, const struct candidates *all)
     return false;
 }
 
+/* {{ text }} of the alternative; for a digest the secret may be in it. */
+static bool make_text(struct check *c, struct key *k)
+{
+    if (!c->s->has_text)
+        return true;
+    c->w->secret = secret_str(&k->bytes);
+    c->w->text = pieces_text(&c->s->text, c->w, TEXT_BYTES_MAX);
+    return c->w->text.p != NULL;
+}
+
 /* Whether one of the candidates is what this key gives. Every candidate is compared. */
 static bool key_fits(struct check *c, struct key *k, const struct candidates *all, bool *able)
 {
     const struct scheme_ops *ops = c->s->ops;
     uint8_t scratch[DIGEST_BYTES_MAX];
+    *able = make_text(c, k);
+    if (!*able)
+        return false;
     if (ops->check)
         return ops->check(c->s, k, c->w, all, able);
     str right = ops->compute(c->s, k, c->w, scratch);
@@ -218,6 +233,19 @@ static void say_unable(struct check *c)
 
 static void say_mismatch(struct check *c)
 {
+    static const enum verdict_code codes[] = {[PROBLEM_MISMATCH] = VERDICT_MISMATCH,
+                                              [PROBLEM_STALE] = VERDICT_STALE,
+                                              [PROBLEM_KEY] = VERDICT_NO_KEY};
+    if (c->w->key_pending) {
+        say(c->out, VERDICT_KEY_PENDING,
+            "the public key of " STR_FMT " is being fetched: send it again in a few seconds",
+            STR_ARG(c->v->provider->title));
+        return;
+    }
+    if (c->w->problem != PROBLEM_NONE) {
+        say(c->out, codes[c->w->problem], "%s", c->w->problem_text);
+        return;
+    }
     str text = c->v->refusals[c->s - c->v->recipe->alternatives];
     c->out->code = c->s->ops->is_credential ? VERDICT_BAD_CREDENTIALS : VERDICT_MISMATCH;
     memcpy(c->out->text, text.p, text.n + 1);
@@ -295,7 +323,7 @@ static void judge(struct check *c)
     if (!read_timestamp(c) || !judge_form(c, &all))
         return;
     size_t i = 0;
-    for (; i < c->v->secret_count; i++) {
+    for (; i < c->v->slots; i++) {
         bool able;
         if (!is_selected(c, &c->keys[i]))
             continue;
@@ -306,14 +334,14 @@ static void judge(struct check *c)
             return;
         }
     }
-    if (i == c->v->secret_count) {
+    if (i == c->v->slots) {
         say_mismatch(c);
         return;
     }
     if (!judge_time(c) || !judge_asserts(c))
         return;
     c->out->code = VERDICT_VERIFIED;
-    c->out->secret_index = (int)i;
+    c->out->secret_index = scheme_needs_secret(c->s) ? (int)i : -1;
     memcpy(c->out->text, c->keys[i].accepted.p, c->keys[i].accepted.n + 1);
 }
 
@@ -353,8 +381,8 @@ static void check_alternative(struct check *c)
 
 static bool has_usable_key(const struct verifier *v, size_t alternative)
 {
-    for (size_t i = 0; i < v->secret_count; i++)
-        if (v->keys[alternative * v->secret_count + i].usable)
+    for (size_t i = 0; i < v->slots; i++)
+        if (v->keys[alternative * v->slots + i].usable)
             return true;
     return false;
 }
@@ -397,13 +425,17 @@ static void check_schemes(struct verifier *v, struct view *w, int64_t now_ms, st
                           .s = &v->recipe->alternatives[i],
                           .w = w,
                           .now_ms = now_ms,
-                          .keys = &v->keys[i * v->secret_count],
+                          .keys = &v->keys[i * v->slots],
                           .out = into,
                           .label = STR_NONE};
         w->ts = w->id = w->field_text = STR_NONE;
         w->item = w->claims = NULL;
+        w->missing = NULL;
+        w->problem = PROBLEM_NONE;
+        w->key_pending = false;
         check_alternative(&c);
-        if (into->code == VERDICT_VERIFIED || into->code == VERDICT_DOUBLE_SIGNATURE) {
+        if (into->code == VERDICT_VERIFIED || into->code == VERDICT_DOUBLE_SIGNATURE ||
+            into->code == VERDICT_KEY_PENDING) {
             if (!first) {
                 out->code = other.code;
                 out->secret_index = other.secret_index;
@@ -435,11 +467,30 @@ static bool address_allowed(const struct verifier *v, str peer)
            (address_parse(peer, &a) && nets_contain(v->allow_from, v->allow_count, &a));
 }
 
+/* What the claims hold ends with the check. */
+static str outlive(struct view *w, str value)
+{
+    return w->claims_doc && value.p ? arena_str(w->arena, value) : value;
+}
+
+static void find_names(const struct verifier *v, struct view *w, struct verdict *out)
+{
+    const struct recipe *r = v->recipe;
+    out->delivery_id =
+        outlive(w, first_value(w, r->delivery_ids, r->delivery_id_count, DELIVERY_ID_BYTES_MAX));
+    out->event_type =
+        outlive(w, first_value(w, r->event_types, r->event_type_count, EVENT_TYPE_BYTES_MAX));
+}
+
 void verifier_check(struct verifier *v, struct http_request *req, int64_t now_ms,
                     struct verdict *out)
 {
     CHECK_MAGIC(v, VERIFIER_MAGIC);
-    struct view w = {.req = req, .arena = req->arena, .public_url = v->public_url};
+    struct view w = {.req = req,
+                     .arena = req->arena,
+                     .public_url = v->public_url,
+                     .now_ms = now_ms,
+                     .keys = v->sources};
     const struct scheme_ops *ops = v->recipe->alternatives[0].ops;
     out->secret_index = -1;
     out->timestamp_ms = 0;
@@ -459,10 +510,7 @@ void verifier_check(struct verifier *v, struct http_request *req, int64_t now_ms
         say(out, VERDICT_VERIFIED, "the sender's address is among those this source accepts");
     else
         check_schemes(v, &w, now_ms, out);
-    if (out->code != VERDICT_VERIFIED && out->code != VERDICT_UNVERIFIED)
-        return;
-    const struct recipe *r = v->recipe;
-    out->delivery_id =
-        first_value(&w, r->delivery_ids, r->delivery_id_count, DELIVERY_ID_BYTES_MAX);
-    out->event_type = first_value(&w, r->event_types, r->event_type_count, EVENT_TYPE_BYTES_MAX);
+    if (out->code == VERDICT_VERIFIED || out->code == VERDICT_UNVERIFIED)
+        find_names(v, &w, out);
+    json_doc_free(w.claims_doc);
 }

@@ -11,6 +11,7 @@
 #include "base/problem.h"
 #include "http/address.h"
 #include "http/message.h"
+#include "verify/keys.h"
 #include "verify/provider.h"
 
 #define VERIFY_CANDIDATES_MAX 16
@@ -27,7 +28,9 @@
     X(BAD_TIMESTAMP, "bad_timestamp", 401)                                                         \
     X(BAD_CREDENTIALS, "bad_credentials", 401)                                                     \
     X(ADDRESS, "address_not_allowed", 403)                                                         \
-    X(MISSING_INPUT, "missing_input", 401) /* something the signed text needs is absent */
+    X(MISSING_INPUT, "missing_input", 401) /* something the signed text needs is absent */         \
+    X(NO_KEY, "no_key", 401)               /* the provider has no such key, or it is not his */    \
+    X(KEY_PENDING, "key_pending", 503)     /* its public key is being fetched: ask again */
 enum verdict_code {
 #define X(name, word, status) VERDICT_##name,
     VERDICTS(X)
@@ -56,8 +59,11 @@ struct verifier_options {
     size_t allow_count;
     str public_url;       /* "https://hooks.example.org"; preferred over Host for {{ url }} */
     int64_t tolerance_ms; /* 0: the provider's */
+    const struct key_source *keys; /* who fetches public keys; NULL: nobody. Must outlive it */
     const str *config_keys, *config_values; /* {{ config:KEY }} */
     size_t config_count;
+    bool may_learn; /* no secret yet: the provider gives it in a handshake; until then all is
+                     * refused */
 };
 
 /* One source's verifier. Used by one thread at a time: keyed contexts are kept inside; make one
@@ -80,10 +86,14 @@ bool verifier_hides(const struct verifier *v, str header);
  * into *greeting, which lives in req's arena. Handshakes that the scheme wants signed are only
  * answered when verdict says VERIFIED; call before the check with verdict == NULL for those that
  * are not, and after with the verdict. */
+#define GREETING_FIELDS_MAX 4
 struct greeting {
     int status;
     str content_type, body;
-    struct http_field field; /* one extra, name.n == 0 when none */
+    struct http_field fields[GREETING_FIELDS_MAX];
+    size_t field_count;
+    str learn;     /* a secret to be kept before the answer goes out; STR_NONE: none */
+    str fetch_url; /* to be fetched, at a host that the file names; STR_NONE: none */
 };
 bool verifier_greet(struct verifier *v, struct http_request *req, const struct verdict *verdict,
                     struct greeting *out);

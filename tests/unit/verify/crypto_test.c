@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "base/codec.h"
-#include "verify/crypto.h"
+#include "verify/public_key.h"
 #include "verify/sign.h"
 
 static void unhex(const char *hex, uint8_t *out, size_t bytes)
@@ -68,22 +68,24 @@ void test_crypto_mac_begins_again_under_its_key(void)
 /* RFC 8032 section 7.1, test 2. */
 void test_crypto_ed25519_of_rfc8032(void)
 {
-    uint8_t seed[32], public[32], right[64], made[64];
+    uint8_t seed[32], public[32], right[64], made[PUBLIC_SIGNATURE_MAX];
     unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", seed, 32);
     unhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", public, 32);
     unhex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
           "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
           right, 64);
-    struct ed25519 *secret = ed25519_private(seed), *k = ed25519_public(public);
+    struct public_key *secret = public_key_ed25519(str_of((char *)seed, 32), true, NULL);
+    struct public_key *k = public_key_ed25519(str_of((char *)public, 32), false, NULL);
     EXPECT(secret && k);
-    ed25519_sign(secret, STR("\x72"), made);
+    EXPECT(public_key_sign(secret, SIGNING_ED25519, 0, STR("\x72"), made) == 64);
     EXPECT(memcmp(made, right, 64) == 0);
-    EXPECT(ed25519_verify(k, STR("\x72"), str_of((char *)right, 64)));
-    EXPECT(!ed25519_verify(k, STR("\x73"), str_of((char *)right, 64)));
-    EXPECT(!ed25519_verify(k, STR("\x72"), str_of((char *)right, 63)));
-    EXPECT(!ed25519_verify(k, STR("\x72"), STR("")));
+    EXPECT(public_key_verify(k, SIGNING_ED25519, 0, STR("\x72"), str_of((char *)right, 64)));
+    EXPECT(!public_key_verify(k, SIGNING_ED25519, 0, STR("\x73"), str_of((char *)right, 64)));
+    EXPECT(!public_key_verify(k, SIGNING_ED25519, 0, STR("\x72"), str_of((char *)right, 63)));
+    EXPECT(!public_key_verify(k, SIGNING_ED25519, 0, STR("\x72"), STR("")));
+    EXPECT(!public_key_verify(k, SIGNING_RSA, 0, STR("\x72"), str_of((char *)right, 64)));
     right[10] ^= 1;
-    EXPECT(!ed25519_verify(k, STR("\x72"), str_of((char *)right, 64)));
-    ed25519_free(secret);
-    ed25519_free(k);
+    EXPECT(!public_key_verify(k, SIGNING_ED25519, 0, STR("\x72"), str_of((char *)right, 64)));
+    public_key_free(secret);
+    public_key_free(k);
 }

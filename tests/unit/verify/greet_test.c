@@ -15,7 +15,7 @@ void test_greet_slack_url_verification_must_be_signed(void)
     EXPECT_EQ_INT(g.status, 200);
     EXPECT_STR(g.content_type, "text/plain");
     EXPECT_STR(g.body, "3eZ<brw1>");
-    EXPECT_EQ_INT(g.field.name.n, 0);
+    EXPECT_EQ_INT(g.field_count, 0);
     rig_set(&r, "X-Slack-Signature", STR("v0=00"));
     EXPECT_VERDICT(&r, VERDICT_MALFORMED);
     EXPECT(!verifier_greet(r.v, &r.req, &r.verdict, &g));
@@ -146,8 +146,8 @@ void test_greet_returns_a_header(void)
     rig_field(&r, "x-hook-secret", STR("abc"));
     EXPECT(verifier_greet(r.v, &r.req, NULL, &g));
     EXPECT_EQ_INT(g.status, 204);
-    EXPECT_STR(g.field.name, "X-Hook-Secret");
-    EXPECT_STR(g.field.value, "abc");
+    EXPECT_STR(g.fields[0].name, "X-Hook-Secret");
+    EXPECT_STR(g.fields[0].value, "abc");
     EXPECT_STR(g.body, "");
     /* No line end gets into a header, wherever it came from. */
     rig_set(&r, "x-hook-secret", STR("abc\r\nSet-Cookie: a=b"));
