@@ -128,8 +128,8 @@ const struct cli_command cli_commands[] = {
      "--url URL           where it was sent to, for providers that sign it\n"
      "--option KEY=VALUE  an option of the provider (repeat)\n"
      "--at TIME           judge the timestamp at this time (default: now)\n"
-     "--file PATH         the body, or a whole HTTP request with its head (\"-\": standard input,\n"
-     "                    the default)\n",
+     "--file PATH         the body, or a request with its head (\"-\": standard input, the "
+     "default)\n",
      "gaff verify --provider github --secret s3cret --header 'X-Hub-Signature-256: sha256=...' < "
      "body.json",
      0, 0, cli_verify},
