@@ -123,13 +123,12 @@ int main(int argc, char **argv)
         {.name = "raw_hmac_8k_ns", .bytes = 8192},
     };
     uint64_t rounds = 11;
-    struct problems p = {0};
     struct arena a;
     if (argc > 1 &&
         (!str_to_u64(str_from_cstr(argv[1]), &rounds) || !rounds || rounds > ROUNDS_MAX))
         die("usage: verify_bench [ROUNDS]");
     arena_init(&a, 1u << 20);
-    struct provider_table *t = provider_table_new(&p);
+    struct provider_table *t = provider_table_new();
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
         struct subject *s = &subjects[i];
         str name = str_from_cstr(s->name), rest = str_slice(name, sizeof("verify_") - 1, name.n);
