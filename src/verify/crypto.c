@@ -51,8 +51,8 @@ size_t digest_bytes(enum digest d)
     return bytes[d];
 }
 
-/* A struct hasher is an EVP_MD_CTX, a struct mac an EVP_MAC_CTX: the
- * names exist only to keep OpenSSL's out of our headers. */
+/* A struct hasher is an EVP_MD_CTX, a struct mac an EVP_MAC_CTX, a struct ed25519 an EVP_PKEY:
+ * the names exist only to keep OpenSSL's out of our headers. */
 static EVP_MD_CTX *hasher_ctx(struct hasher *h)
 {
     return (EVP_MD_CTX *)(void *)h;
@@ -131,4 +131,46 @@ void mac_end(struct mac *m, uint8_t out[DIGEST_BYTES_MAX])
 {
     size_t n;
     must(EVP_MAC_final(mac_ctx(m), out, &n, DIGEST_BYTES_MAX), "EVP_MAC_final");
+}
+
+static EVP_PKEY *ed25519_key(struct ed25519 *k)
+{
+    return (EVP_PKEY *)(void *)k;
+}
+
+struct ed25519 *ed25519_public(const uint8_t key[ED25519_KEY_BYTES])
+{
+    return (struct ed25519 *)(void *)EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key,
+                                                                 ED25519_KEY_BYTES);
+}
+
+struct ed25519 *ed25519_private(const uint8_t seed[ED25519_KEY_BYTES])
+{
+    return (struct ed25519 *)(void *)EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed,
+                                                                  ED25519_KEY_BYTES);
+}
+
+void ed25519_free(struct ed25519 *k)
+{
+    EVP_PKEY_free(ed25519_key(k));
+}
+
+bool ed25519_verify(struct ed25519 *k, str text, str signature)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    must(ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, ed25519_key(k)),
+         "EVP_DigestVerifyInit");
+    int ok = EVP_DigestVerify(ctx, (const unsigned char *)signature.p, signature.n,
+                              (const unsigned char *)text.p, text.n);
+    EVP_MD_CTX_free(ctx);
+    return ok == 1;
+}
+
+void ed25519_sign(struct ed25519 *k, str text, uint8_t out[ED25519_SIGNATURE_BYTES])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t n = ED25519_SIGNATURE_BYTES;
+    must(ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, ed25519_key(k)), "EVP_DigestSignInit");
+    must(EVP_DigestSign(ctx, out, &n, (const unsigned char *)text.p, text.n), "EVP_DigestSign");
+    EVP_MD_CTX_free(ctx);
 }

@@ -1,6 +1,6 @@
-/* crypto.h -- the cryptographic primitives, and with public_key.h the door to OpenSSL's: digests,
- * and keyed MACs that are prepared once and used many times. A failure inside OpenSSL that no
- * input can cause ends the process. */
+/* crypto.h -- the cryptographic primitives, and the only door to OpenSSL's: digests, keyed MACs
+ * that are prepared once and used many times, Ed25519 (RFC 8032). A failure inside OpenSSL that
+ * no input can cause ends the process. */
 #ifndef GAFF_VERIFY_CRYPTO_H
 #define GAFF_VERIFY_CRYPTO_H
 
@@ -29,5 +29,14 @@ void mac_free(struct mac *m); /* wipes; accepts NULL */
 void mac_begin(struct mac *m);
 void mac_add(struct mac *m, str part);
 void mac_end(struct mac *m, uint8_t out[DIGEST_BYTES_MAX]);
+
+#define ED25519_KEY_BYTES 32
+#define ED25519_SIGNATURE_BYTES 64
+struct ed25519;
+struct ed25519 *ed25519_public(const uint8_t key[ED25519_KEY_BYTES]); /* NULL when it is none */
+struct ed25519 *ed25519_private(const uint8_t seed[ED25519_KEY_BYTES]);
+void ed25519_free(struct ed25519 *k); /* accepts NULL */
+bool ed25519_verify(struct ed25519 *k, str text, str signature);
+void ed25519_sign(struct ed25519 *k, str text, uint8_t out[ED25519_SIGNATURE_BYTES]);
 
 #endif
