@@ -459,6 +459,7 @@ void engine_free(struct engine *e)
     if (!e)
         return;
     engine_drain(e, 0);
+    schedule_free(e->schedule);
     recovery_free(e->core.recovery);
     janitor_free(e->janitor);
     if (e->stuck) {
