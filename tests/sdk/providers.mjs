@@ -2,7 +2,7 @@
 // body (or { headers, body, tampered }); `judge` says or throws whether headers and a body are right;
 // `made` gives a right and a wrong request with what the package says of each.
 // Called as the packages' own documentation shows it.
-import { createHash, createHmac, generateKeyPairSync } from "node:crypto";
+import { createHash, createHmac, createSign, generateKeyPairSync } from "node:crypto";
 
 export const WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TEXT = "a secret of 26 characters.";
@@ -20,6 +20,13 @@ const rawKey = (key, type) => key.export({ format: "der", type }).subarray(-32);
 const ed25519 = generateKeyPairSync("ed25519");
 export const publicKey = rawKey(ed25519.publicKey, "spki");
 export const privateKey = rawKey(ed25519.privateKey, "pkcs8");
+
+const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const spki = (pair) => pair.publicKey.export({ format: "der", type: "spki" }).toString("base64");
+const pkcs8 = (pair) => pair.privateKey.export({ format: "pem", type: "pkcs8" });
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const rsaPublic = rsa.publicKey.export({ format: "pem", type: "spki" });
+const rsaPrivate = pkcs8(rsa);
 
 // `url` is what the provider was told; `form` what is posted as a form.
 export const providers = [
@@ -244,6 +251,41 @@ export const providers = [
     judge: (m, h, body) => m.verifyTerraWebhookSignature(body, h["terra-signature"], TEXT) },
   { provider: "fathom", package: "fathom-typescript", secret: WHSEC,
     judge: (m, h, body) => m.Fathom.verifyWebhook(WHSEC, standard(h), body) },
+  { provider: "sendgrid", package: "@sendgrid/eventwebhook", secret: spki(p256), signingSecret: pkcs8(p256),
+    judge: (m, h, body) => {
+      const hook = new (m.EventWebhook ?? m.default.EventWebhook)();
+      return hook.verifySignature(hook.convertPublicKeyToECDSA(spki(p256)), body,
+        h["x-twilio-email-event-webhook-signature"], h["x-twilio-email-event-webhook-timestamp"]);
+    } },
+  { provider: "livekit", package: "livekit-server-sdk", secret: TEXT, options: { "api-key": "APIkey" },
+    body: '{"event":"room_started","id":"EV1"}',
+    sign: async (m, body) => {
+      const token = new m.AccessToken("APIkey", TEXT);
+      token.sha256 = createHash("sha256").update(body).digest("base64");
+      return { authorization: await token.toJwt() };
+    },
+    judge: (m, h, body) => new m.WebhookReceiver("APIkey", TEXT).receive(body, h.authorization) },
+  { provider: "qstash", package: "@upstash/qstash", secret: TEXT,
+    judge: (m, h, body, url) => new m.Receiver({ currentSigningKey: TEXT, nextSigningKey: "n" }).verify(
+      { signature: h["upstash-signature"], body, url }) },
+  { provider: "vonage", package: "@vonage/jwt", secret: TEXT, tokenOnly: true,
+    judge: (m, h) => m.verifySignature(h.authorization.slice(7), TEXT) },
+  { provider: "wechat-pay", package: "wechatpay-axios-plugin", secret: rsaPublic, signingSecret: rsaPrivate,
+    signBeside: ["Wechatpay-Nonce: n0nce", "Wechatpay-Serial: s1"],
+    judge: (m, h, body) => {
+      const { Rsa, Formatter } = m.Rsa ? m : m.default;
+      return Rsa.verify(Formatter.response(h["wechatpay-timestamp"], "n0nce", body), h["wechatpay-signature"], rsaPublic);
+    } },
+  { provider: "alipay", package: "alipay-sdk", secret: rsaPublic,
+    made: (m) => {
+      const sdk = new m.AlipaySdk({ appId: "1", privateKey: rsaPrivate, alipayPublicKey: rsaPublic, keyType: "PKCS8" });
+      const form = { notify_id: "n1", trade_status: "TRADE_SUCCESS", body: "a & ü" };
+      const text = Object.keys(form).sort().map((k) => `${k}=${form[k]}`).join("&");
+      const sign = createSign("RSA-SHA256").update(text).sign(rsaPrivate, "base64");
+      const good = { ...form, sign_type: "RSA2", sign };
+      return [good, { ...good, notify_id: "n2" }].map((f) => ({ headers: { "content-type": FORM },
+        body: new URLSearchParams(f).toString(), isRight: sdk.checkNotifySignV2({ ...f }) }));
+    } },
   { provider: "mailgun", package: "mailgun-js", secret: TEXT,
     made: (m) => {
       const timestamp = String(now());

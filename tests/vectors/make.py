@@ -6,6 +6,7 @@ Files not written here hold published examples and are never touched."""
 import hashlib
 import json
 
+import keys
 import odd
 from tools import (BODY, HERE, HEX, KEY, NOW, RAW, SECRET, WHSEC, b64, b64url, case, event, mac,
                    write, write_files)
@@ -449,6 +450,6 @@ def ed25519_keys():
         {"X-Turnkey-Signature-Key-Id": "k1", "X-Turnkey-Timestamp": f"{NOW}000"})
 
 for make in (stripe, github, slack, standard, generic, credentials, plain, svix, timed, odd_keys,
-             urls, plain_hashes, in_the_body, tokens, ed25519_keys, *odd.MAKERS):
+             urls, plain_hashes, in_the_body, tokens, ed25519_keys, *odd.MAKERS, *keys.MAKERS):
     make()
 write_files()
