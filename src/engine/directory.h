@@ -2,7 +2,7 @@
  * fanned out over without asking the store. Read from the store at start, and told of each change
  * after its commit. Any thread.
  *
- * About 4 KiB an endpoint; the objects themselves are in the store, this is what planning needs. */
+ * About 8 KiB an endpoint; the objects themselves are in the store, this is what planning needs. */
 #ifndef GAFF_ENGINE_DIRECTORY_H
 #define GAFF_ENGINE_DIRECTORY_H
 

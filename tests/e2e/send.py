@@ -85,7 +85,8 @@ def test_private_addresses_are_refused_by_default():
         app(d)
         for i, host in enumerate(["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0x7f000001",
                                   "2130706433", "127.1", "0"]):
-            d.api("POST", "/app/acme/endpoint", {"url": f"http://{host}:{target.port}/", "uid": f"e{i}"})
+            url = f"http://{host}:{target.port}/"
+            d.api("POST", "/app/acme/endpoint", {"url": url, "uid": f"e{i}"})
         count = len(d.api("GET", "/app/acme/endpoint").json()["data"])
         assert count >= 3, count
         m = send(d)
@@ -189,7 +190,7 @@ def test_order_is_kept_and_a_blocked_head_may_step_aside():
         for n in range(3):
             send(d, payload={"key": "k", "n": n})
         until(lambda: len(target.requests) == 9, "the head is tried once")
-        until(lambda: d.api("GET", "/app/acme/endpoint/a/stats").json()["fail"] == 1, "a dead letter")
+        until(lambda: d.api("GET", "/app/acme/endpoint/a/stats").json()["fail"] == 1, "it is dead")
     target.close()
 
 
@@ -199,8 +200,10 @@ def test_gone_disables_the_endpoint_and_says_so():
         app(d)
         endpoint(d, target.url + "/gone", "gone")
         send(d)
-        gone = until(lambda: (e := d.api("GET", "/app/acme/endpoint/gone").json())["disabled"] and e,
-                     "disabled")
+        def disabled():
+            found = d.api("GET", "/app/acme/endpoint/gone").json()
+            return found if found["disabled"] else None
+        gone = until(disabled, "disabled")
         assert "410" in gone["disabledReason"], gone
         send(d)
         endpoint(d, target.url + "/well", "well")
