@@ -335,12 +335,17 @@ static void begin_delivery(struct task *t, void *arg)
 static bool start_api(struct webhook_durable *d, struct reason *why)
 {
     char token[SETTINGS_TOKEN_MAX];
-    if (!settings_admin_token(d->config, d->directory, token, why))
+    struct secret jwt = {0};
+    if (!settings_admin_token(d->config, d->directory, token, why) ||
+        !settings_jwt_secret(d->config, d->directory, &jwt, why))
         return false;
-    struct api_options o = {
-        .engine = d->engine, .config = d->config, .token = str_from_cstr(token)};
+    struct api_options o = {.engine = d->engine,
+                            .config = d->config,
+                            .token = str_from_cstr(token),
+                            .jwt_secret = secret_str(&jwt)};
     d->api = api_new(&o, why);
     secret_wipe(token, sizeof(token));
+    secret_release(&jwt);
     return d->api && settings_publish_url(d->directory, api_url(d->api), why);
 }
 

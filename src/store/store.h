@@ -311,6 +311,9 @@ struct store_ops {
      * it is purged: look at expires_ms. */
     enum err (*object)(struct store_reader *r, str kind, str id, str parent, str name,
                        struct arena *a, struct object *out, struct reason *why);
+    /* While the database cannot be written (a full disk), what changed last may be missing: a start
+     * must not fail for it. One object by itself is then an error, so that nobody gets in by a key
+     * that was taken back. */
     enum err (*objects)(struct store_reader *r, const struct object_filter *f, struct arena *a,
                         struct object_list *out, struct reason *why);
     /* What changed after that sequence number, in the order of the changes, of each object its
