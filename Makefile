@@ -323,5 +323,6 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | \
 	    awk -F ':.*## ' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
-ALL_OBJS := $(LIB_OBJS) $(COMPAT_OBJS) $(PROGRAM_OBJS) $(UNIT_OBJS) $(UNIT_KEY).o $(call obj,$(FUZZ_SRCS))
+ALL_OBJS := $(LIB_OBJS) $(COMPAT_OBJS) $(PROGRAM_OBJS) $(UNIT_OBJS) $(UNIT_KEY).o \
+            $(call obj,$(FUZZ_SRCS))
 -include $(ALL_OBJS:.o=.d)

@@ -1,4 +1,4 @@
-"""postgres_part.py -- the part `postgres` of bench/run: Debian's PostgreSQL on the same cores, fsync
+"""postgres_part.py -- the part `postgres` of bench/run: PostgreSQL on the same cores, fsync
 on, its own data directory. Ingest beside nginx, accept -> deliver at a steady rate, claims and
 outcomes as the store calls them, and ingest again with many events stored."""
 import json

@@ -23,8 +23,8 @@ static struct verifier *make(const struct provider *p)
     static const char *const secrets[] = {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
                                           "whpk_PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=",
                                           "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-                                          "000102030405060708090a0b0c0d0e0f"
-                                          "101112131415161718191a1b1c1d1e1f",
+                                          ("000102030405060708090a0b0c0d0e0f"
+                                           "101112131415161718191a1b1c1d1e1f"),
                                           "user:a long password that is not guessed"};
     str keys[16], values[16];
     size_t option_count, needed = 0;

@@ -166,8 +166,7 @@ void api_listen(struct api_call *c)
     list_push(&c->api->listeners, &l->link);
     http_stream_begin(c->x, 200, fields, ARRAY_LEN(fields), closed);
     char text[ID_TEXT_MAX];
-    http_stream_write(c->x, arena_printf(c->x->arena,
-                                         "event: ready\nid: " STR_FMT "\ndata: {}\n\n",
+    http_stream_write(c->x, arena_printf(c->x->arena, "event: ready\nid: " STR_FMT "\ndata: {}\n\n",
                                          STR_ARG(id_format("evt", begin, text))));
     loop_timer_start(c->api->loop, &l->timer, 0, on_timer);
 }

@@ -452,7 +452,8 @@ static enum err all_deliveries(struct send_call *s, uint64_t event_id, struct de
         n += page.count;
         f.before = page.next;
     } while (f.before);
-    qsort(*out, n, sizeof(**out), by_destination);
+    if (n)
+        qsort(*out, n, sizeof(**out), by_destination);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
         if (i + 1 == n || !str_eq((*out)[i].destination, (*out)[i + 1].destination))

@@ -50,7 +50,7 @@ int cli_migrate(struct cli *c)
 {
     const char *from_url = cli_option(c, "from"), *to_url = cli_option(c, "to");
     struct reason why = {0};
-    struct copy_progress p;
+    struct copy_progress p = {0};
     struct telling t = {0};
     if (!from_url || !to_url)
         return cli_error(CLI_USAGE, "name both: gaff migrate --from URL --to URL");

@@ -117,7 +117,7 @@ static enum err decode_array(struct arena *a, str text, struct value *out, struc
 static void decode_json(struct hook_request *q)
 {
     struct reason why = {0};
-    struct value v;
+    struct value v = {0};
     size_t i = 0;
     while (i < q->body.n && strchr(" \t\n\v\f\r", q->body.p[i]) && q->body.p[i])
         i++;

@@ -124,7 +124,9 @@ static uint16_t port_of(const struct sockaddr_storage *sa)
     static_assert(offsetof(struct sockaddr_in, sin_port) ==
                       offsetof(struct sockaddr_in6, sin6_port),
                   "one reading for both");
-    return ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
+    in_port_t port;
+    memcpy(&port, (const char *)sa + offsetof(struct sockaddr_in, sin_port), sizeof(port));
+    return ntohs(port);
 }
 
 static void take_socket(struct http_server *s, int fd, const struct sockaddr_storage *sa)

@@ -150,12 +150,12 @@ enum err pg_read_health(struct pg_store *s, struct pg_link *l, struct reason *wh
     int now = replicated ? STORE_REPLICATED : local ? STORE_LOCAL : STORE_VOLATILE;
     int was = atomic_exchange(&s->base.durability, now);
     if (was != now || (before && before != timeline))
-        log_event(now == STORE_VOLATILE || (s->require_replicated && now != STORE_REPLICATED)
-                      ? LOG_WARN
-                      : LOG_INFO,
-                  "durability of the database",
-                  LOG_F("durability", str_from_cstr(store_durability_word(now))),
-                  LOG_I("timeline", timeline));
+        log_event(
+            now == STORE_VOLATILE || (s->require_replicated && now != STORE_REPLICATED) ? LOG_WARN
+                                                                                        : LOG_INFO,
+            "durability of the database",
+            LOG_F("durability", str_from_cstr(store_durability_word((enum store_durability)now))),
+            LOG_I("timeline", timeline));
     if (before && before != timeline)
         log_event(LOG_WARN, "the database was failed over", LOG_I("timeline", timeline),
                   LOG_I("before", before));

@@ -214,7 +214,9 @@ static size_t fetched_keys(struct public_keys *keys, const struct scheme *s, str
         return 0;
     }
     str name = arena_printf(w->arena, STR_FMT " " STR_FMT, STR_ARG(url), STR_ARG(kid));
-    struct kept *kept = name.p ? find_kept(keys, name) : NULL;
+    if (!name.p)
+        return 0;
+    struct kept *kept = find_kept(keys, name);
     struct key_wish wish = {.url = url, .ttl_ms = s->key.ttl_ms, .known = kept ? kept->version : 0};
     uint64_t version = 0;
     enum key_state state =

@@ -64,8 +64,8 @@ void test_mail_text_holds_hostile_values(void)
     static const char *const hostile[] = {
         "a\r\nBcc: victim@example.org\r\n\r\n.\r\nQUIT\r\n", "=?UTF-8?B?eA==?=", "\xff\xfe broken",
         "\xe2\x80\xae turned",
-        "a very long subject without end a very long subject without end a very long subject "
-        "without end a very long subject without end"};
+        ("a very long subject without end a very long subject without end a very long subject "
+         "without end a very long subject without end")};
     for (size_t i = 0; i < ARRAY_LEN(hostile); i++) {
         struct buf b;
         str rest = write(&b, str_from_cstr(hostile[i]), str_from_cstr(hostile[i]));

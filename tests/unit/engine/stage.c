@@ -499,8 +499,8 @@ void stage_init(struct stage *r)
     r->calls = xcalloc(STAGE_CALLS_MAX, sizeof(*r->calls));
     for (size_t i = 0; i < STAGE_HANDLERS; i++) {
         r->handlers[i].stage = r;
-        r->entries[i] = (struct handler_entry){
-            .call = called, .arg = &r->handlers[i], .background = i >= 2};
+        r->entries[i] =
+            (struct handler_entry){.call = called, .arg = &r->handlers[i], .background = i >= 2};
     }
     r->table = (struct handler_table){.v = r->entries, .count = STAGE_HANDLERS};
 }
