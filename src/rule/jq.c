@@ -21,15 +21,13 @@
 #ifdef HAS_JQ
 
 /* Every function of libjq that is called here. */
-#define JQ_FUNCTIONS(X)                                                                            \
-    X(jq_init)                                                                                     \
-    X(jq_teardown)                                                                                 \
-    X(jq_compile)                                                                                  \
-    X(jq_set_error_cb)                                                                             \
-    X(jq_start)                                                                                    \
-    X(jq_next) X(jq_halted) X(jv_parse_sized) X(jv_get_kind) X(jv_copy) X(jv_free)                 \
-        X(jv_dump_string) X(jv_string_value) X(jv_string_length_bytes) X(jv_invalid_has_msg)       \
-            X(jv_invalid_get_msg) X(jq_set_attr) X(jv_string) X(jv_array)
+/* clang-format off */
+#define JQ_FUNCTIONS(X) \
+    X(jq_init) X(jq_teardown) X(jq_compile) X(jq_set_error_cb) X(jq_start) X(jq_next) \
+    X(jq_halted) X(jv_parse_sized) X(jv_get_kind) X(jv_copy) X(jv_free) X(jv_dump_string) \
+    X(jv_string_value) X(jv_string_length_bytes) X(jv_invalid_has_msg) X(jv_invalid_get_msg) \
+    X(jq_set_attr) X(jv_string) X(jv_array)
+/* clang-format on */
 
 static struct {
 #define X(name) __typeof__(&(name)) name;
