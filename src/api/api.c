@@ -61,6 +61,7 @@ const struct api_route api_routes[] = {
     {"GET /api/v1/listen", api_listen, ROLE_VIEWER},
     {"POST /api/v1/listen/{id}", api_listen_answer, ROLE_VIEWER},
     {"GET /api/v1/tail", api_tail, ROLE_VIEWER},
+    {"GET /api/v1/events/{id}/plan", api_event_plan, ROLE_VIEWER},
     {"POST /api/v1/try", api_try, ROLE_ADMIN},
     {"POST /api/v1/reload", api_reload, ROLE_ADMIN},
     {"POST /api/v1/backup", api_backup, ROLE_ADMIN},

@@ -131,6 +131,8 @@ void view_event_detail(struct json_writer *w, const struct event *e);
 void view_delivery(struct json_writer *w, const struct delivery *d);
 void view_attempt(struct json_writer *w, const struct attempt *a);
 void view_rejection(struct json_writer *w, const struct rejection *r);
+/* "trace": [...], a line each. */
+void view_trace(struct json_writer *w, str trace);
 void view_cursor(struct json_writer *w, uint64_t next);
 
 /* One handler a row of the table. */
@@ -148,6 +150,7 @@ api_handler api_dead_groups, api_dead_replay, api_destination_pause, api_destina
 api_handler api_source_test, api_event_edit;
 api_handler api_page, api_asset, api_providers, api_config, api_config_difference;
 api_handler api_destination_test;
+api_handler api_event_plan;
 api_handler api_listen, api_listen_answer;
 api_handler api_secrets, api_secret_forget;
 api_handler api_tail, api_livez, api_readyz, api_metrics;

@@ -63,6 +63,38 @@ static void answer_problems(struct api_call *c, const struct problems *p)
     buf_release(&text);
 }
 
+void api_event_plan(struct api_call *c)
+{
+    uint64_t id;
+    size_t count;
+    str *names, trace;
+    struct arena a;
+    struct event e;
+    struct reason why = {0};
+    if (!api_id(c, "id", "evt", &id))
+        return;
+    struct config *config = engine_config(c->api->options.engine);
+    arena_init(&a, 64u << 20);
+    enum err err = store_load(c->api->reader, id, 0, &a, &e, &why);
+    if (err == ERR_OK)
+        err = try_one(config, &e, &a, &names, &count, &trace, &why);
+    if (err == ERR_OK) {
+        json_open(&c->json, '{');
+        json_key(&c->json, "deliveries");
+        json_open(&c->json, '[');
+        for (size_t i = 0; i < count; i++)
+            json_string(&c->json, names[i]);
+        json_close(&c->json, ']');
+        view_trace(&c->json, trace);
+        json_close(&c->json, '}');
+        api_send(c, 200);
+    } else {
+        api_fail(c, err, &why);
+    }
+    arena_release(&a);
+    config_unref(config);
+}
+
 void api_try(struct api_call *c)
 {
     const struct json *body = http_request_json(&c->x->req);

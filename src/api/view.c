@@ -76,7 +76,7 @@ static void view_headers(struct json_writer *w, str head)
     json_close(w, ']');
 }
 
-static void view_trace(struct json_writer *w, str trace)
+void view_trace(struct json_writer *w, str trace)
 {
     json_key(w, "trace");
     json_open(w, '[');

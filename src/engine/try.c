@@ -211,3 +211,19 @@ enum err try_step(const struct config *now, const struct config *next, struct st
     arena_release(&t.event);
     return err;
 }
+
+enum err try_one(const struct config *c, const struct event *e, struct arena *a, str **names,
+                 size_t *count, str *trace, struct reason *why)
+{
+    struct trial t = {.now = c, .arena = a};
+    struct router *router = params_router(c);
+    arena_init(&t.event, EVENT_ARENA_MAX);
+    buf_init(&t.scratch, 65536);
+    str *planned = plan_under(&t, c, router, e, count, trace);
+    *names = keep_names(a, planned, *count);
+    *trace = arena_str(a, *trace);
+    buf_release(&t.scratch);
+    arena_release(&t.event);
+    router_free(router);
+    return *names && arena_ok(a) ? ERR_OK : fail(why, ERR_LIMIT, "the plan is too large");
+}

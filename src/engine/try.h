@@ -38,4 +38,9 @@ enum err try_step(const struct config *now, const struct config *next, struct st
                   uint64_t before, size_t limit, struct arena *a, struct try_result *out,
                   struct reason *why) MUST_USE;
 
+/* What the configuration would make of one event now: the names of its destinations and the trace
+ * of the rules, in the arena. ERR_LIMIT when that is full. */
+enum err try_one(const struct config *c, const struct event *e, struct arena *a, str **names,
+                 size_t *count, str *trace, struct reason *why) MUST_USE;
+
 #endif

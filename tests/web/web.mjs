@@ -180,6 +180,17 @@ await test("a destination is held and let go from its page", async () => {
     await page.context().close();
 });
 
+await test("the routes tell what a stored event would meet", async () => {
+    const page = await openPage(browser);
+    await enter(page, daemon);
+    const id = await stored();
+    await page.goto(`${daemon.admin}/#/routes`);
+    await page.getByLabel("A stored event").selectOption(id);
+    await page.getByText("route pushes: matched", { exact: false }).waitFor();
+    await page.getByText("It would be delivered to good, down, gone", { exact: false }).waitFor();
+    await page.context().close();
+});
+
 const SCREENS = { live: "", events: "events", rejected: "rejected", sources: "sources", wizard: "sources/new", destinations: "destinations",
     destination: "destinations/down", dead: "dead", routes: "routes", applications: "applications", settings: "settings" };
 

@@ -2,7 +2,7 @@
 // was done.
 import { html, useEffect, useState } from "../dom.js";
 import { api, may, me } from "../api.js";
-import { bytes, count, inUtc, span } from "../format.js";
+import { bytes, count, inUtc } from "../format.js";
 import { Copy, CommandLine, Empty, Problem, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
 
 export function Settings() {
@@ -42,18 +42,9 @@ function Store() {
         api.get("/status").then(setStatus, sayError);
     }, []);
     if (!status) return html`<p class="dim" aria-busy="true">Loading …</p>`;
-    const grown = forecast(status);
     return html`<dl class="pairs"><dt>Store</dt><dd>${status.store}</dd><dt>Events</dt><dd>${count(status.events)}</dd><dt>On disk</dt><dd>${bytes(status.store_bytes)}</dd>
         <dt>Waits to be applied</dt><dd>${bytes(status.store_lag_bytes)}</dd><dt>Oldest undelivered</dt><dd><${Time} iso=${status.oldest_pending} relative /></dd>
-        <dt>Running since</dt><dd><${Time} iso=${status.started} relative /></dd>${grown && html`<dt>At this pace</dt><dd>${grown}</dd>`}</dl>`;
-}
-
-/** When the disk would be full, were everything to go on as since the start. @param {any} status */
-function forecast(status) {
-    if (!status.disk_free_bytes || !status.bytes_since_start) return "";
-    const seconds = (Date.now() - Date.parse(status.started)) / 1000;
-    const perDay = (status.bytes_since_start / Math.max(60, seconds)) * 86400;
-    return perDay < 1024 ? "" : `${bytes(perDay)} a day; ${bytes(status.disk_free_bytes)} free, enough for ${span((status.disk_free_bytes / perDay) * 86400000)}`;
+        <dt>Running since</dt><dd><${Time} iso=${status.started} relative /></dd></dl>`;
 }
 
 function Keys() {
