@@ -128,11 +128,14 @@ need-libraries:
 	    echo "make: a library is missing; scripts/deps installs it" >&2; exit 1; }
 
 COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)
+# What no event passes through is compiled for size: the whole stays small.
+SMALL := src/api/% src/app/% src/compat/%
 
 $(OUT)/obj/%.o: %.c $(OUT)/gen/flags | need-libraries
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(if $(filter tests/unit/%,$<),-Itests/unit) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) $(if $(filter tests/unit/%,$<),-Itests/unit) \
+	    $(if $(filter $(SMALL),$<),-Os) -MMD -MP -c -o $@ $<
 
 $(OUT)/gen/%.o: $(OUT)/gen/%.c $(OUT)/gen/flags
 	$(Q)$(COMPILE) -Itests/unit -MMD -MP -c -o $@ $<
