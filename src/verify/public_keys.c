@@ -48,6 +48,10 @@ static struct public_key *read_key(const struct scheme *s, str bytes, bool for_s
 {
     char room[KEY_BYTES_MAX];
     struct public_key *key = NULL;
+    /* By its length, before anything is read into it: a raw key may begin with any byte, '{' too,
+     * and neither a PEM nor a JWK is as short. */
+    if (s->ops == &scheme_ed25519 && (bytes.n == 32 || (for_signing && bytes.n == 64)))
+        return public_key_ed25519(bytes, for_signing, why);
     if (is_pem(bytes) && bytes.n <= sizeof(room)) {
         /* A pinned certificate is the operator's own choice: its dates are not judged. */
         key = public_key_pem(undo_newlines(bytes, room), for_signing, 0, why);
@@ -60,9 +64,7 @@ static struct public_key *read_key(const struct scheme *s, str bytes, bool for_s
         json_doc_free(d);
         return key;
     }
-    bool raw = s->ops == &scheme_ed25519 && (bytes.n == 32 || (for_signing && bytes.n == 64));
-    return raw ? public_key_ed25519(bytes, for_signing, why)
-               : public_key_der(bytes, for_signing, why);
+    return public_key_der(bytes, for_signing, why);
 }
 
 struct public_keys *public_keys_new(const struct scheme *s, const struct key *k, bool for_signing,

@@ -128,6 +128,19 @@ void test_public_schemes_accept_and_refuse(void)
     }
 }
 
+/* One key of 256 begins with '{'. */
+void test_public_raw_key_may_begin_with_any_byte(void)
+{
+    char text[65];
+    for (unsigned first = 0; first < 256; first++) {
+        struct rig r;
+        rig_init(&r);
+        snprintf(text, sizeof(text), "%02x%062d", first, 7);
+        rig_use(&r, "discord", text);
+        rig_release(&r);
+    }
+}
+
 void test_public_token_times_are_judged_both_ways(void)
 {
     struct rig r;
