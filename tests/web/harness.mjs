@@ -1,6 +1,6 @@
 // harness.mjs -- a daemon of our own, a browser, and a runner that counts.
 import { spawn, execFileSync } from "node:child_process";
-import { createHmac } from "node:crypto";
+import { createHmac, randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -84,7 +84,7 @@ export class Daemon {
             headers: {
                 "Content-Type": "application/json",
                 "X-GitHub-Event": event,
-                "X-GitHub-Delivery": crypto.randomUUID(),
+                "X-GitHub-Delivery": randomUUID(),
                 "X-Hub-Signature-256": `sha256=${signature}`,
             },
             body,

@@ -42,11 +42,11 @@ async function violations(page) {
 }
 
 await test("the sources of the page pass the type checker and the linter", async () => {
-    const bin = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "node_modules/.bin");
-    const run = (...command) => execFileSync(join(bin, command[0]), command.slice(1), { cwd: join(TOP, "web"), stdio: "pipe", encoding: "utf8" });
+    const here = new URL(".", import.meta.url).pathname;
+    const run = (...command) => execFileSync(join(here, "node_modules/.bin", command[0]), command.slice(1), { cwd: join(TOP, "web"), stdio: "pipe", encoding: "utf8" });
     try {
         run("tsc", "-p", ".");
-        run("eslint", "-c", join(TOP, "tests/web/eslint.config.js"), "src");
+        run("eslint", "-c", join(here, "eslint.config.js"), "src");
     } catch (error) {
         throw new Error(error.stdout + error.stderr);
     }
