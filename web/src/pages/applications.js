@@ -34,11 +34,9 @@ function List() {
 /** @param {{id: string}} props */
 function Application({ id }) {
     const { data: app, error } = useData(`/app/${encodeURIComponent(id)}`);
-    const portal = () => api.post(`/auth/app-portal-access/${encodeURIComponent(id)}`, {}).then((a) => say(a.url, { ms: 30000, action: { label: "Open", run: () => window.open(a.url, "_blank", "noreferrer") } }), sayError);
     if (error) return html`<${Problem} error=${error} />`;
     if (!app) return html`<p class="dim" aria-busy="true">Loading …</p>`;
-    return html`<section aria-labelledby="app-title"><header class="page"><h1 id="app-title">${app.name}</h1><p class="facts"><${Id} id=${app.id} />${app.uid && html` · ${app.uid}`} · since <${Time} iso=${app.createdAt} relative /></p>
-        <div class="actions"><button disabled=${!may("admin")} onClick=${portal}>Link to its portal</button></div></header>
+    return html`<section aria-labelledby="app-title"><header class="page"><h1 id="app-title">${app.name}</h1><p class="facts"><${Id} id=${app.id} />${app.uid && html` · ${app.uid}`} · since <${Time} iso=${app.createdAt} relative /></p></header>
         <${Tabs} tabs=${[{ id: "endpoints", label: "Endpoints", view: () => html`<${Endpoints} app=${app.id} />` }, { id: "messages", label: "Messages", view: () => html`<${Messages} app=${app.id} />` }]} /></section>`;
 }
 
