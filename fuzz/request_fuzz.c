@@ -20,7 +20,7 @@ static size_t piece_of(uint32_t *seed, size_t left)
 
 static void check_head(const struct parse *p, size_t n)
 {
-    struct target t;
+    struct http_target t;
     assert(p->head_n <= n && (p->http_1_0 || p->host.n > 0) && !(p->chunked && p->content_length));
     for (size_t i = 0; i < p->field_count; i++) {
         str name = p->fields[i].name, value = p->fields[i].value;

@@ -208,17 +208,55 @@ GAFF_API void gaff_set_header(gaff_req *req, const char *name, const char *value
 /* --- verification and signing alone, for use inside another server -----------------------------
  */
 
-/* The value of a request's header, missing when absent. */
-typedef gaff_str gaff_header_fn(const char *name, void *arg);
-/* Did provider, holding secret, send body? GAFF_OK, GAFF_UNAUTHORIZED, GAFF_STALE, GAFF_UNKNOWN
- * (provider) or GAFF_INVALID (secret malformed). now: Unix seconds. why (may be NULL, else 256
- * bytes) gets a sentence. */
-GAFF_API gaff_err gaff_verify(const char *provider, const char *secret, gaff_str body, int64_t now,
-                              gaff_header_fn *header, void *arg, char why[256]);
-/* The header lines ("Name: value\r\n"...) that provider would send for body, into out (NUL-
- * terminated); GAFF_LIMIT when out_size is too small. id may be NULL: a new one is made. */
-GAFF_API gaff_err gaff_sign(const char *provider, const char *secret, const char *id, gaff_str body,
-                            int64_t now, char *out, size_t out_size);
+/* A secret, or a public key (PEM, JWK, base64) where the provider signs with a private one. */
+typedef struct gaff_secret {
+    const char *value; /* as the provider shows it; no reference */
+    int64_t not_after; /* Unix seconds: from then on it is not used; 0: for ever */
+} gaff_secret;
+
+typedef struct gaff_field {
+    const char *name;
+    gaff_str value;
+} gaff_field;
+
+/* A request, as it came or as it is going to be sent. What is 0 or NULL is not there. */
+typedef struct gaff_message {
+    const char *method; /* NULL: "POST" */
+    /* As the provider has it, "https://example.org/hook?a=1", or "/hook?a=1": some sign it. */
+    const char *url;
+    /* Every header field as it was received, repeated ones too: a doubled signature is refused. */
+    const gaff_field *headers;
+    size_t header_count; /* at most 200 */
+    gaff_str body;       /* the bytes as received, before any parser has touched them */
+    const char *peer;    /* the client's address, for providers that are known by theirs */
+    /* What the provider's file asks for beside the secret (docs/reference/providers.md). */
+    const gaff_field *options;
+    size_t option_count; /* at most 16 */
+    /* For providers whose public keys lie at a URL: gives what is there (a JWKS, a certificate),
+     * from a cache of your own; missing when it cannot be had. Only asked for https URLs at hosts
+     * that are the provider's. NULL: such a provider is never verified. The value must stay valid
+     * until gaff_verify returns. */
+    gaff_str (*fetch)(const char *url, void *arg);
+    void *fetch_arg;
+    const char *id;         /* gaff_sign: the delivery's id; NULL: a new one is made */
+    const char *event_type; /* gaff_sign: for providers that name it in a header */
+} gaff_message;
+
+#define GAFF_WHY_MAX 640
+
+/* Did provider, holding one of the secrets (1 to 8 that have not ended; none where none is used),
+ * send message? GAFF_OK, or GAFF_UNAUTHORIZED, GAFF_STALE (all is right but the time), GAFF_UNKNOWN
+ * (no such provider), GAFF_INVALID (a secret, an option or the URL cannot be one), GAFF_LIMIT (too
+ * many headers). now: Unix seconds. why (may be NULL) gets what the daemon would store with such a
+ * request: what was compared and which usual cause fits; never a secret. */
+GAFF_API gaff_err gaff_verify(const char *provider, const gaff_secret *secrets, size_t secret_count,
+                              const gaff_message *message, int64_t now, char why[GAFF_WHY_MAX]);
+/* The header lines ("Name: value\r\n"...) that provider would send with message, signed with the
+ * first of the secrets that has not ended, into out (NUL-terminated). GAFF_LIMIT when out_size is
+ * too small; GAFF_INVALID where the signature is no header or the secret signs nothing. */
+GAFF_API gaff_err gaff_sign(const char *provider, const gaff_secret *secrets, size_t secret_count,
+                            const gaff_message *message, int64_t now, char *out, size_t out_size,
+                            char why[GAFF_WHY_MAX]);
 
 /* --- tests without sockets ------------------------------------------------------------------- */
 

@@ -505,13 +505,12 @@ static void reject(struct ingest *in, struct http_exchange *x, struct view *view
         return;
     }
     struct pending *p = pending_new(x, view, source);
-    char cause[EXPLAIN_CAUSE_MAX];
     if (!p)
         return;
     p->rejected = v->code;
-    verifier_cause(view->verifiers[source], &x->req, x->req.received_ms, v, cause);
-    if (cause[0])
-        e.verdict_text = arena_printf(x->arena, STR_FMT " %s", STR_ARG(e.verdict_text), cause);
+    str said = verifier_reason(view->verifiers[source], &x->req, x->req.received_ms, v);
+    if (said.p)
+        e.verdict_text = said;
     p->event.event = e;
     t->rejections[t->rejection_count++] = (struct rejection){
         .id = e.id,

@@ -82,7 +82,7 @@ static const char *fill_request(struct connection *c, struct exchange *e)
 {
     struct http_request *r = &e->pub.req;
     const struct parse *p = &e->parse;
-    struct target target;
+    struct http_target target;
     const char *wrong = target_parse(p->method, p->target, &target);
     if (wrong)
         return wrong;

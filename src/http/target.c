@@ -100,7 +100,7 @@ bool target_host_valid(str host)
     return rest.n == 1 || (str_to_u64(str_slice(rest, 1, rest.n), &port) && port <= UINT16_MAX);
 }
 
-static const char *parse_origin(str text, struct target *out)
+static const char *parse_origin(str text, struct http_target *out)
 {
     size_t mark = str_find(text, '?');
     out->path = str_slice(text, 0, mark);
@@ -112,7 +112,7 @@ static const char *parse_origin(str text, struct target *out)
     return NULL;
 }
 
-static const char *parse_absolute(str method, str text, struct target *out)
+static const char *parse_absolute(str method, str text, struct http_target *out)
 {
     size_t scheme_n = str_find(text, ':');
     str scheme = str_slice(text, 0, scheme_n);
@@ -140,9 +140,9 @@ static const char *parse_absolute(str method, str text, struct target *out)
     return wrong;
 }
 
-const char *target_parse(str method, str text, struct target *out)
+const char *target_parse(str method, str text, struct http_target *out)
 {
-    *out = (struct target){.authority = STR_NONE};
+    *out = (struct http_target){.authority = STR_NONE};
     if (str_eq(method, STR("CONNECT")))
         return "CONNECT is for proxies, and this is none";
     if (text.n == 0)

@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 
-struct target {
+struct http_target {
     str path;      /* "/in/github", still percent-encoded; "*" for the asterisk form */
     str query;     /* after '?'; empty when absent */
     str authority; /* of the absolute form; STR_NONE otherwise */
@@ -15,7 +15,7 @@ struct target {
 /* NULL, or what is wrong in a sentence (static). Origin form, absolute form with http or https,
  * and the asterisk form for OPTIONS are taken; the authority form belongs to CONNECT and is not.
  * A path with %00 or a broken percent-encoding is refused. */
-const char *target_parse(str method, str text, struct target *out);
+const char *target_parse(str method, str text, struct http_target *out);
 /* uri-host [":" port], not empty, no user information. */
 bool target_host_valid(str host);
 

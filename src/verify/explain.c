@@ -114,6 +114,16 @@ void verifier_cause(struct verifier *v, struct http_request *req, int64_t now_ms
                  signs_url(v) ? " or a URL" : "");
 }
 
+str verifier_reason(struct verifier *v, struct http_request *req, int64_t now_ms,
+                    const struct verdict *verdict)
+{
+    char cause[EXPLAIN_CAUSE_MAX];
+    str sentence = str_from_cstr(verdict->text);
+    verifier_cause(v, req, now_ms, verdict, cause);
+    return cause[0] ? arena_printf(req->arena, STR_FMT " %s", STR_ARG(sentence), cause)
+                    : arena_str(req->arena, sentence);
+}
+
 /* --- what was compared -------------------------------------------------------------------------
  */
 

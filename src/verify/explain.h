@@ -14,6 +14,11 @@
 void verifier_cause(struct verifier *v, struct http_request *req, int64_t now_ms,
                     const struct verdict *verdict, char out[EXPLAIN_CAUSE_MAX]);
 
+/* The verdict's sentence and the cause behind it, in the request's arena: what is stored with a
+ * refusal. STR_NONE when the arena is full. */
+str verifier_reason(struct verifier *v, struct http_request *req, int64_t now_ms,
+                    const struct verdict *verdict);
+
 /* Lines of what each way of signing compared: where the signature was looked for, the signed text
  * (its beginning, secrets taken out), the timestamp and how far it is off, the keys tried. */
 void verifier_explain(struct verifier *v, struct http_request *req, int64_t now_ms,

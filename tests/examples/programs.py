@@ -130,6 +130,28 @@ def test_build_runs_tells_and_retries():
     shutil.rmtree(work)
 
 
+def test_verify_lets_github_in_by_each_secret_until_it_ends():
+    body = b'{"ref":"refs/heads/main"}'
+
+    def ask(sent, **env):
+        fields = {"HTTP_" + k.upper().replace("-", "_"): v for k, v in github(body).items()}
+        p = subprocess.run([os.path.join(BUILD, "examples", "verify")], input=sent, timeout=60,
+                           env={"REQUEST_METHOD": "POST", **fields, **env}, capture_output=True,
+                           check=True)
+        return p.stdout.split(b"\r\n")[0].decode(), p.stderr.decode()
+    later, before = str(int(time.time()) + 3600), str(int(time.time()) - 1)
+    assert ask(body, GITHUB_SECRET=SECRET) == ("Status: 200 OK", "")
+    assert ask(body, GITHUB_SECRET="new secret", GITHUB_OLD_SECRET=SECRET,
+               GITHUB_OLD_SECRET_ENDS=later) == ("Status: 200 OK", "")
+    status, why = ask(body, GITHUB_SECRET="new secret", GITHUB_OLD_SECRET=SECRET,
+                      GITHUB_OLD_SECRET_ENDS=before)
+    assert status == "Status: 401 Unauthorized" and "most likely another secret" in why, why
+    status, why = ask(body.replace(b":", b": "), GITHUB_SECRET=SECRET)
+    assert status == "Status: 401 Unauthorized" and "printed it anew" in why, why
+    assert SECRET not in why
+    assert ask(body)[0] == "Status: 401 Unauthorized"
+
+
 LOOPS_USER = """#include <gaff.h>
 int main(void)
 {

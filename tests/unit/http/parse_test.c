@@ -65,7 +65,7 @@ static enum parse_result feed_body(struct seen *s, struct parse *p, char *from, 
 static bool run_request(struct seen *s, str *rest, size_t step)
 {
     struct parse p;
-    struct target target;
+    struct http_target target;
     parse_init(&p, &s->limits, s->fields);
     enum parse_result r = feed_head(&p, rest->p, rest->n, step);
     const char *wrong = r == PARSE_DONE ? target_parse(p.method, p.target, &target) : NULL;
