@@ -15,7 +15,7 @@
 #include "engine/endpoint_health.h"
 #include "verify/jwt.h"
 
-#define SEND_DEFAULT_ORG "org_23rb8YdGqMT0qIzpgGwdXfHirMu"
+#define SEND_DEFAULT_ORG DEFAULT_ORG
 #define SEND_MANAGEMENT_ORG MANAGEMENT_ORG
 #define SEND_LIMIT_DEFAULT 50
 #define SEND_LIMIT_MAX 250

@@ -74,6 +74,8 @@ void cli_query(struct buf *path, const char *name, const char *value);
 /* Path of the configuration file: --config, GAFF_CONFIG, ./gaff.yaml, /etc/gaff/gaff.yaml. NULL:
  * none found. */
 const char *cli_config_path(struct cli *c);
+/* The daemon's data directory: --data, GAFF_DATA, the configuration's store, ./gaff-data. */
+const char *cli_data(struct cli *c);
 
 struct provider_table;
 /* Those built in, and the user's own that go with the configuration, if there is one. To be freed
@@ -114,5 +116,8 @@ cli_verb cli_tail, cli_send, cli_sign, cli_verify, cli_providers;
 cli_verb cli_completion, cli_listen, cli_open, cli_export, cli_reload, cli_backup, cli_help;
 cli_verb cli_test, cli_targets_ls, cli_targets_show;
 cli_verb cli_trigger, cli_secrets, cli_secrets_forget;
+cli_verb cli_sending, cli_jwt, cli_apps_token, cli_event_types_import;
+cli_verb cli_endpoints_secret, cli_endpoints_rotate, cli_endpoints_headers, cli_endpoints_enable;
+cli_verb cli_endpoints_disable, cli_endpoints_recover;
 
 #endif

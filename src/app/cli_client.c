@@ -38,7 +38,9 @@ static char *directory_of(struct cli *c, const char *path)
 /* Only the line `store:` of the configuration is read: its secrets need not be at hand. */
 static char *data_directory(struct cli *c)
 {
-    const char *given = cli_option(c, "data");
+    /* Of some verbs --data is a body. */
+    bool is_ours = !strstr(c->command->options, "--data ");
+    const char *given = is_ours ? cli_option(c, "data") : NULL;
     if (!given)
         given = getenv("GAFF_DATA");
     if (given)
@@ -59,6 +61,11 @@ static char *data_directory(struct cli *c)
         return arena_cstr(&c->arena, path);
     return arena_cstr(
         &c->arena, arena_printf(&c->arena, "%s/" STR_FMT, directory_of(c, config), STR_ARG(path)));
+}
+
+const char *cli_data(struct cli *c)
+{
+    return data_directory(c);
 }
 
 static char *read_line_of(struct cli *c, const char *directory, const char *file)
@@ -124,11 +131,32 @@ static int exit_code_of(int status)
     return status == 403 || status == 409 ? CLI_REFUSED : CLI_FAILED;
 }
 
+/* {"loc": ["body", "url"], "msg": ...} of the sending API: a line each. */
+static void print_faults(const struct json *faults)
+{
+    struct json_iter it = {0};
+    while (json_next(faults, &it)) {
+        char place[256] = "";
+        struct json_iter part = {0};
+        while (json_next(json_get(it.value, STR("loc")), &part)) {
+            size_t n = strlen(place);
+            snprintf(place + n, sizeof(place) - n, "%s" STR_FMT, n ? "." : "",
+                     STR_ARG(json_str(part.value)));
+        }
+        cli_error(0, "%s: " STR_FMT, place, STR_ARG(json_str(json_get(it.value, STR("msg")))));
+    }
+}
+
 static void print_error_of(const struct json_doc *doc, int status)
 {
+    const struct json *detail = json_get(json_root(doc), STR("detail"));
     str message = json_str(json_path(json_root(doc), STR("error.message")));
+    if (!message.n)
+        message = json_str(detail);
     if (message.n)
         cli_error(0, STR_FMT, STR_ARG(message));
+    else if (json_kind_of(detail) == JSON_ARRAY)
+        print_faults(detail);
     else
         cli_error(0, "the daemon answered %d", status);
 }

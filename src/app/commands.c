@@ -13,6 +13,47 @@
     "--limit N           rows, 50 unless told\n"                                                   \
     "--cursor ID         continue after an earlier page\n"
 
+#define LISTING                                                                                    \
+    "--limit N           rows, 50 unless told, at most 250\n"                                      \
+    "--cursor ID         continue after an earlier page\n"                                         \
+    "--all               every page\n"
+#define TIMES                                                                                      \
+    "--before WHEN       RFC 3339 time, or an age: 30m, 2h, 7d\n"                                  \
+    "--after WHEN        likewise\n"
+#define STATUS "--status WORD       success, pending, fail, sending, canceled\n"
+#define ATTEMPTS                                                                                   \
+    LISTING TIMES STATUS "--code CLASS        only with such an answer: 0 (none), 200, 400, 500\n" \
+                         "--event-type TYPE   only of this type\n"
+#define YES "--yes               do not ask\n"
+#define APP_FIELDS                                                                                 \
+    "--uid UID           a name of your own choice, usable wherever the id is\n"                   \
+    "--rate N            deliveries a second of all its endpoints together\n"                      \
+    "--metadata KEY=TEXT  yours (repeat)\n"                                                        \
+    "--json JSON         further members as the API takes them\n"
+#define ENDPOINT_FIELDS                                                                            \
+    "--uid UID           a name of your own choice, usable wherever the id is\n"                   \
+    "--description TEXT  for people\n"                                                             \
+    "--event-type TYPE   only messages of this type (repeat)\n"                                    \
+    "--channel NAME      only messages of this channel (repeat)\n"                                 \
+    "--match JSON        only when this holds for the payload\n"                                   \
+    "--rate N            attempts a second\n"                                                      \
+    "--concurrency N     attempts at once\n"                                                       \
+    "--order-by KEY      in order by this key: '{{ .user.id }}'; '': all in one order\n"           \
+    "--on-blocked WORD   what a failing head of an order does: wait, deadLetter\n"                 \
+    "--retry LIST        waits between attempts in seconds: 5,60,3600\n"                           \
+    "--timeout SECONDS   what an attempt may take in all\n"                                        \
+    "--signature WORD    standard, svix, github, stripe, none\n"                                   \
+    "--format WORD       plain, cloudevents, cloudevents-binary\n"                                 \
+    "--metadata KEY=TEXT  yours (repeat)\n"                                                        \
+    "--disabled          switched off\n"                                                           \
+    "--json JSON         further members as the API takes them\n"
+#define TYPE_FIELDS                                                                                \
+    "--description TEXT  for people\n"                                                             \
+    "--schema FILE       the JSON Schema of its payload\n"                                         \
+    "--group NAME        where it is listed\n"                                                     \
+    "--deprecated        still sent, no longer recommended\n"                                      \
+    "--json JSON         further members as the API takes them\n"
+
 const struct cli_command cli_commands[] = {
     {"serve", "", "run the daemon in the foreground",
      "--config FILE       configuration (default: ./gaff.yaml, /etc/gaff/gaff.yaml)\n",
@@ -111,6 +152,120 @@ const struct cli_command cli_commands[] = {
      "gaff trigger github.push --to http://127.0.0.1:8080/in/github --secret s3cret \\\n"
      "      --set ref=refs/heads/next\n  gaff trigger github",
      0, 1, cli_trigger},
+    {"jwt", "[APP]", "make a token for the sending API, or for one application of it",
+     "--expires AGE       how long it holds: 1h, 7d; 90d unless told\n"
+     "--org ORG           of this organisation, org_... (default: the daemon's own)\n"
+     "--key FILE          the signing secret, or the private key in PEM (default: as the daemon)\n"
+     "--algorithm NAME    HS256, HS384, HS512, RS256, EdDSA; with --key\n",
+     "gaff jwt --expires 7d\n  gaff jwt acme --expires 1h", 0, 1, cli_jwt},
+    {"apps ls", "", "list applications: those who have endpoints", LISTING,
+     "gaff apps ls --all -o json", 0, 0, cli_sending},
+    {"apps show", "APP", "one application, by its id or uid", "", "gaff apps show acme", 1, 1,
+     cli_sending},
+    {"apps create", "NAME", "create an application", APP_FIELDS, "gaff apps create Acme --uid acme",
+     1, 1, cli_sending},
+    {"apps update", "APP", "change an application; an empty value clears",
+     "--name NAME         for people\n" APP_FIELDS, "gaff apps update acme --rate 50", 1, 1,
+     cli_sending},
+    {"apps delete", "APP", "delete an application with its endpoints", YES, "gaff apps delete acme",
+     1, 1, cli_sending},
+    {"apps token", "APP", "make a token of the application's own",
+     "--expires AGE       how long it holds: 1h, 7d; 28d unless told\n",
+     "gaff apps token acme --expires 1h", 1, 1, cli_apps_token},
+    {"apps expire-tokens", "APP", "make every token of an application void", "",
+     "gaff apps expire-tokens acme", 1, 1, cli_sending},
+    {"endpoints ls", "APP", "list the endpoints of an application", LISTING,
+     "gaff endpoints ls acme", 1, 1, cli_sending},
+    {"endpoints show", "APP ENDPOINT", "one endpoint, by its id or uid", "",
+     "gaff endpoints show acme main", 2, 2, cli_sending},
+    {"endpoints create", "APP URL", "create an endpoint: where an application is told",
+     ENDPOINT_FIELDS
+     "--header LINE       a header of each request, \"Name: value\" (repeat)\n"
+     "--secret-file PATH  its secret, whsec_... or whsk_... (\"-\": standard input); else a new "
+     "one\n",
+     "gaff endpoints create acme https://acme.example/hook --uid main --event-type user.created", 2,
+     2, cli_sending},
+    {"endpoints update", "APP ENDPOINT", "change an endpoint; an empty value clears",
+     "--url URL           where it leads\n" ENDPOINT_FIELDS "--enabled           switch it on\n",
+     "gaff endpoints update acme main --rate 20 --event-type ''", 2, 2, cli_sending},
+    {"endpoints enable", "APP ENDPOINT", "switch an endpoint on; what waited for it goes", "",
+     "gaff endpoints enable acme main", 2, 2, cli_endpoints_enable},
+    {"endpoints disable", "APP ENDPOINT", "switch an endpoint off: nothing new is planned for it",
+     "", "gaff endpoints disable acme main", 2, 2, cli_endpoints_disable},
+    {"endpoints delete", "APP ENDPOINT", "delete an endpoint and cancel what waits for it", YES,
+     "gaff endpoints delete acme main", 2, 2, cli_sending},
+    {"endpoints secret", "APP ENDPOINT", "print the secret that the subscriber verifies with", "",
+     "gaff endpoints secret acme main", 2, 2, cli_endpoints_secret},
+    {"endpoints rotate", "APP ENDPOINT", "replace the secret and print the new one",
+     "--grace AGE         how long the former one signs as well: 0s, 30m; 24h unless told\n"
+     "--secret-file PATH  the new secret (\"-\": standard input); else one is made\n",
+     "gaff endpoints rotate acme main --grace 7d", 2, 2, cli_endpoints_rotate},
+    {"endpoints headers", "APP ENDPOINT", "show the header fields of an endpoint, or change them",
+     "--set LINE          \"Name: value\" (repeat)\n"
+     "--remove NAME       (repeat)\n",
+     "gaff endpoints headers acme main --set 'X-Team: billing'", 2, 2, cli_endpoints_headers},
+    {"endpoints stats", "APP ENDPOINT", "count its messages of 28 days by how they ended", "",
+     "gaff endpoints stats acme main", 2, 2, cli_sending},
+    {"endpoints attempts", "APP ENDPOINT", "list the attempts at an endpoint, newest first",
+     ATTEMPTS, "gaff endpoints attempts acme main --status fail --after 2h", 2, 2, cli_sending},
+    {"endpoints messages", "APP ENDPOINT", "list the messages of an endpoint with their states",
+     LISTING TIMES STATUS, "gaff endpoints messages acme main --status fail", 2, 2, cli_sending},
+    {"endpoints example", "APP ENDPOINT TYPE", "send the example of an event type to an endpoint",
+     "", "gaff endpoints example acme main user.created", 3, 3, cli_sending},
+    {"endpoints recover", "APP ENDPOINT", "send again what failed since then, as a job",
+     "--since WHEN        a time, or an age: 30m, 2h, 7d\n"
+     "--until WHEN        likewise (default: now)\n"
+     "--missing           what was never tried instead\n"
+     "--everything        all of it instead\n"
+     "--wait              until the job has ended\n",
+     "gaff endpoints recover acme main --since 2d --wait", 2, 2, cli_endpoints_recover},
+    {"messages ls", "APP", "list the messages of an application, newest first",
+     LISTING TIMES "--event-type TYPE   only of this type\n"
+                   "--channel NAME      only of this channel\n"
+                   "--tag TAG           only with this tag\n",
+     "gaff messages ls acme --event-type user.created --after 1d", 1, 1, cli_sending},
+    {"messages show", "APP MESSAGE", "one message, by its id or the event id it was given", "",
+     "gaff messages show acme msg_2wJ8nWKq5mD8ZqXh4fTqk8Xy1aB", 2, 2, cli_sending},
+    {"messages create", "APP TYPE", "send a message to the endpoints that want it",
+     "--payload JSON      the payload, an object; or:\n"
+     "--file PATH         the payload from a file (\"-\": standard input, the default)\n"
+     "--event-id ID       a name of your own choice, unique for 30 days\n"
+     "--channel NAME      who hears it is narrowed to this channel (repeat)\n"
+     "--tag TAG           for finding it (repeat)\n"
+     "--at TIME           not before then, as 2026-11-23T20:24:11Z\n"
+     "--json JSON         further members as the API takes them\n",
+     "gaff messages create acme user.created --payload '{\"id\": 7}'", 2, 2, cli_sending},
+    {"messages attempts", "APP MESSAGE", "list the attempts of a message",
+     ATTEMPTS "--endpoint ENDPOINT  only at this one\n",
+     "gaff messages attempts acme msg_2wJ8nWKq5mD8ZqXh4fTqk8Xy1aB", 2, 2, cli_sending},
+    {"messages endpoints", "APP MESSAGE", "list the endpoints of a message with their states",
+     LISTING, "gaff messages endpoints acme msg_2wJ8nWKq5mD8ZqXh4fTqk8Xy1aB", 2, 2, cli_sending},
+    {"messages resend", "APP MESSAGE ENDPOINT", "send a message to an endpoint once more", "",
+     "gaff messages resend acme msg_2wJ8nWKq5mD8ZqXh4fTqk8Xy1aB main", 3, 3, cli_sending},
+    {"messages expunge", "APP MESSAGE", "delete the payload of a message", YES,
+     "gaff messages expunge acme msg_2wJ8nWKq5mD8ZqXh4fTqk8Xy1aB", 2, 2, cli_sending},
+    {"event-types ls", "", "list event types by name",
+     LISTING "--archived          those too that are no longer offered\n", "gaff event-types ls", 0,
+     0, cli_sending},
+    {"event-types show", "NAME", "one event type with its schemas", "",
+     "gaff event-types show user.created -o json", 1, 1, cli_sending},
+    {"event-types create", "NAME", "create an event type, or bring an archived one back",
+     TYPE_FIELDS, "gaff event-types create user.created --description 'A user signed up'", 1, 1,
+     cli_sending},
+    {"event-types update", "NAME", "change an event type", TYPE_FIELDS,
+     "gaff event-types update user.created --schema user.schema.json", 1, 1, cli_sending},
+    {"event-types delete", "NAME", "archive an event type: it is no longer offered",
+     "--expunge           delete it instead\n" YES, "gaff event-types delete user.created", 1, 1,
+     cli_sending},
+    {"event-types import", "FILE", "make event types of the webhooks of an OpenAPI document (JSON)",
+     "--dry-run           only say which\n", "gaff event-types import openapi.json --dry-run", 1, 1,
+     cli_event_types_import},
+    {"tasks ls", "", "list jobs of recovery",
+     LISTING "--status WORD       running, finished, failed\n", "gaff tasks ls", 0, 0, cli_sending},
+    {"tasks show", "TASK", "how far a job is", "",
+     "gaff tasks show qtask_2wJ8nWKq5mD8ZqXh4fTqk8Xy1aB", 1, 1, cli_sending},
+    {"tasks cancel", "TASK", "end a job; what it moved stays moved", "",
+     "gaff tasks cancel qtask_2wJ8nWKq5mD8ZqXh4fTqk8Xy1aB", 1, 1, cli_sending},
     {"sign", "", "print the headers a provider would send for a body",
      "--provider ID       how to sign\n"
      "--secret SECRET     or GAFF_SECRET in the environment\n"

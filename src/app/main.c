@@ -104,7 +104,7 @@ int cli_help(struct cli *c)
     puts("gaff: receive, act on and send webhooks; nothing lost, nothing let in\n\n"
          "usage: gaff COMMAND [options]\n");
     for (const struct cli_command *k = cli_commands; k->words; k++)
-        printf("  %-16s %s\n", k->words, k->summary);
+        printf("  %-19s %s\n", k->words, k->summary);
     puts("\n`gaff COMMAND --help` shows options and an example.");
     return CLI_OK;
 }

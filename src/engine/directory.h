@@ -9,6 +9,9 @@
 #include "engine/endpoint.h"
 #include "engine/engine.h"
 
+/* Whose applications those are when nobody says otherwise. */
+#define DEFAULT_ORG "org_23rb8YdGqMT0qIzpgGwdXfHirMu"
+
 struct directory;
 
 struct directory *directory_new(struct engine_core *core);

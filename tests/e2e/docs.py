@@ -97,7 +97,7 @@ def test_configurations_load():
 def sentences():
     said = subprocess.run([GAFF, "help"], capture_output=True, check=True).stdout.decode()
     out = {}
-    for words in re.findall(r"^  (\w+(?: \w+)?)  +\S", said, re.M):
+    for words in re.findall(r"^  ([\w-]+(?: [\w-]+)?)  +\S", said, re.M):
         said = subprocess.run([GAFF, *words.split(), "--help"], capture_output=True, check=True)
         # hooks.json's own command line tells its flags as Go programs do.
         text = (said.stdout + said.stderr).decode()
