@@ -32,6 +32,8 @@ struct task { /* one attempt to be made; embed it; lives until done ran */
     const struct delivery *delivery; /* attempts made so far inside: this is attempts + 1 */
     struct arena *arena; /* of the attempt, bounded; the outcome's slices may live here */
     int64_t now_ms;
+    /* W3C Trace Context for who is told: empty when the event is in no trace. */
+    str traceparent, tracestate;
     void (*done)(struct task *t, const struct outcome *o);
     /* What a command writes, as it comes; NULL: nobody listens. */
     void (*output)(struct task *t, bool errors, str bytes);

@@ -15,8 +15,9 @@
  *     dead: [400, 422]
  *
  * Every request carries webhook-id and gaff-event-id (the same at each attempt), gaff-delivery-id
- * and gaff-attempt. Where two want the same field, the signature goes before `headers`, `headers`
- * before ours, and ours before the event's. */
+ * and gaff-attempt; traceparent and tracestate when the event is in a trace. Where two want the
+ * same field, the signature goes before `headers`, `headers` before ours, and ours before the
+ * event's. */
 #include "base/id.h"
 #include "base/log.h"
 #include "action/event_text.h"
@@ -25,7 +26,7 @@
 #include "action/kinds.h"
 #include "verify/sign.h"
 
-#define OWN_FIELDS 4
+#define OWN_FIELDS 6
 #define BODY_FIELDS 2 /* Content-Type, Content-Encoding */
 #define HEADERS_MAX 50
 #define FORWARDED_MAX 100
@@ -302,12 +303,12 @@ static void add_own_fields(struct http_attempt *x)
     str event_id = id_format("evt", t->event->id, x->event_id);
     str delivery_id = id_format("dlv", t->delivery->id, x->delivery_id);
     int n = snprintf(x->number, sizeof(x->number), "%u", t->delivery->attempts + 1);
-    const struct http_field own[OWN_FIELDS] = {{STR("webhook-id"), event_id},
-                                               {STR("gaff-event-id"), event_id},
-                                               {STR("gaff-delivery-id"), delivery_id},
-                                               {STR("gaff-attempt"), {x->number, (size_t)n}}};
+    const struct http_field own[OWN_FIELDS] = {
+        {STR("webhook-id"), event_id},          {STR("gaff-event-id"), event_id},
+        {STR("gaff-delivery-id"), delivery_id}, {STR("gaff-attempt"), {x->number, (size_t)n}},
+        {STR("traceparent"), t->traceparent},   {STR("tracestate"), t->tracestate}};
     for (size_t i = 0; i < OWN_FIELDS; i++)
-        if (!has_field(x, own[i].name))
+        if (own[i].value.n && !has_field(x, own[i].name))
             add_field(x, own[i].name, own[i].value);
 }
 

@@ -285,6 +285,11 @@ static void webhook_start(struct action *base, struct task *t)
     for (size_t i = 0; i < c->header_count; i++)
         if (!has(x, c->headers[i].name))
             add(x, c->headers[i].name, c->headers[i].value);
+    if (t->traceparent.n && !has(x, STR("traceparent"))) {
+        add(x, STR("traceparent"), t->traceparent);
+        if (t->tracestate.n)
+            add(x, STR("tracestate"), t->tracestate);
+    }
     t->impl = x;
     http_client_start(action->client, &x->call);
 }

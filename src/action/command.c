@@ -97,7 +97,8 @@ static const char *variable(struct arena *a, const char *name, str value, struct
     return s.p;
 }
 
-#define EVENT_VARIABLES 9
+#define EVENT_VARIABLES 11
+#define ALWAYS_THERE 9 /* the rest when the event is in a trace */
 
 /* Returns how many it wrote; 0 with a reason. */
 static size_t event_variables(const struct task *t, struct arena *a, const char **out,
@@ -119,13 +120,19 @@ static size_t event_variables(const struct task *t, struct arena *a, const char 
         {"GAFF_RECEIVED", clock_format(e->received_ms, at)},
         {"GAFF_ROUTE", d->route},
         {"GAFF_DESTINATION", d->destination},
+        /* As other programs that start programs name them. */
+        {"TRACEPARENT", t->traceparent},
+        {"TRACESTATE", t->tracestate},
     };
+    size_t count = 0;
     for (size_t i = 0; i < EVENT_VARIABLES; i++) {
-        out[i] = variable(a, all[i].name, all[i].value, why);
-        if (!out[i])
+        if (i >= ALWAYS_THERE && !all[i].value.n)
+            continue;
+        out[count] = variable(a, all[i].name, all[i].value, why);
+        if (!out[count++])
             return 0;
     }
-    return EVENT_VARIABLES;
+    return count;
 }
 
 static bool names_variable(const char *pair, const char *name)

@@ -365,10 +365,13 @@ static void read_times(struct send_call *s, struct app_message *m)
 static bool read_message(struct send_call *s, struct app_message *m)
 {
     str key = http_field_get(&s->c->x->req.fields, STR("idempotency-key"));
-    *m = (struct app_message){.application = s->app.id,
-                              .event_type = kept_text(s, json_get(s->body, STR("eventType"))),
-                              .event_id = kept_text(s, json_get(s->body, STR("eventId"))),
-                              .peer = s->c->x->req.peer};
+    *m = (struct app_message){
+        .application = s->app.id,
+        .event_type = kept_text(s, json_get(s->body, STR("eventType"))),
+        .event_id = kept_text(s, json_get(s->body, STR("eventId"))),
+        .peer = s->c->x->req.peer,
+        .traceparent = http_field_get(&s->c->x->req.fields, STR("traceparent")),
+        .tracestate = http_field_get(&s->c->x->req.fields, STR("tracestate"))};
     if (!read_payload(s, m))
         return false;
     m->channel_count =

@@ -8,6 +8,7 @@
 
 #include "base/fs.h"
 #include "api/api.h"
+#include "app/otel.h"
 #include "app/settings.h"
 #include "app/systemd.h"
 #include "engine/definitions.h"
@@ -275,11 +276,15 @@ static bool start_api(struct daemon *d, struct reason *why)
 
 static bool start_engine(struct daemon *d, struct reason *why)
 {
-    struct engine_options o = {.config = d->config, .version = GAFF_VERSION};
+    struct arena a;
+    arena_init(&a, OTEL_ARENA_MAX);
+    struct engine_options o = {
+        .config = d->config, .version = GAFF_VERSION, .traces = otel_from_environment(&a)};
     memcpy(o.runners, d->runners, sizeof(o.runners));
     memset(d->runners, 0, sizeof(d->runners)); /* taken over, also on failure */
     d->state_directory = settings_state_directory(d->config);
     d->engine = engine_new(&o, why);
+    arena_release(&a);
     if (d->engine)
         d->reader = store_reader_open(engine_core(d->engine)->store, why);
     return d->reader != NULL;

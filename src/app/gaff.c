@@ -1,6 +1,7 @@
 /* gaff.c -- the public library: registration and life cycle. Each call adds lines to a small
  * configuration of its own, which is laid over the user's file when the app starts; so a program
  * and a gaff.yaml mean the same things and are checked by the same reader. */
+#include "app/otel.h"
 #include "app/program.h"
 #include "app/settings.h"
 
@@ -369,8 +370,12 @@ gaff_err gaff_start(gaff_app *app)
     }
     if (app->in_memory_for_tests)
         app->config->listen_count = 0;
+    struct arena a;
+    arena_init(&a, OTEL_ARENA_MAX);
     o.config = app->config;
+    o.traces = otel_from_environment(&a);
     app->engine = engine_new(&o, &why);
+    arena_release(&a);
     if (!app->engine)
         return program_fail(app, program_err(why.code), "%s", why.text);
     engine_start(app->engine);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "action/event_text.h"
 #include "engine/planned.h"
+#include "engine/trace_tell.h"
 
 #define HEAD_MAX 8192
 #define UID_SCOPE "\1message-uid\1"
@@ -24,6 +25,20 @@ static void add_list(struct buf *head, const char *name, const str *v, size_t co
     buf_str_append(head, STR("\r\n"));
 }
 
+/* Only what is well formed becomes a line of the head. */
+static void add_trace(struct buf *head, const struct app_message *m)
+{
+    struct trace_context c;
+    char room[TRACESTATE_MAX + 1], text[TRACEPARENT_MAX];
+    struct buf state = buf_over(room, sizeof(room));
+    size_t members = 0;
+    if (!m->traceparent.n || !traceparent_parse(m->traceparent, &c))
+        return;
+    buf_printf(head, "traceparent: " STR_FMT "\r\n", STR_ARG(traceparent_format(&c, text)));
+    if (m->tracestate.n && tracestate_add(&state, &members, m->tracestate))
+        buf_printf(head, "tracestate: " STR_FMT "\r\n", STR_ARG(buf_str(&state)));
+}
+
 static str make_head(const struct app_message *m, struct arena *a)
 {
     char room[HEAD_MAX];
@@ -36,6 +51,7 @@ static str make_head(const struct app_message *m, struct arena *a)
         buf_printf(&head, "gaff-deliver-at: %lld\r\n", (long long)m->deliver_at_ms);
     if (m->expires_ms)
         buf_printf(&head, "gaff-expires: %lld\r\n", (long long)m->expires_ms);
+    add_trace(&head, m);
     return buf_ok(&head) ? arena_str(a, buf_str(&head)) : STR_NONE;
 }
 
@@ -173,6 +189,7 @@ bool app_message_settle(struct engine_core *core, struct app_message_plan *p, en
     }
     METRIC_ADD(m, events_accepted, 1);
     METRIC_ADD(m, event_bytes, p->event.event.body.n);
+    trace_tell_published(core->tracer, &p->event.event, 0);
     planned_offer(offers, &p->event, p->gates);
     return true;
 }

@@ -4,6 +4,7 @@
  *   Content-Type: application/json
  *   gaff-channels: a,b       gaff-tags: x,y
  *   gaff-deliver-at: ms      gaff-expires: ms   (wall clock; the payload is not shown or sent then)
+ *   traceparent: ...         tracestate: ...    (of the request that made it)
  *
  * The event's dedupe_key is the message's eventId; its text id is ksuid "msg_" of the event's. */
 #ifndef GAFF_ENGINE_APP_MESSAGE_H
@@ -24,10 +25,11 @@ struct app_message {
     size_t channel_count;
     str tags[MESSAGE_TAGS_MAX];
     size_t tag_count;
-    int64_t deliver_at_ms; /* 0: now */
-    int64_t expires_ms;    /* 0: with the event */
-    str only_endpoint;     /* id; empty: all who want it */
-    str peer;              /* who asked */
+    int64_t deliver_at_ms;       /* 0: now */
+    int64_t expires_ms;          /* 0: with the event */
+    str only_endpoint;           /* id; empty: all who want it */
+    str peer;                    /* who asked */
+    str traceparent, tracestate; /* of the request, as they came; empty: none */
     /* The request's idempotency key: a repeat inside the window is answered with the first. */
     str idempotency_scope, idempotency_key;
     uint8_t fingerprint[16]; /* of the request */

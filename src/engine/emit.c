@@ -2,6 +2,7 @@
  * by the caller's own thread. */
 #include "base/log.h"
 #include "engine/planned.h"
+#include "engine/trace_tell.h"
 #include "verify/sign.h"
 
 #define EMIT_ARENA_MAX (40u << 20)
@@ -70,6 +71,7 @@ static enum err commit(struct engine_core *core, struct new_event *e, struct gat
 {
     struct dispatch_offers offers;
     struct commit_ticket *ticket = xcalloc(1, sizeof(*ticket));
+    int64_t began_ns = clock_mono_ns(core->clock);
     commit_ticket_init(ticket, NULL, NULL);
     commit_ticket_add_event(ticket, e);
     enum err err = committer_commit(core->committer, ticket, why);
@@ -82,6 +84,7 @@ static enum err commit(struct engine_core *core, struct new_event *e, struct gat
         planned_leave(e, gates);
         return ERR_OK;
     }
+    trace_tell_published(core->tracer, &e->event, (clock_mono_ns(core->clock) - began_ns) / 1000);
     dispatch_offers_init(&offers, core);
     planned_offer(&offers, e, gates);
     dispatch_offers_send(&offers);

@@ -11,6 +11,7 @@
 #include "engine/recovery.h"
 #include "engine/schedule.h"
 #include "engine/secret_book.h"
+#include "engine/tracer.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -229,6 +230,8 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     e->core.live = live_new();
     e->core.waiting = waiting_new();
     e->core.handlers = o->handlers;
+    if (o->traces)
+        e->core.tracer = tracer_new(o->traces, e->core.clock, &e->core.metrics);
     e->version = o->version ? o->version : "";
     memcpy(e->runners, o->runners, sizeof(e->runners));
     atomic_init(&e->core.generation, 1);
@@ -472,6 +475,7 @@ void engine_free(struct engine *e)
         runner_link_free(e->runners[i]);
     for (size_t i = 0; i < e->front_count; i++)
         front_free(e->fronts[i]);
+    tracer_free(e->core.tracer);
     keyring_free(e->core.keyring);
     secret_book_free(e->core.secrets);
     committer_free(e->core.committer);

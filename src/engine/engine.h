@@ -19,6 +19,8 @@ struct front;
 struct directory;
 struct recovery;
 struct keyring;
+struct tracer;
+struct tracer_options;
 struct secret_book;
 struct dispatcher;
 struct janitor;
@@ -39,6 +41,7 @@ struct engine_core {
     struct secret_book *secrets; /* when each was used, and those learned */
     struct keyring *keyring;     /* public keys that lie at a URL, and confirmations */
     struct live *live;
+    struct tracer *tracer;       /* NULL: no collector */
     struct directory *directory; /* applications and endpoints */
     struct recovery *recovery;
     struct id_source ids;
@@ -65,7 +68,8 @@ struct engine_options {
     /* Requests for no source: libgaff's routes. NULL: 404. Runs on a front loop. */
     http_handler *fallback;
     void *fallback_arg;
-    struct handler_table *handlers; /* libgaff's webhooks; its loop is set here. NULL: none */
+    const struct tracer_options *traces; /* where spans go; NULL: nowhere */
+    struct handler_table *handlers;      /* libgaff's webhooks; its loop is set here. NULL: none */
 };
 
 /* Opens the store and listens; nothing is accepted before engine_start. NULL with a reason whose

@@ -12,6 +12,7 @@
 #include "engine/keyring.h"
 #include "engine/planned.h"
 #include "engine/secret_book.h"
+#include "engine/trace_tell.h"
 #include "http/router.h"
 #include "verify/explain.h"
 
@@ -307,6 +308,15 @@ static void tell_event(struct ingest *in, const struct event *e, const char *kin
 
 /* --- after the commit ------------------------------------------------------------------------ */
 
+static void tell_trace(struct ingest *in, const struct pending *p, enum err err, int64_t now_ns)
+{
+    const struct source_config *s = p->view->config->sources[p->source];
+    int status = err != ERR_OK ? 503 : s->respond_set ? s->respond_status : 200;
+    trace_tell_request(in->core->tracer, &p->event.event, s->path, status,
+                       err == ERR_OK && !p->event.duplicate_of,
+                       (now_ns - p->received_mono_ns) / 1000);
+}
+
 /* What the commit made of it, for lanes, counters and watchers. */
 static void follow_commit(struct ingest *in, struct pending *p, const struct commit_ticket *t,
                           struct dispatch_offers *offers, int64_t now_ns)
@@ -315,6 +325,7 @@ static void follow_commit(struct ingest *in, struct pending *p, const struct com
     struct source_stats *stats = p->view->stats[p->source];
     if (p->rejected)
         return;
+    tell_trace(in, p, t->err, now_ns);
     if (t->err != ERR_OK) {
         METRIC_ADD(m, events_refused, 1);
         planned_leave(&p->event, p->gates);

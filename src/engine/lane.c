@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "engine/endpoint.h"
 #include "engine/filter.h"
+#include "engine/tracer.h"
 
 #define EVENT_ARENA_MAX (96u << 20)
 #define LOAD_RETRY_MS 1000
@@ -384,6 +385,25 @@ static void cancel_flight(struct flight *f)
     fail_flight(f, ATTEMPT_CANCELLED, "cancelled", STR("ended before it was attempted"));
 }
 
+/* What the attempt tells of the trace it is in: with a collector its own span, of the request or
+ * of the program, without one what the event's sender said. */
+static void enter_trace(struct flight *f)
+{
+    const struct tracer *tracer = f->lane->ctx->core->tracer;
+    struct event_trace e;
+    char text[TRACEPARENT_MAX];
+    if (!trace_of_event(tracer_sampler(tracer), &f->event, &f->arena, &e))
+        return;
+    const struct trace_context *c = &e.sender;
+    if (tracer && (f->trace = ARENA_NEW(&f->arena, struct attempt_trace))) {
+        trace_of_attempt(&e, f->delivery.id, f->delivery.attempts + 1, f->trace);
+        c = f->by->destination->action->runs_command ? &f->trace->process : &f->trace->client;
+    }
+    str kept = arena_str(&f->arena, traceparent_format(c, text));
+    f->task.traceparent = kept.p ? kept : STR("");
+    f->task.tracestate = kept.p ? e.state : STR("");
+}
+
 static void start(struct lane *l, struct flight *f)
 {
     struct lane_context *ctx = l->ctx;
@@ -407,6 +427,7 @@ static void start(struct lane *l, struct flight *f)
         f->task.output = told_output;
     f->started_ns = clock_mono_ns(ctx->core->clock);
     f->event = (struct event){0};
+    f->trace = NULL;
     f->by = action_in_force(l, &why);
     if (!f->by) {
         l->unusable.destination = l->destination;
@@ -418,12 +439,14 @@ static void start(struct lane *l, struct flight *f)
     f->by->running++;
     enum err err = store_load(ctx->reader, f->delivery.event_id, f->delivery.locator, &f->arena,
                               &f->event, &why);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        enter_trace(f);
         filter_and_start(f);
-    else if (err == ERR_NOT_FOUND)
+    } else if (err == ERR_NOT_FOUND) {
         fail_flight(f, ATTEMPT_PERMANENT, "gone", STR("the event is no longer stored"));
-    else
+    } else {
         fail_flight(f, ATTEMPT_RETRY, "store", str_from_cstr(why.text));
+    }
 }
 
 static void pump_fired(struct loop_timer *t)

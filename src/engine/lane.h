@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/rand.h"
 #include "engine/dispatch.h"
+#include "engine/trace.h"
 
 struct lane;
 
@@ -34,9 +35,10 @@ struct flight {
     struct arena arena; /* of the attempt */
     struct task task;
     struct settlement settlement;
-    struct filter *filter;  /* its programs run, the action does not yet; NULL */
-    str output;             /* what its command wrote, when somebody waits for it */
-    uint64_t superseded_by; /* a newer delivery of its key came while it ran; 0: none */
+    struct attempt_trace *trace; /* NULL: it is told to no collector */
+    struct filter *filter;       /* its programs run, the action does not yet; NULL */
+    str output;                  /* what its command wrote, when somebody waits for it */
+    uint64_t superseded_by;      /* a newer delivery of its key came while it ran; 0: none */
     int64_t started_ns;
 };
 

@@ -6,6 +6,7 @@
 #include "engine/recovery.h"
 
 #include "engine/retry.h"
+#include "engine/trace_tell.h"
 #include "http/client.h"
 
 #define RESPONSE_MAX (HTTP_ANSWER_BODY_MAX + HTTP_ANSWER_HEAD_MAX)
@@ -200,6 +201,9 @@ void settle_outcome(struct flight *f, const struct outcome *o)
         f->settlement.attempt.number = 0;
     else
         count(f, now_ms);
+    if (counts)
+        trace_tell_attempt(ctx->core->tracer, f->trace, &f->event, &f->delivery,
+                           &f->settlement.attempt);
     tell_health(f, o, &next);
     tell_attempt(f);
     commit_ticket_add_settlement(ctx->outcomes, &f->settlement);
