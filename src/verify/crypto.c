@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <pthread.h>
@@ -131,6 +132,21 @@ void mac_end(struct mac *m, uint8_t out[DIGEST_BYTES_MAX])
 {
     size_t n;
     must(EVP_MAC_final(mac_ctx(m), out, &n, DIGEST_BYTES_MAX), "EVP_MAC_final");
+}
+
+bool aes128_cbc(bool encrypt, const uint8_t key[AES128_BYTES], const uint8_t iv[AES128_BYTES],
+                str in, uint8_t *out, size_t *n)
+{
+    int head = 0, tail = 0;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    must(ctx && EVP_CipherInit_ex(ctx, EVP_aes_128_cbc(), NULL, key, iv, encrypt),
+         "EVP_CipherInit_ex");
+    bool ok = in.n <= INT_MAX - AES128_BYTES &&
+              EVP_CipherUpdate(ctx, out, &head, (const unsigned char *)in.p, (int)in.n) == 1 &&
+              EVP_CipherFinal_ex(ctx, out + head, &tail) == 1;
+    EVP_CIPHER_CTX_free(ctx);
+    *n = ok ? (size_t)head + (size_t)tail : 0;
+    return ok;
 }
 
 static EVP_PKEY *ed25519_key(struct ed25519 *k)

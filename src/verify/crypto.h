@@ -1,6 +1,6 @@
 /* crypto.h -- the cryptographic primitives, and the only door to OpenSSL's: digests, keyed MACs
- * that are prepared once and used many times, Ed25519 (RFC 8032). A failure inside OpenSSL that
- * no input can cause ends the process. */
+ * that are prepared once and used many times, Ed25519 (RFC 8032), AES-128. A failure inside OpenSSL
+ * that no input can cause ends the process. */
 #ifndef GAFF_VERIFY_CRYPTO_H
 #define GAFF_VERIFY_CRYPTO_H
 
@@ -29,6 +29,12 @@ void mac_free(struct mac *m); /* wipes; accepts NULL */
 void mac_begin(struct mac *m);
 void mac_add(struct mac *m, str part);
 void mac_end(struct mac *m, uint8_t out[DIGEST_BYTES_MAX]);
+
+/* AES-128 in CBC mode with PKCS #7 padding: what some services wrap a digest in. out has room for
+ * 16 bytes more than in. False when in is no such text under this key. */
+#define AES128_BYTES 16
+bool aes128_cbc(bool encrypt, const uint8_t key[AES128_BYTES], const uint8_t iv[AES128_BYTES],
+                str in, uint8_t *out, size_t *n);
 
 #define ED25519_KEY_BYTES 32
 #define ED25519_SIGNATURE_BYTES 64

@@ -144,6 +144,11 @@ static str filter_json_string(str in, struct arena *a)
     return out;
 }
 
+static str filter_paytm_values(str in, struct arena *a)
+{
+    return gather_form_values(a, in, STR("CHECKSUMHASH"));
+}
+
 static const struct {
     const char *name;
     str (*apply)(str in, struct arena *a);
@@ -156,7 +161,11 @@ static const struct {
     {"json-compact", filter_json_compact},
     {"json-sorted", filter_json_sorted},
     {"json-string", filter_json_string},
+    {"paytm-values", filter_paytm_values},
 };
+
+/* The one that needs more of the request than the value. */
+static const str connect_filter = {"connect-request", 15};
 
 bool filter_is_known(str name)
 {
@@ -165,7 +174,7 @@ bool filter_is_known(str name)
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         if (str_eq(name, str_from_cstr(filters[i].name)))
             return true;
-    return digest_filter(name, &d, &keyed);
+    return str_eq(name, connect_filter) || digest_filter(name, &d, &keyed);
 }
 
 str filter_apply(str name, str in, struct view *w)
@@ -175,6 +184,8 @@ str filter_apply(str name, str in, struct view *w)
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         if (str_eq(name, str_from_cstr(filters[i].name)))
             return filters[i].apply(in, w->arena);
+    if (str_eq(name, connect_filter))
+        return w->req ? gather_connect(w->arena, w->req->method, in) : STR_NONE;
     if (digest_filter(name, &d, &keyed))
         return apply_digest(d, keyed, in, w);
     return template_filter_builtin(name, in, w->arena);

@@ -307,6 +307,79 @@ static enum presence gather_plivo(struct view *w, str *out)
     return finish(w, &b, ok, out);
 }
 
+static bool split_pairs(struct arena *a, str text, str without, struct pairs *out)
+{
+    while (text.p) {
+        str value = str_cut(&text, '&');
+        if (!value.n)
+            continue;
+        str name = percent_decode(a, str_cut(&value, '='), true);
+        value = value.p ? percent_decode(a, value, true) : STR("");
+        if (name.p && str_eq(name, without))
+            continue;
+        if (!pairs_add(out, name, value))
+            return false;
+    }
+    pairs_sort(out);
+    return true;
+}
+
+str gather_form_values(struct arena *a, str form, str without)
+{
+    struct pairs pairs;
+    struct buf b;
+    if (!pairs_start(&pairs, a) || !split_pairs(a, form, without, &pairs))
+        return STR_NONE;
+    buf_init(&b, form.n + PAIRS_MAX);
+    for (size_t i = 0; i < pairs.count; i++) {
+        bool null = str_eq_nocase(pairs.v[i].value, STR("null"));
+        if (i)
+            buf_char(&b, '|');
+        buf_str_append(&b, null ? STR("") : pairs.v[i].value);
+    }
+    str out = buf_ok(&b) ? arena_str(a, buf_str(&b)) : STR_NONE;
+    buf_release(&b);
+    return out;
+}
+
+static void write_path(struct buf *b, str path)
+{
+    if (path.n > 1 && str_ends(path, STR("/")))
+        path.n--;
+    for (size_t i = 0; i < path.n; i++)
+        if (path.p[i] == '&')
+            buf_str_append(b, STR("%26"));
+        else
+            buf_char(b, path.p[i]);
+}
+
+str gather_connect(struct arena *a, str method, str target)
+{
+    struct pairs pairs;
+    struct buf b;
+    str query = target, path = str_cut(&query, '?');
+    if (!pairs_start(&pairs, a) || !split_pairs(a, query, STR("jwt"), &pairs))
+        return STR_NONE;
+    buf_init(&b, 3 * target.n + method.n + 2 * PAIRS_MAX);
+    buf_str_append(&b, method);
+    buf_char(&b, '&');
+    write_path(&b, path);
+    for (size_t i = 0; i < pairs.count; i++) {
+        bool again = i && str_eq(pairs.v[i].name, pairs.v[i - 1].name);
+        buf_char(&b, again ? ',' : '&');
+        if (!again) {
+            percent_encode(&b, pairs.v[i].name);
+            buf_char(&b, '=');
+        }
+        percent_encode(&b, pairs.v[i].value);
+    }
+    if (!pairs.count)
+        buf_char(&b, '&');
+    str out = buf_ok(&b) ? arena_str(a, buf_str(&b)) : STR_NONE;
+    buf_release(&b);
+    return out;
+}
+
 /* "field.path.in.its.json" */
 static enum presence gather_form_json(struct view *w, str arg, str *out)
 {

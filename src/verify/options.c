@@ -135,6 +135,21 @@ static bool takes_along(const struct yaml *node, const struct yaml *child)
            str_eq(node->key, STR("when"));
 }
 
+/* A key that mentions an empty option takes its value along, as an empty `from` does. */
+static bool fill_key(struct filling *f, struct yaml *out)
+{
+    struct yaml name = {.kind = YAML_SCALAR,
+                        .scalar = out->key,
+                        .file = out->file,
+                        .line = out->key_line,
+                        .column = out->key_column};
+    bool changed = false;
+    str filled = f->options && out->key.n ? fill_scalar(f, &name, &changed) : STR_NONE;
+    if (changed)
+        out->key = filled;
+    return !changed || filled.p;
+}
+
 static struct yaml *fill_node(struct filling *f, const struct yaml *node)
 {
     if (node->kind == YAML_SCALAR && !node->first)
@@ -143,6 +158,8 @@ static struct yaml *fill_node(struct filling *f, const struct yaml *node)
     struct yaml **tail = out ? &out->first : NULL;
     for (const struct yaml *child = node->first; out && child; child = child->next) {
         struct yaml *copy = fill_node(f, child);
+        if (copy && !fill_key(f, copy))
+            copy = NULL;
         if (copy) {
             *tail = copy;
             tail = &copy->next;

@@ -381,8 +381,16 @@ static enum presence present(str value, str *out)
 
 enum presence field_get(str text, struct field_rule rule, str name, str *out)
 {
-    assert(rule.separator && rule.assign);
+    assert(rule.separator);
     enum presence found = ABSENT;
+    uint64_t left;
+    if (!rule.assign) { /* by its place, counted from 0 */
+        bool is_number = str_to_u64(name, &left);
+        for (; is_number && text.p && left > 0; left--)
+            UNUSED(str_cut(&text, rule.separator));
+        *out = is_number && text.p ? str_trim(str_cut(&text, rule.separator)) : STR_NONE;
+        return out->p ? PRESENT : ABSENT;
+    }
     while (text.p) {
         str value = str_trim(str_cut(&text, rule.separator));
         str key = str_cut(&value, rule.assign);

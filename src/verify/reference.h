@@ -136,11 +136,18 @@ enum presence view_get(struct view *w, const struct ref *r, str *out);
 /* The references that gather many values into one text (gather.c). */
 enum presence gather_get(struct view *w, const struct ref *r, str *out);
 
+/* The values of a form in the order of their names, joined with '|', but for field `without`; those
+ * that are "null" count as empty (Paytm). STR_NONE when it is malformed. */
+str gather_form_values(struct arena *a, str form, str without);
+/* What Atlassian Connect hashes of a request: the method, the path, and the query sorted by name
+ * without its token. */
+str gather_connect(struct arena *a, str method, str target);
+
 /* Filters of provider files beside the built-in ones (filters.c). */
 bool filter_is_known(str name);
 str filter_apply(str name, str in, struct view *w);
 
-/* The one value of field name in text. */
+/* The one value of field name in text; where fields have no names, of that number. */
 enum presence field_get(str text, struct field_rule rule, str name, str *out);
 
 /* Hands the expansion to sink part by part. False when a value that is not optional is absent or

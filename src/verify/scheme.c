@@ -262,7 +262,7 @@ static void compile_key(struct scheme *s, struct arena *a, const struct yaml *no
         r->has_select = select && ref_compile(&r->select, a, select, REFS_OF_REQUEST, p);
         compile_public_key(s, a, node, p);
     }
-    if (e == ENCODING_BASE64_HEX)
+    if (e == ENCODING_BASE64_HEX || e == ENCODING_BASE64_BARE)
         problem_at(p, node, "a key is raw, hex, base64 or base64url");
     r->derive = (enum digest)derive;
     r->encoding = (enum encoding)e;
@@ -287,8 +287,8 @@ static void compile_timestamp(struct scheme *s, struct arena *a, const struct ya
     if (!from)
         problem_at(p, node, "\"from\" is missing: \"header:NAME\" or \"field:NAME\" for example");
     else if (ref_compile(&r->from, a, from, REFS_SOURCE | REF_BIT(REF_FIELD), p) &&
-             r->from.kind == REF_FIELD && !s->signature.fields.assign)
-        problem_at(p, from, "\"field:\" needs \"fields\" with \"assign\" in \"signature\"");
+             r->from.kind == REF_FIELD && !s->signature.fields.separator)
+        problem_at(p, from, "\"field:\" needs \"fields\" in \"signature\"");
     const struct yaml *word = yaml_get(node, STR("unit"));
     if (!word)
         problem_at(p, node, "\"unit\" is missing: s, ms, iso, iso-utc, auto or nonce");
@@ -351,8 +351,8 @@ static void lint_signed(const struct scheme *s, const struct yaml *node, const s
                    "\"delivery-id\" for an id that is not signed");
     if (!s->has_id && (has & REF_BIT(REF_ID)))
         problem_at(p, text, "{{ id }} needs \"id\", which says where it is");
-    if ((has & REF_BIT(REF_FIELD)) && !s->signature.fields.assign)
-        problem_at(p, text, "{{ field:... }} needs \"fields\" with \"assign\" in \"signature\"");
+    if ((has & REF_BIT(REF_FIELD)) && !s->signature.fields.separator)
+        problem_at(p, text, "{{ field:... }} needs \"fields\" in \"signature\"");
     if (s->ops == &scheme_hash && !(has & (REF_BIT(REF_SECRET) | REF_BIT(REF_SORTED_QUERY))))
         problem_at(p, text, "a hash without {{ secret }} in it can be made by anybody");
     if (s->ops != &scheme_hash && (has & (REF_BIT(REF_SECRET) | REF_BIT(REF_SORTED_QUERY))))
@@ -470,7 +470,7 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
     if (node->kind != YAML_MAP || !word) {
         problem_at(p, node,
                    "\"scheme\" is missing: hmac, hash, ed25519, rsa, rsa-pss, ecdsa, jwt, jws, "
-                   "token, basic, bearer, ip or none");
+                   "paytm, token, basic, bearer, ip or none");
         return false;
     }
     if (!read_enum(p, word, words, &index))

@@ -24,7 +24,8 @@ enum encoding {
     ENCODING_BASE64,
     ENCODING_BASE64URL,
     ENCODING_RAW,
-    ENCODING_BASE64_HEX
+    ENCODING_BASE64_HEX,
+    ENCODING_BASE64_BARE /* without its padding */
 };
 extern const char *const encoding_words[]; /* NULL-terminated, by enum encoding */
 
@@ -216,6 +217,7 @@ struct scheme {
     X(ecdsa)                                                                                       \
     X(jwt)                                                                                         \
     X(jws)                                                                                         \
+    X(paytm)                                                                                       \
     X(token)                                                                                       \
     X(basic)                                                                                       \
     X(bearer)                                                                                      \

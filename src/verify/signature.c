@@ -6,7 +6,8 @@
 #include "base/codec.h"
 #include "verify/scheme.h"
 
-const char *const encoding_words[] = {"hex", "base64", "base64url", "raw", "base64-hex", NULL};
+const char *const encoding_words[] = {"hex",        "base64",          "base64url", "raw",
+                                      "base64-hex", "base64-unpadded", NULL};
 
 /* A received signature is no secret, so tables may be used: base/codec.h decodes without them, for
  * secrets, at several times the cost. An entry is the digit's value plus one, or zero. */
@@ -67,6 +68,22 @@ static bool decode_base64(str in, uint8_t *out, size_t out_max, size_t *n)
     return true;
 }
 
+/* Whole groups as ever; of the last one what is there. */
+static bool decode_bare(str in, uint8_t *out, size_t out_max, size_t *n)
+{
+    char last[4] = "====";
+    size_t whole = in.n - in.n % 4, more = 0;
+    *n = 0;
+    if (in.n == 0 || in.n % 4 == 1 || str_find(in, '=') < in.n ||
+        (whole && !decode_base64(str_slice(in, 0, whole), out, out_max, n)))
+        return false;
+    memcpy(last, in.p + whole, in.n - whole);
+    if (whole < in.n && !decode_base64(str_of(last, 4), out + *n, out_max - *n, &more))
+        return false;
+    *n += more;
+    return true;
+}
+
 static bool decode(enum encoding e, str in, uint8_t *out, size_t out_max, size_t *n)
 {
     switch (e) {
@@ -79,6 +96,8 @@ static bool decode(enum encoding e, str in, uint8_t *out, size_t out_max, size_t
     case ENCODING_BASE64_HEX:
         return decode_base64(in, out, out_max, n) &&
                decode_hex(str_of((const char *)out, *n), out, out_max, n);
+    case ENCODING_BASE64_BARE:
+        return decode_bare(in, out, out_max, n);
     case ENCODING_RAW:
         break;
     }
@@ -167,6 +186,12 @@ static str encode(enum encoding e, str in, struct arena *a)
         str hex = template_filter_builtin(names[ENCODING_HEX], in, a);
         return hex.p ? template_filter_builtin(names[ENCODING_BASE64], hex, a) : STR_NONE;
     }
+    if (e == ENCODING_BASE64_BARE) {
+        str text = template_filter_builtin(names[ENCODING_BASE64], in, a);
+        while (str_ends(text, STR("=")))
+            text.n--;
+        return text;
+    }
     return e == ENCODING_RAW ? in : template_filter_builtin(names[e], in, a);
 }
 
@@ -176,9 +201,13 @@ str signature_write(const struct signature_rule *r, struct arena *a, str signatu
     str text = encode(r->encoding, signature, a);
     if (!text.p)
         return STR_NONE;
-    if (!r->fields.assign)
-        return arena_printf(a, STR_FMT STR_FMT, STR_ARG(r->prefix), STR_ARG(text));
     str head = STR("");
+    if (!r->fields.assign) { /* a time among parts without names is the first of them */
+        if (ts_field.n)
+            head = arena_printf(a, STR_FMT "%c", STR_ARG(ts), r->fields.separator);
+        return arena_printf(a, STR_FMT STR_FMT STR_FMT, STR_ARG(head), STR_ARG(r->prefix),
+                            STR_ARG(text));
+    }
     if (ts_field.n)
         head = arena_printf(a, STR_FMT "%c" STR_FMT "%c", STR_ARG(ts_field), r->fields.assign,
                             STR_ARG(ts), r->fields.separator);

@@ -270,6 +270,26 @@ export const providers = [
       { signature: h["upstash-signature"], body, url }) },
   { provider: "vonage", package: "@vonage/jwt", secret: TEXT, tokenOnly: true,
     judge: (m, h) => m.verifySignature(h.authorization.slice(7), TEXT) },
+  { provider: "authsignal", package: "@authsignal/node", secret: TEXT,
+    judge: (m, h, body) => {
+      const client = new m.Authsignal({ apiSecretKey: TEXT, apiUrl: "http://127.0.0.1:1" });
+      return client.webhook.constructEvent(body, h["x-signature-v2"]).id === "evt_1";
+    } },
+  { provider: "paytm", package: "paytmchecksum", secret: "merchant-key-16b", inBody: true,
+    sign: async (m) => {
+      const form = { ORDERID: "o1", STATUS: "TXN_SUCCESS", RESPMSG: "a & ü" };
+      const checksum = await m.default.generateSignature({ ...form }, "merchant-key-16b");
+      const body = new URLSearchParams({ ...form, CHECKSUMHASH: checksum }).toString();
+      return { headers: { "content-type": FORM }, body, tampered: body.replace("o1", "o2") };
+    } },
+  { provider: "atlassian-connect", package: "atlassian-jwt", secret: TEXT,
+    made: (m) => ["/in/of_atlassian_connect", "/in/another"].map((path) => {
+      const wanted = m.createQueryStringHash(m.fromMethodAndUrl("POST", "/in/of_atlassian_connect"));
+      const qsh = m.createQueryStringHash(m.fromMethodAndUrl("POST", path));
+      const token = m.encodeSymmetric({ iss: "ck", qsh, iat: now(), exp: now() + 60 }, TEXT);
+      return { headers: { authorization: `JWT ${token}` }, body: EVENT,
+        isRight: m.decodeSymmetric(token, TEXT, "HS256").qsh === wanted };
+    }) },
   { provider: "wechat-pay", package: "wechatpay-axios-plugin", secret: rsaPublic, signingSecret: rsaPrivate,
     signBeside: ["Wechatpay-Nonce: n0nce", "Wechatpay-Serial: s1"],
     judge: (m, h, body) => {

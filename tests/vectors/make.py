@@ -7,6 +7,7 @@ import hashlib
 import json
 
 import keys
+import more
 import odd
 from tools import (BODY, HERE, HEX, KEY, NOW, RAW, SECRET, WHSEC, b64, b64url, case, event, mac,
                    write, write_files)
@@ -450,6 +451,7 @@ def ed25519_keys():
         {"X-Turnkey-Signature-Key-Id": "k1", "X-Turnkey-Timestamp": f"{NOW}000"})
 
 for make in (stripe, github, slack, standard, generic, credentials, plain, svix, timed, odd_keys,
-             urls, plain_hashes, in_the_body, tokens, ed25519_keys, *odd.MAKERS, *keys.MAKERS):
+             urls, plain_hashes, in_the_body, tokens, ed25519_keys, *odd.MAKERS, *keys.MAKERS,
+             *more.MAKERS):
     make()
 write_files()

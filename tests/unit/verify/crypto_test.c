@@ -89,3 +89,23 @@ void test_crypto_ed25519_of_rfc8032(void)
     public_key_free(secret);
     public_key_free(k);
 }
+
+/* NIST SP 800-38A, F.2.1; and what a stranger may send. */
+void test_crypto_aes128_cbc_of_sp_800_38a(void)
+{
+    uint8_t key[16], iv[16], plain[16], sealed[32], back[48];
+    size_t n;
+    unhex("2b7e151628aed2a6abf7158809cf4f3c", key, 16);
+    unhex("000102030405060708090a0b0c0d0e0f", iv, 16);
+    unhex("6bc1bee22e409f96e93d7e117393172a", plain, 16);
+    EXPECT(aes128_cbc(true, key, iv, str_of((char *)plain, 16), sealed, &n) && n == 32);
+    expect_hex(sealed, 16, "7649abac8119b246cee98e9b12e9197d");
+    EXPECT(aes128_cbc(false, key, iv, str_of((char *)sealed, 32), back, &n) && n == 16);
+    EXPECT(memcmp(back, plain, 16) == 0);
+    EXPECT(!aes128_cbc(false, key, iv, str_of((char *)sealed, 31), back, &n));
+    EXPECT(!aes128_cbc(false, key, iv, str_of((char *)sealed, 16), back, &n));
+    EXPECT(!aes128_cbc(false, key, iv, STR(""), back, &n));
+    key[0] ^= 1;
+    EXPECT(!aes128_cbc(false, key, iv, str_of((char *)sealed, 32), back, &n) ||
+           memcmp(back, plain, 16) != 0);
+}

@@ -254,6 +254,39 @@ void test_provider_options_are_checked(void)
     rig_release(&r);
 }
 
+/* The name of a claim is an option; an empty one leaves the claim out. */
+void test_provider_options_stand_in_keys_too(void)
+{
+    struct rig r;
+    str secret = STR("a secret"), name = STR("algorithm"), value = STR("none");
+    rig_init(&r);
+    const struct provider *p =
+        rig_add(&r, "id: mine\ntitle: Mine\noptions:\n  claim: { default: hash, about: its name }\n"
+                    "  second: { default: '', about: another }\nverify:\n  scheme: jwt\n"
+                    "  algorithms: [HS256]\n  signature: { from: 'header:T' }\n  claims:\n"
+                    "    '{{ config:claim }}': '{{ body | sha256 | hex }}'\n"
+                    "    '{{ config:second }}': 'x'\n");
+    EXPECT(p);
+    rig_request(&r, STR("{}"));
+    rig_sign_with(&r, p, "a secret",
+                  &(struct signature_input){.now_ms = RIG_NOW_MS, .body = STR("{}")});
+    rig_verifier(&r,
+                 &(struct verifier_options){.provider = p, .secrets = &secret, .secret_count = 1});
+    EXPECT_VERDICT(&r, VERDICT_VERIFIED);
+    r.req.body = STR("[]");
+    EXPECT_VERDICT(&r, VERDICT_MISMATCH);
+    EXPECT_HAS(r.verdict.text, "claim hash");
+    rig_refuses(&r,
+                &(struct verifier_options){.provider = rig_provider(&r, "jwt"),
+                                           .secrets = &secret,
+                                           .secret_count = 1,
+                                           .config_keys = &name,
+                                           .config_values = &value,
+                                           .config_count = 1},
+                "unknown algorithm");
+    rig_release(&r);
+}
+
 void test_provider_required_option_must_be_given(void)
 {
     struct rig r;

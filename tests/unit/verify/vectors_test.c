@@ -129,6 +129,10 @@ static void each_vector(vector_fn *fn)
                 fn(&r, &v);
                 count++;
             }
+            http_request_release(&r.req);
+            verifier_free(r.v);
+            r.v = NULL;
+            arena_reset(&r.arena);
         }
         free(names[i]);
     }
@@ -391,6 +395,10 @@ static void refuses_cut_signature(struct rig *r, const struct vector *v)
             UNUSED(str_cut(&rest, s->signature.fields.separator));
         if (fields > 1u + (s->timestamp.from.kind == REF_FIELD))
             break;
+        /* Among parts without names the first one may be it, and what follows something else. */
+        if (s->signature.fields.separator && !s->signature.fields.assign && !s->has_timestamp &&
+            n >= str_find(value, s->signature.fields.separator))
+            break;
         if (put_signature(r, v, s, place, cut))
             expect_code(r, v, "signature cut", v->now_ms, false, n ? -1 : VERDICT_NO_SIGNATURE);
     }
@@ -469,7 +477,7 @@ static void judges_the_clock(struct rig *r, const struct vector *v)
     const struct {
         int64_t off;
         bool accepted;
-    } cases[] = {{most - 1000, true}, {most, true}, {most + 1000, false}, {86400000, false}};
+    } cases[] = {{most - 1000, true}, {most, true}, {most + 1000, false}, {172800000, false}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         for (int sign = -1; sign <= 1; sign += 2)
             expect_code(r, v, sign < 0 ? "from the future" : "late", ts + sign * cases[i].off,
