@@ -1,13 +1,15 @@
-// Bundles src/ into one script and one style sheet, names them after their content, compresses
-// them, and writes all that the program embeds:
+// Bundles src/ into a script for each page (what both need, and what is fetched only when needed,
+// are files of their own) and one style sheet, names them after their content, compresses them, and
+// writes all that the program embeds:
 //
 //   node build.mjs OUT          OUT/index.html.gz, OUT/app-HASH.js.gz, OUT/app-HASH.js.br, ...
 //
-// The licence texts of what was bundled go into OUT/licences.txt.gz.
+// The licence texts of what was bundled go into OUT/licences.txt.gz, the bytes of script and style
+// into OUT/size: all of them in brotli, and what each page begins with in gzip.
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
@@ -20,7 +22,10 @@ if (!out) {
 
 const bundle = await build({
     absWorkingDir: here,
-    entryPoints: ["src/app.js"],
+    entryPoints: { app: "src/app.js", portal: "src/portal/portal.js", style: "src/style.css" },
+    entryNames: "[name]-[hash]",
+    chunkNames: "part-[hash]",
+    splitting: true,
     bundle: true,
     minify: true,
     format: "esm",
@@ -31,24 +36,22 @@ const bundle = await build({
     outdir: "out",
 });
 
-const files = new Map(); // name -> bytes
-const hashed = {};
-for (const file of bundle.outputFiles) {
-    const kind = file.path.endsWith(".css") ? "css" : "js";
-    const hash = createHash("sha256").update(file.contents).digest("hex").slice(0, 12);
-    hashed[kind] = `app-${hash}.${kind}`;
-    files.set(hashed[kind], Buffer.from(file.contents));
-}
-const page = readFileSync(join(here, "index.html"), "utf8");
-files.set(
-    "index.html",
-    Buffer.from(page.replace("@STYLE@", hashed.css).replace("@SCRIPT@", hashed.js)),
-);
+const files = new Map(bundle.outputFiles.map((file) => [basename(file.path), Buffer.from(file.contents)])); // name -> bytes
+const outputs = new Map(Object.entries(bundle.metafile.outputs).map(([path, about]) => [basename(path), about]));
+const styles = [...files.keys()].filter((name) => name.endsWith(".css"));
+const pages = [["index.html", "app"], ["portal.html", "portal"]].map(([page, entry]) => {
+    const first = [...files.keys()].find((name) => name.startsWith(`${entry}-`));
+    const scripts = [first, ...needs(first)];
+    const html = readFileSync(join(here, page), "utf8");
+    const preload = scripts.slice(1).map((name) => `<link rel="modulepreload" href="/assets/${name}">\n`);
+    files.set(page, Buffer.from(html.replace("@STYLE@", styles[0]).replace("@SCRIPT@", first).replace("</head>", `${preload.join("")}</head>`)));
+    return { page, begins: [...scripts, ...styles] };
+});
 files.set("licences.txt", Buffer.from(licences(Object.keys(bundle.metafile.inputs))));
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-let sum = 0;
+const packed = new Map();
 for (const [name, bytes] of files) {
     const gz = gzipSync(bytes, { level: 9 });
     writeFileSync(join(out, `${name}.gz`), gz);
@@ -56,10 +59,22 @@ for (const [name, bytes] of files) {
         params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
     });
     writeFileSync(join(out, `${name}.br`), br);
-    if (name.startsWith("app-")) sum += gz.length;
+    packed.set(name, { gz: gz.length, br: br.length });
 }
-writeFileSync(join(out, "size"), `${sum}\n`);
-console.log(`web: ${files.size} files; script and style are ${(sum / 1024).toFixed(1)} KiB in gzip`);
+const code = [...files.keys()].filter((name) => /\.(js|css)$/.test(name));
+const size = { all: sum(code, "br"), begins: Object.fromEntries(pages.map(({ page, begins }) => [page, sum(begins, "gz")])) };
+writeFileSync(join(out, "size"), `${JSON.stringify(size)}\n`);
+console.log(`web: ${files.size} files; script and style are ${(size.all / 1024).toFixed(1)} KiB in brotli`);
+
+/** The scripts that one imports, and those that they import. @param {string} name @returns {string[]} */
+function needs(name) {
+    const next = outputs.get(name).imports.filter((i) => i.kind === "import-statement").map((i) => basename(i.path));
+    return [...new Set(next.flatMap((one) => [one, ...needs(one)]))];
+}
+
+function sum(names, coding) {
+    return names.reduce((total, name) => total + packed.get(name)[coding], 0);
+}
 
 /** The licence of every package that something was taken from. */
 function licences(inputs) {

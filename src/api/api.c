@@ -7,10 +7,10 @@
 #include <stdarg.h>
 
 #define ANSWER_MAX (64u << 20)
-#define AUDIT_TEXT_MAX 300
 
 const struct api_route api_routes[] = {
     {"GET /", api_page, ROLE_ANYONE},
+    {"GET /portal", api_portal, ROLE_ANYONE},
     {"GET /assets/{file}", api_asset, ROLE_ANYONE},
     {"GET /livez", api_livez, ROLE_ANYONE},
     {"GET /readyz", api_readyz, ROLE_ANYONE},

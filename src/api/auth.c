@@ -44,7 +44,7 @@ static bool is_write(const struct http_request *req)
 
 /* Sec-Fetch-Site is the browser's own word, which no page can change; older browsers send Origin
  * alone. Neither: no browser of today. */
-static bool is_from_our_page(const struct http_request *req)
+static bool is_same_origin(const struct http_request *req)
 {
     str site = http_field_get(&req->fields, STR("Sec-Fetch-Site"));
     str origin = http_field_get(&req->fields, STR("Origin"));
@@ -61,6 +61,11 @@ static bool is_json(const struct http_request *req)
     return str_starts(http_field_get(&req->fields, STR("Content-Type")), STR("application/json"));
 }
 
+bool api_is_from_our_page(const struct api_call *c)
+{
+    return is_same_origin(&c->x->req) && is_json(&c->x->req);
+}
+
 static bool identify(struct api_call *c)
 {
     const struct http_request *req = &c->x->req;
@@ -70,7 +75,7 @@ static bool identify(struct api_call *c)
         return true;
     }
     c->role = api_session_role(c);
-    if (c->role == ROLE_ANYONE || !is_write(req) || (is_from_our_page(req) && is_json(req)))
+    if (c->role == ROLE_ANYONE || !is_write(req) || api_is_from_our_page(c))
         return true;
     http_reply_error(c->x, 403, "not_from_here",
                      STR("A request with the dashboard's cookie must come from its own page."));

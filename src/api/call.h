@@ -11,6 +11,7 @@
 #define API_LIMIT_DEFAULT 50
 #define API_LIMIT_MAX 500
 
+#define AUDIT_TEXT_MAX 300 /* what api_audit writes down */
 #define TOKEN_BYTES 32
 #define TOKEN_TEXT_MAX API_TICKET_MAX /* in base64url, with its NUL */
 #define TOKEN_HASH_TEXT_MAX 65        /* SHA-256 in hex, with its NUL */
@@ -85,6 +86,8 @@ extern const struct api_route api_routes[];
  */
 bool api_admit(struct api_call *c, enum role need);
 
+/* True of a write that a browser says our own page makes: only then a cookie counts. */
+bool api_is_from_our_page(const struct api_call *c);
 /* The value of a cookie; empty when absent. */
 str api_cookie(struct api_call *c, str name);
 /* session.c, keys.c: ROLE_ANYONE when it is none of ours. They set c->caller. */
@@ -148,7 +151,7 @@ api_handler api_people_list, api_person_put, api_person_delete, api_audit_list;
 api_handler api_definitions_list, api_definition_put, api_definition_delete;
 api_handler api_dead_groups, api_dead_replay, api_destination_pause, api_destination_resume;
 api_handler api_source_test, api_event_edit;
-api_handler api_page, api_asset, api_providers, api_config, api_config_difference;
+api_handler api_page, api_portal, api_asset, api_providers, api_config, api_config_difference;
 api_handler api_destination_test;
 api_handler api_event_plan;
 api_handler api_listen, api_listen_answer;

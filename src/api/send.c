@@ -63,6 +63,7 @@ void send_ok(struct send_call *s, int status)
 
 void send_empty(struct send_call *s, int status)
 {
+    s->c->status = status;
     http_reply(s->c->x, status, NULL, 0, STR(""));
 }
 
@@ -482,9 +483,11 @@ static bool is_admin(struct api *a, str token)
 static bool is_person(struct send_call *s, str text)
 {
     bool reads = str_eq(s->c->x->req.method, STR("GET"));
-    enum role role = text.n  ? api_key_role(s->c, text)
-                     : reads ? api_session_role(s->c)
-                             : ROLE_ANYONE;
+    enum role role = text.n                                ? api_key_role(s->c, text)
+                     : reads || api_is_from_our_page(s->c) ? api_session_role(s->c)
+                                                           : ROLE_ANYONE;
+    s->on_page = !text.n && !reads;
+    s->c->role = role;
     return role >= (reads ? ROLE_VIEWER : ROLE_OPERATOR);
 }
 
@@ -505,6 +508,11 @@ static bool authenticate(struct send_call *s)
         return true; /* tests run without any token */
     if (is_admin(a, text) || is_person(s, text))
         return true;
+    if (!text.n && s->c->role != ROLE_ANYONE) {
+        send_error(s, 403, "not_allowed", "This needs the role operator; yours is " STR_FMT ".",
+                   STR_ARG(role_word(s->c->role)));
+        return false;
+    }
     if (state->secret.n && secret_equal(text.p, text.n, state->secret.bytes, state->secret.n)) {
         unauthorized(s, "Invalid token: this is the signing secret of tokens, which can't be used "
                         "as one; make a token from it with `gaff jwt`.");
@@ -525,11 +533,40 @@ static bool authenticate(struct send_call *s)
     return true;
 }
 
+/* What a token that was limited must have for this operation; NULL: nothing; "": it may not. */
+static const char *needed_capability(const struct send_call *s)
+{
+    bool reads = str_eq(s->c->x->req.method, STR("GET"));
+    switch (s->op->access) {
+    case SEND_APP:
+        return reads ? NULL : "ManageEndpoint";
+    case SEND_APP_SECRET:
+        return reads ? "ViewEndpointSecret" : "ManageEndpointSecret";
+    case SEND_APP_ATTEMPT:
+        return "CreateAttempts";
+    case SEND_ORG:
+        return "";
+    default:
+        return NULL;
+    }
+}
+
+static bool token_allows(const struct send_call *s)
+{
+    const char *needed = needed_capability(s);
+    if (!s->token || !s->token->is_limited || !needed)
+        return true;
+    for (size_t i = 0; i < s->token->capability_count; i++)
+        if (str_eq(s->token->capabilities[i], str_from_cstr(needed)))
+            return true;
+    return false;
+}
+
 /* The application of the path, if the caller may know of it. */
 static bool find_application(struct send_call *s)
 {
     str name = send_path(s, "app_id");
-    if (s->token_app.n && s->op->access == SEND_ORG) {
+    if ((s->token_app.n && s->op->access == SEND_ORG) || !token_allows(s)) {
         send_error(s, 403, "insufficient access", "Insufficient access for the given operation.");
         return false;
     }
@@ -569,11 +606,17 @@ void send_handle(struct api_call *c)
 {
     struct send_call s = {
         .c = c, .op = c->op, .a = c->x->arena, .now_ms = clock_wall_ms(c->api->core->clock)};
+    char what[AUDIT_TEXT_MAX];
     if (s.op->access != SEND_OPEN && (!authenticate(&s) || !find_application(&s)))
         return;
     if (was_served(&s) || !read_body(&s))
         return;
+    /* The exchange may be gone once it is answered. */
+    snprintf(what, sizeof(what), STR_FMT " " STR_FMT, STR_ARG(c->x->req.method),
+             STR_ARG(c->x->req.path));
     s.op->fn(&s);
+    if (s.on_page)
+        api_audit(c, str_from_cstr(what));
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

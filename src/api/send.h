@@ -21,7 +21,15 @@
 #define SEND_LIMIT_MAX 250
 #define SEND_IDEMPOTENCY_MS (24 * 3600 * INT64_C(1000))
 
-enum send_access { SEND_OPEN, SEND_ORG, SEND_APP };
+/* Who may. From SEND_APP on the application's own token too, as far as its capabilities go. */
+enum send_access {
+    SEND_OPEN,
+    SEND_ORG,
+    SEND_APP,         /* GET: any token of it; else it must have ManageEndpoint */
+    SEND_APP_SECRET,  /* GET: ViewEndpointSecret; else ManageEndpointSecret */
+    SEND_APP_ATTEMPT, /* CreateAttempts */
+    SEND_APP_SELF     /* about the token itself: any */
+};
 
 struct send_call;
 typedef void send_handler(struct send_call *s);
@@ -29,7 +37,7 @@ typedef void send_handler(struct send_call *s);
 struct send_operation {
     const char *pattern, *id, *tag;
     send_handler *fn;
-    enum send_access access;            /* SEND_APP: of that application's own token too */
+    enum send_access access;
     const struct wire_schema *in, *out; /* NULL: no body */
     int status;
     const char *query; /* names of parameters, by blanks; see send_params */
@@ -61,6 +69,7 @@ struct send_call {
     struct arena *a; /* of the exchange */
     str org;
     str token_app;           /* id; empty: the organisation asks */
+    bool on_page;            /* a write by the dashboard's session: goes into the audit log */
     str caller;              /* who asks, as one text, for idempotency */
     const struct jwt *token; /* NULL: the admin token */
     int64_t now_ms;
@@ -160,6 +169,7 @@ bool send_cursor(struct send_call *s, const char *prefix, str iterator, uint64_t
 bool send_type_is_chosen(const str *types, size_t count, str type);
 bool send_type_exists(struct send_call *s, str name); /* and is not archived */
 str send_new_secret(struct send_call *s);             /* "whsec_..." */
+/* As far as the caller may see it. */
 bool send_type_load(struct send_call *s, str name, struct object *out);
 
 /* An operational event for who listens to the organisation's; rides on the next send_commit. */

@@ -1,10 +1,11 @@
-/* send_auth.c -- tokens of applications: making them, taking them back; health. */
+/* send_auth.c -- tokens of applications, which open their portal: making them, taking them back;
+ * health. The token follows the # of the link: no server and no log gets to see it. */
 #include "api/send.h"
 
 #include "base/codec.h"
 #include "base/rand.h"
 
-#define PORTAL_S (28 * 24 * 3600)
+#define PORTAL_S (12 * 3600) /* a link is what leaks: long enough for a day's work */
 #define EXPIRY_S_MAX (365 * 24 * 3600)
 
 static void write_claims(struct send_call *s, struct json_writer *w, str app, int64_t seconds)
@@ -26,13 +27,27 @@ static void write_claims(struct send_call *s, struct json_writer *w, str app, in
         json_key(w, "feature_flags");
         json_value(w, flags);
     }
+    const struct json *capabilities = json_get(s->body, STR("capabilities"));
+    bool limited = capabilities && json_kind_of(capabilities) == JSON_ARRAY;
+    if (json_bool(json_get(s->body, STR("readOnly")))) {
+        json_key(w, "capabilities");
+        json_raw(w, STR("[\"ViewBase\"]"));
+    } else if (limited) {
+        json_key(w, "capabilities");
+        json_value(w, capabilities);
+    }
     json_close(w, '}');
 }
 
-/* The address as the caller knows it. */
+/* The address that was set, or the one the caller knows us by. */
 static str own_url(struct send_call *s)
 {
     const struct http_request *r = &s->c->x->req;
+    struct config *c = engine_config(send_api(s)->options.engine);
+    str set = arena_str(s->a, c->portal_url);
+    config_unref(c);
+    if (set.n)
+        return set;
     return arena_printf(s->a, "%s://" STR_FMT, r->tls ? "https" : "http", STR_ARG(r->host));
 }
 
@@ -76,7 +91,7 @@ void send_portal(struct send_call *s)
     } else {
         json_open(send_json(s), '{');
         json_pair(send_json(s), "url",
-                  arena_printf(s->a, STR_FMT "/portal#" STR_FMT, STR_ARG(own_url(s)),
+                  arena_printf(s->a, STR_FMT "/portal#key=" STR_FMT, STR_ARG(own_url(s)),
                                STR_ARG(buf_str(&token))));
         json_pair(send_json(s), "token", buf_str(&token));
         json_close(send_json(s), '}');

@@ -271,10 +271,21 @@ const struct wire_schema schema_attempt_out = {"MessageAttemptOut", "", attempt_
 
 /* --- the rest --------------------------------------------------------------------------------- */
 
+static const char *const capability_words[] = {"ViewBase",
+                                               "ViewEndpointSecret",
+                                               "ManageEndpoint",
+                                               "ManageEndpointSecret",
+                                               "CreateAttempts",
+                                               "ManageTransformations",
+                                               NULL};
 static const struct wire_field portal_fields[] = {
     FIELD("featureFlags", WIRE_STRINGS, WIRE_NULLABLE, 0, 50, CHECK_WORD, ""),
     FIELD("application", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE, "Made when missing."),
-    FIELD("expiry", WIRE_INTEGER, WIRE_NULLABLE, 1, 31536000, CHECK_NONE, "Seconds; 28 days."),
+    FIELD("expiry", WIRE_INTEGER, WIRE_NULLABLE, 1, 31536000, CHECK_NONE, "Seconds; 12 hours."),
+    FIELD("readOnly", WIRE_BOOLEAN, WIRE_NULLABLE, 0, 0, CHECK_NONE,
+          "The token may look, and not see secrets."),
+    {"capabilities", WIRE_STRINGS, WIRE_NULLABLE, 0, 6, CHECK_ENUM, NULL, NULL, capability_words,
+     "What the token may do besides looking; null: all."},
     END};
 const struct wire_schema schema_portal_in = {"AppPortalAccessIn", "", portal_fields};
 static const struct wire_field portal_out_fields[] = {

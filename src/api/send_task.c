@@ -100,11 +100,12 @@ void send_endpoint_bulk(struct send_call *s)
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-/* Of an application of this organisation. */
+/* Of an application of this organisation; for an application's token, its own. */
 static bool is_ours(struct send_call *s, const struct object *o)
 {
     struct application app;
-    return directory_application(send_api(s)->core->directory, s->org, o->parent, s->a, &app);
+    return (!s->token_app.n || str_eq(s->token_app, o->parent)) &&
+           directory_application(send_api(s)->core->directory, s->org, o->parent, s->a, &app);
 }
 
 void send_task_list(struct send_call *s)

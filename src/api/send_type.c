@@ -258,7 +258,7 @@ bool send_type_exists(struct send_call *s, str name)
 
 bool send_type_load(struct send_call *s, str name, struct object *out)
 {
-    return find(s, name, out);
+    return find(s, name, out) && is_visible(s, out, true);
 }
 
 /* --- import from OpenAPI -----------------------------------------------------------------------

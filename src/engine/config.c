@@ -63,6 +63,51 @@ bool config_nets_read(struct config_reader *r, const struct yaml *node, struct n
     return ok;
 }
 
+/* Scheme, host and port and nothing else: it becomes part of a policy that a browser reads. */
+static bool is_origin(str s)
+{
+    str rest = str_starts(s, STR("https://"))  ? str_slice(s, 8, s.n)
+               : str_starts(s, STR("http://")) ? str_slice(s, 7, s.n)
+                                               : STR("");
+    str host = str_cut(&rest, ':');
+    uint64_t port = 1;
+    for (size_t i = 0; i < host.n; i++) {
+        char c = host.p[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '.' && c != '-')
+            return false;
+    }
+    return host.n && host.n < 254 &&
+           (!rest.p || (rest.n <= 5 && str_to_u64(rest, &port) && port > 0 && port < 65536));
+}
+
+bool config_origins_read(struct config_reader *r, const struct yaml *node, str *out)
+{
+    str *texts = NULL, all = STR("");
+    size_t n = 0;
+    bool ok = true;
+    char value[VALUE_TEXT_MAX];
+    if (!node || !read_str_list(r->problems, r->arena, node, &texts, &n))
+        return !node;
+    const struct yaml *item = node->first;
+    for (size_t i = 0; i < n; i++, item = item->next) {
+        if (is_origin(texts[i]) && n <= ORIGINS_MAX) {
+            all = arena_printf(r->arena, STR_FMT "%s" STR_FMT, STR_ARG(all), i ? " " : "",
+                               STR_ARG(texts[i]));
+            continue;
+        }
+        ok = false;
+        if (n > ORIGINS_MAX) {
+            problem_at(r->problems, node, "at most %d origins, found %zu", ORIGINS_MAX, n);
+            break;
+        }
+        problem_at(r->problems, item,
+                   "expected the origin of a page, as https://app.example.com, found %s",
+                   value_text(item, value));
+    }
+    *out = ok ? all : *out;
+    return ok;
+}
+
 bool config_fraction_read(struct config_reader *r, const struct yaml *node, double *out)
 {
     char text[16], value[VALUE_TEXT_MAX];
@@ -198,17 +243,21 @@ static void finish_paths(struct config_reader *r)
     c->presets = str_from_cstr(config_path(r->arena, c->directory, c->presets));
 }
 
+static void check_address(struct config_reader *r, const struct yaml *node, str url)
+{
+    bool http = str_starts(url, STR("http://")) || str_starts(url, STR("https://"));
+    if (url.n && (!http || str_ends(url, STR("/"))))
+        problem_at(r->problems, node,
+                   "expected an address without a slash at the end, as https://hooks.example.org");
+}
+
 static void check_settings(struct config_reader *r)
 {
     struct config *c = r->config;
     const struct yaml *admin = yaml_get(c->tree, STR("admin"));
     const struct yaml *token = yaml_get(admin, STR("token"));
-    const struct yaml *url = yaml_get(c->tree, STR("public_url"));
-    bool http =
-        str_starts(c->public_url, STR("http://")) || str_starts(c->public_url, STR("https://"));
-    if (c->public_url.n && (!http || str_ends(c->public_url, STR("/"))))
-        problem_at(r->problems, url,
-                   "expected an address without a slash at the end, as https://hooks.example.org");
+    check_address(r, yaml_get(c->tree, STR("public_url")), c->public_url);
+    check_address(r, yaml_get(yaml_get(c->tree, STR("portal")), STR("url")), c->portal_url);
     if (c->durability == DURABILITY_NONE)
         problem_warn(r->problems, yaml_get(c->tree, STR("durability")),
                      "durability: none answers before anything is kept; events are lost when the "

@@ -162,6 +162,7 @@ struct config {
     int64_t retention_bytes;    /* 0 */
     int64_t drain_timeout_ms;   /* 25s */
     struct sending_config sending;
+    str portal_url, portal_origins; /* empty, or origins as Content-Security-Policy lists them */
     enum log_level log_level;
     enum log_format log_format;
     str presets; /* directory of provider files of the user's own; absolute; may be absent */

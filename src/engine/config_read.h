@@ -14,6 +14,7 @@
 #define REFERENCE_BYTES_MAX 65536u     /* one ${file:} */
 #define REFERENCE_TOTAL_MAX (8u << 20) /* all expanded text */
 #define CONFIG_NAME_MAX 63u
+#define ORIGINS_MAX 32 /* of pages that may hold the portal */
 
 struct config_reader {
     struct config *config;
@@ -83,6 +84,8 @@ bool config_name_valid(str name);
 /* A list of CIDR ranges. */
 bool config_nets_read(struct config_reader *r, const struct yaml *node, struct net **out,
                       size_t *count);
+/* A list of origins of pages ("https://app.example.com:8443"), as one text with blanks between. */
+bool config_origins_read(struct config_reader *r, const struct yaml *node, str *out);
 /* 0..1 as "0.1". */
 bool config_fraction_read(struct config_reader *r, const struct yaml *node, double *out);
 

@@ -18,6 +18,7 @@ enum setting_type {
     SETTING_ENUM,
     SETTING_SECRET,
     SETTING_NETS,
+    SETTING_ORIGINS, /* a str: origins of pages, by blanks */
     SETTING_LISTEN
 };
 
@@ -46,6 +47,12 @@ static const struct setting {
     {key, SETTING_##type, offsetof(struct config, field), words, min, max, fallback, text},
 #include "engine/config.def"
 };
+
+/* Lists of its own kind stand in the file alone: the environment has no form for them. */
+static bool is_list(const struct setting *s)
+{
+    return s->type == SETTING_NETS || s->type == SETTING_ORIGINS;
+}
 
 static const struct yaml *find_setting(const struct yaml *tree, const char *key)
 {
@@ -97,6 +104,9 @@ static void read_setting(struct config_reader *r, const struct setting *s, const
         else
             config_nets_read(r, node, &r->config->sending.allow, &r->config->sending.allow_count);
         break;
+    case SETTING_ORIGINS:
+        config_origins_read(r, node, field);
+        break;
     case SETTING_LISTEN:
         if (str_eq(str_from_cstr(s->key), STR("listen")))
             config_listen_read(r, node, &r->config->listen, &r->config->listen_count);
@@ -109,7 +119,7 @@ static void read_setting(struct config_reader *r, const struct setting *s, const
 /* A default goes the way a written value would go. */
 static void read_default(struct config_reader *r, const struct setting *s)
 {
-    if (!s->fallback || s->type == SETTING_SECRET || s->type == SETTING_NETS)
+    if (!s->fallback || s->type == SETTING_SECRET || is_list(s))
         return;
     struct yaml node = {.kind = YAML_SCALAR,
                         .scalar = str_from_cstr(s->fallback),
@@ -153,7 +163,8 @@ static void check_keys(struct config_reader *r, const struct yaml *map, const ch
 
 void config_settings_read(struct config_reader *r)
 {
-    static const char *const groups[] = {"admin", "retention", "sending", "log", "limits"};
+    static const char *const groups[] = {"admin",  "retention", "sending",
+                                         "portal", "log",       "limits"};
     const struct yaml *tree = r->config->tree;
     check_keys(r, tree, "");
     for (size_t i = 0; i < ARRAY_LEN(groups); i++)
@@ -223,7 +234,7 @@ void config_settings_environment(struct config_reader *r)
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         const struct setting *s = &settings[i];
         const char *value = getenv(environment_name(s, name, sizeof(name)));
-        if (value && value[0] && s->type != SETTING_NETS)
+        if (value && value[0] && !is_list(s))
             put_override(r, s, name, value);
     }
 }
@@ -238,7 +249,7 @@ static void append_listen(struct buf *out, const struct listen_config *v, size_t
     buf_char(out, ']');
 }
 
-static void append_nets(struct buf *out, const struct yaml *node)
+static void append_list(struct buf *out, const struct yaml *node)
 {
     buf_char(out, '[');
     for (const struct yaml *one = node ? node->first : NULL; one; one = one->next)
@@ -285,7 +296,8 @@ static void append_value(struct buf *out, const struct config *c, const struct s
         buf_printf(out, "%s", ((const struct secret *)field)->n ? "****" : "\"\"");
         break;
     case SETTING_NETS:
-        append_nets(out, find_setting(c->tree, s->key));
+    case SETTING_ORIGINS:
+        append_list(out, find_setting(c->tree, s->key));
         break;
     case SETTING_LISTEN:
         if (str_eq(str_from_cstr(s->key), STR("listen")))
@@ -333,6 +345,7 @@ void config_settings_reference(struct buf *out)
         [SETTING_ENUM] = "",
         [SETTING_SECRET] = "string",
         [SETTING_NETS] = "list of networks",
+        [SETTING_ORIGINS] = "list of origins",
         [SETTING_LISTEN] = "address or list",
     };
     struct config *c = config_new_default();
@@ -346,9 +359,9 @@ void config_settings_reference(struct buf *out)
             buf_printf(out, "%s`%s`", w ? ", " : "", s->words[w]);
         buf_str_append(out, STR(" | "));
         append_default(out, c, s);
-        buf_printf(out, " | %s%s%s | %s |\n", s->type == SETTING_NETS ? "" : "`",
-                   s->type == SETTING_NETS ? "" : environment_name(s, name, sizeof(name)),
-                   s->type == SETTING_NETS ? "" : "`", s->text);
+        buf_printf(out, " | %s%s%s | %s |\n", is_list(s) ? "" : "`",
+                   is_list(s) ? "" : environment_name(s, name, sizeof(name)), is_list(s) ? "" : "`",
+                   s->text);
     }
     config_unref(c);
 }

@@ -167,6 +167,17 @@ static str claim_text(struct arena *a, const struct json *root, const char *name
     return s.p ? arena_str(a, s) : STR_NONE;
 }
 
+/* What is no list of strings counts as an empty one. */
+static str *claim_list(struct arena *a, const struct json *list, size_t *count)
+{
+    str *out = ARENA_ARRAY(a, str, json_len(list) + 1);
+    struct json_iter it = {0};
+    *count = 0;
+    while (out && json_kind_of(list) == JSON_ARRAY && json_next(list, &it))
+        out[(*count)++] = arena_str(a, json_str(it.value));
+    return out;
+}
+
 static enum err read_claims(const struct json *root, int64_t now_s, struct arena *a,
                             struct jwt *out, struct reason *why)
 {
@@ -182,11 +193,10 @@ static enum err read_claims(const struct json *root, int64_t now_s, struct arena
     out->sub = claim_text(a, root, "sub");
     out->org = claim_text(a, root, "org");
     out->jti = claim_text(a, root, "jti");
-    const struct json *flags = json_get(root, STR("feature_flags"));
-    out->flags = ARENA_ARRAY(a, str, json_len(flags) + 1);
-    struct json_iter it = {0};
-    while (out->flags && json_kind_of(flags) == JSON_ARRAY && json_next(flags, &it))
-        out->flags[out->flag_count++] = arena_str(a, json_str(it.value));
+    const struct json *capabilities = json_get(root, STR("capabilities"));
+    out->flags = claim_list(a, json_get(root, STR("feature_flags")), &out->flag_count);
+    out->is_limited = capabilities != NULL;
+    out->capabilities = claim_list(a, capabilities, &out->capability_count);
     return arena_ok(a) ? ERR_OK : fail(why, ERR_LIMIT, "the token is too long");
 }
 

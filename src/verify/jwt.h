@@ -27,6 +27,9 @@ struct jwt {              /* what a token says, once it is believed */
     int64_t iat_s, exp_s; /* 0 when absent */
     str *flags;           /* feature_flags */
     size_t flag_count;
+    bool is_limited; /* it has `capabilities`: what is not among them is not allowed */
+    str *capabilities;
+    size_t capability_count;
 };
 /* ERR_OK, or ERR_DENIED with the reason: malformed, another algorithm, a wrong signature, expired,
  * not valid yet. */

@@ -3,12 +3,14 @@ import { spawn, execFileSync } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 export const SECRET = "correct horse battery staple";
 const GAFF = process.env.GAFF;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
@@ -72,7 +74,8 @@ export class Daemon {
             headers: { Authorization: `Bearer ${this.token()}`, "Content-Type": "application/json" },
             body: body === undefined ? undefined : JSON.stringify(body),
         });
-        return answer.json();
+        const text = await answer.text();
+        return text ? JSON.parse(text) : null;
     }
 
     /** A push as GitHub signs it. */
@@ -93,9 +96,11 @@ export class Daemon {
     }
 }
 
-/** An HTTP destination that answers what `status` says. */
+/** An HTTP destination that answers what `status` says, and remembers what it was asked. */
 export async function target(status) {
+    const requests = [];
     const server = createServer((request, response) => {
+        requests.push({ url: request.url, headers: request.headers });
         request.resume();
         request.on("end", () => {
             response.statusCode = status(request.url);
@@ -103,7 +108,7 @@ export async function target(status) {
         });
     });
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+    return { url: `http://127.0.0.1:${server.address().port}`, requests, close: () => server.close() };
 }
 
 /** Polls; the limit only ends a test that would hang. */
@@ -144,4 +149,17 @@ export async function enter(page, daemon) {
 
 export function shot(page, name) {
     return page.screenshot({ path: join(process.env.SHOTS, `${name}.png`), fullPage: true });
+}
+
+export async function violations(page) {
+    // As the tools of a browser do it: not as a script of the page, which the policy forbids.
+    return page.evaluate(async (source) => {
+        globalThis.eval(source);
+        const result = await globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] });
+        return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 3).join(", ")}`);
+    }, axe);
+}
+
+export function widerThanWindow(page) {
+    return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }

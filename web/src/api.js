@@ -6,6 +6,14 @@ import { signal } from "./dom.js";
 /** Who is signed in: undefined while unknown, null for nobody. */
 export const me = signal(/** @type {undefined|null|{name: string, role: string}} */ (undefined));
 
+/** What proves who asks instead of the session's cookie: the portal's token. */
+let bearer = "";
+
+/** @param {string} token */
+export function authorize(token) {
+    bearer = token;
+}
+
 /** The last write, for "copy as command". */
 export const lastCall = signal(/** @type {null|{method: string, path: string, body: any}} */ (null));
 
@@ -25,9 +33,10 @@ export class ApiError extends Error {
  */
 async function call(method, path, body) {
     /** @type {RequestInit} */
-    const options = { method, credentials: "same-origin", headers: { Accept: "application/json" } };
+    const options = { method, credentials: bearer ? "omit" : "same-origin" };
+    options.headers = { Accept: "application/json", ...(bearer && { Authorization: `Bearer ${bearer}` }) };
     if (method !== "GET") {
-        options.headers = { Accept: "application/json", "Content-Type": "application/json" };
+        options.headers = { ...options.headers, "Content-Type": "application/json" };
         options.body = JSON.stringify(body ?? {});
         lastCall.value = { method, path: `/api/v1${path}`, body };
     }

@@ -1,11 +1,10 @@
 // app.js -- the shell: who is signed in, the navigation, the screen that the address names, and the
 // keys that work everywhere.
-import "./style.css";
 import { html, render, signal, useEffect } from "./dom.js";
 import { api, lastCall, me } from "./api.js";
-import { go, link, place } from "./route.js";
+import { followRows, link, place } from "./route.js";
 import { shellQuote } from "./format.js";
-import { Copy, Toast } from "./ui/parts.js";
+import { Copy, Loading, Toast } from "./ui/parts.js";
 import { Keys, Palette } from "./ui/keys.js";
 import { Applications } from "./pages/applications.js";
 import { Dead } from "./pages/dead.js";
@@ -50,7 +49,7 @@ function Screen() {
         case "routes":
             return html`<${Routes} />`;
         case "applications":
-            return html`<${Applications} key=${second} />`;
+            return html`<${Applications} />`;
         case "settings":
             return html`<${Settings} />`;
         default:
@@ -84,21 +83,14 @@ function App() {
         const screen = SCREENS.find((s) => s.path === (place.value.path[0] ?? ""));
         document.title = `${screen?.label ?? place.value.path[0]} · Gaff`;
     }, [place.value]);
-    if (me.value === undefined) return html`<p class="dim" aria-busy="true">Loading …</p>`;
+    if (me.value === undefined) return html`<${Loading} />`;
     if (me.value === null) return html`<${Login} /><${Toast} />`;
     return html`<a class="skip" href="#main" onClick=${(/** @type {Event} */ e) => (e.preventDefault(), document.getElementById("main")?.focus())}>To the content</a>
         <${Navigation} /><main id="main" tabindex="-1"><${Screen} /></main>
         <footer><${LastCall} /></footer><${Toast} /><${Keys} /><${Palette} />`;
 }
 
-// A click anywhere in a row follows its link; what is a link or a button by itself stays one.
-document.addEventListener("click", (e) => {
-    const target = /** @type {HTMLElement} */ (e.target);
-    if (target.closest("a, button, input, select, summary") || String(window.getSelection()).length) return;
-    const to = /** @type {HTMLElement|null} */ (target.closest("[data-href]"))?.dataset.href;
-    if (to) go(to);
-});
-
+followRows();
 const theme = localStorage.getItem("gaff-theme");
 if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
 render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById("app")));

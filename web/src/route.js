@@ -38,6 +38,16 @@ export function go(hash) {
     location.hash = hash;
 }
 
+/** A click anywhere in a row follows its link; what is a link or a button by itself stays one. */
+export function followRows() {
+    document.addEventListener("click", (e) => {
+        const target = /** @type {HTMLElement} */ (e.target);
+        if (target.closest("a, button, input, select, summary, pre") || String(window.getSelection()).length) return;
+        const to = /** @type {HTMLElement|null} */ (target.closest("[data-href]"))?.dataset.href;
+        if (to) go(to);
+    });
+}
+
 /** Changes the query of the present place, without a step in the history. @param {Record<string, any>} change */
 export function refine(change) {
     const query = { ...place.value.query, ...change };

@@ -48,6 +48,24 @@ static const struct {
      "gaff.yaml:1:21: require_replicated is for a store on PostgreSQL; this one is not"},
     {"public_url: hooks.example.org\n", "gaff.yaml:1:13: expected an address without a slash at "
                                         "the end, as https://hooks.example.org"},
+    {"portal: { url: \"https://hooks.example.org/\" }\n",
+     "gaff.yaml:1:16: expected an address without a slash at the end, as "
+     "https://hooks.example.org"},
+    {"portal: { origins: [\"https://app.example.com/\"] }\n",
+     "gaff.yaml:1:21: expected the origin of a page, as https://app.example.com, found "
+     "\"https://app.example.com/\""},
+    {"portal: { origins: [\"https://a.example; script-src *\"] }\n",
+     "gaff.yaml:1:21: expected the origin of a page, as https://app.example.com, found "
+     "\"https://a.example; script-src *\""},
+    {"portal: { origins: [\"https://app.example.com:99999\"] }\n",
+     "gaff.yaml:1:21: expected the origin of a page, as https://app.example.com, found "
+     "\"https://app.example.com:99999\""},
+    {"portal: { origins: [\"*\"] }\n",
+     "gaff.yaml:1:21: expected the origin of a page, as https://app.example.com, found "
+     "\"*\""},
+    {"portal: { origins: https://app.example.com }\n",
+     "gaff.yaml:1:20: \"origins\": expected a list, found \"https://app.example.com\"; write it in "
+     "brackets: [ ... ]"},
     {"trusted_proxies: [10.0.0.1/8]\n",
      "gaff.yaml:1:19: expected an address or a range without host bits, as 10.0.0.0/8, found "
      "\"10.0.0.1/8\""},

@@ -49,6 +49,7 @@ void test_jwt_of_each_algorithm_comes_back(void)
         EXPECT_STR(got.org, "org_1");
         EXPECT_EQ_UINT(got.flag_count, 2);
         EXPECT_STR(got.flags[1], "b");
+        EXPECT(!got.is_limited);
         EXPECT_EQ_INT(got.exp_s, 1700000100);
         /* Any byte of it changed, and it is no token. */
         for (size_t i = 0; i < token.n; i++) {
@@ -59,6 +60,31 @@ void test_jwt_of_each_algorithm_comes_back(void)
         }
         jwt_key_free(k);
     }
+    arena_release(&a);
+}
+
+void test_jwt_capabilities_limit_also_when_they_are_no_list(void)
+{
+    struct reason why;
+    struct arena a;
+    struct jwt got;
+    char text[512];
+    arena_init(&a, 1u << 16);
+    struct jwt_key *k = jwt_key_new(JWT_KIND_HS256, STR("a secret"), &why);
+    str token = sign(k, "{\"sub\":\"app_1\",\"capabilities\":[\"ViewBase\"]}", text, sizeof(text));
+    EXPECT_OK(verify(k, token, &a, &got, &why), why);
+    EXPECT(got.is_limited);
+    EXPECT_EQ_UINT(got.capability_count, 1);
+    EXPECT_STR(got.capabilities[0], "ViewBase");
+    static const char *const odd[] = {"null", "\"all\"", "{}", "[]"};
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        char claims[128];
+        snprintf(claims, sizeof(claims), "{\"sub\":\"app_1\",\"capabilities\":%s}", odd[i]);
+        EXPECT_OK(verify(k, sign(k, claims, text, sizeof(text)), &a, &got, &why), why);
+        EXPECT(got.is_limited);
+        EXPECT_EQ_UINT(got.capability_count, 0);
+    }
+    jwt_key_free(k);
     arena_release(&a);
 }
 

@@ -1,79 +1,63 @@
-// applications.js -- the sending side: who is told, of what, and where.
-import { html, useEffect, useState } from "../dom.js";
+// applications.js -- the sending side: who is told, of what, and where; and the way into the portal
+// of each application.
+import { html, useState } from "../dom.js";
 import { api, may } from "../api.js";
 import { link, place } from "../route.js";
-import { CommandLine, Copy, Empty, Id, Problem, State, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
+import { Catalogue } from "../sending/catalogue.js";
+import { Endpoint } from "../sending/endpoint.js";
+import { EndpointForm, Endpoints } from "../sending/endpoints.js";
+import { Message, Messages } from "../sending/messages.js";
+import { useData } from "../ui/data.js";
+import { CommandLine, Copy, Empty, Id, Loading, Problem, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
 
 export function Applications() {
-    const [, id] = place.value.path;
-    return id ? html`<${Application} id=${id} />` : html`<${List} />`;
-}
-
-/** @param {string} path */
-function useData(path) {
-    const [data, setData] = useState(/** @type {any} */ (null));
-    const [error, setError] = useState(/** @type {any} */ (null));
-    const load = () => api.get(path).then((d) => (setData(d), setError(null)), setError);
-    useEffect(() => {
-        load();
-    }, [path]);
-    return { data, error, load };
+    const [, id, part, one] = place.value.path;
+    if (!id) return html`<${List} />`;
+    const at = { app: id, path: ["applications", id], can: () => may("operator") };
+    if (!one) return html`<${Application} key=${id} at=${at} part=${part} />`;
+    return html`<p><a href=${link([...at.path, part])}>All ${part}</a></p>
+        ${part === "messages" ? html`<${Message} key=${one} at=${at} id=${one} />` : one === "new" ? html`<${EndpointForm} at=${at} />` : html`<${Endpoint} key=${one} at=${at} id=${one} />`}`;
 }
 
 function List() {
-    const { data, error } = useData("/app?limit=100&order=descending");
-    const types = useData("/event-type?limit=250");
-    return html`<section aria-labelledby="apps-title"><header class="page"><h1 id="apps-title">Applications</h1><p class="dim">Those you send webhooks to. Each has endpoints of its own.</p></header>
-        ${error && html`<${Problem} error=${error} />`}
-        ${data && data.data.length === 0 && html`<${Empty} title="No application yet."><${CommandLine} line="gaff apps create --name Acme" /><//>`}
-        ${data && data.data.length > 0 && html`<${Table} caption="Applications" columns=${[{ label: "Name" }, { label: "Uid" }, { label: "Id" }, { label: "Since" }]}>${data.data.map((/** @type {any} */ a) => html`<tr class="row" data-href=${link(["applications", a.id])}><td data-label="Name"><a href=${link(["applications", a.id])}>${a.name}</a></td><td data-label="Uid">${a.uid ?? ""}</td><td data-label="Id"><${Id} id=${a.id} /></td><td data-label="Since"><${Time} iso=${a.createdAt} relative /></td></tr>`)}<//>`}
-        <h2>Event catalogue</h2>${types.error && html`<${Problem} error=${types.error} />`}
-        ${types.data && html`<${Table} caption="Event types" columns=${[{ label: "Type" }, { label: "Description", class: "wide" }]}>${types.data.data.map((/** @type {any} */ t) => html`<tr><th scope="row" class="mono">${t.name}</th><td data-label="Description" class="wide">${t.description}</td></tr>`)}<//>`}</section>`;
-}
-
-/** @param {{id: string}} props */
-function Application({ id }) {
-    const { data: app, error } = useData(`/app/${encodeURIComponent(id)}`);
-    if (error) return html`<${Problem} error=${error} />`;
-    if (!app) return html`<p class="dim" aria-busy="true">Loading …</p>`;
-    return html`<section aria-labelledby="app-title"><header class="page"><h1 id="app-title">${app.name}</h1><p class="facts"><${Id} id=${app.id} />${app.uid && html` · ${app.uid}`} · since <${Time} iso=${app.createdAt} relative /></p></header>
-        <${Tabs} tabs=${[{ id: "endpoints", label: "Endpoints", view: () => html`<${Endpoints} app=${app.id} />` }, { id: "messages", label: "Messages", view: () => html`<${Messages} app=${app.id} />` }]} /></section>`;
-}
-
-/** @param {{app: string}} props */
-export function Endpoints({ app }) {
-    const { data, error, load } = useData(`/app/${encodeURIComponent(app)}/endpoint?limit=100`);
+    const { data, error, load } = useData("/app?limit=250&order=descending");
     const add = (/** @type {any} */ e) => {
         e.preventDefault();
         const form = e.currentTarget;
         const d = new FormData(form);
-        const types = String(d.get("types") ?? "").split(/[\s,]+/).filter(Boolean);
-        api.post(`/app/${encodeURIComponent(app)}/endpoint`, { url: d.get("url"), ...(types.length ? { eventTypes: types } : {}) }).then(() => (form.reset(), load()), sayError);
+        api.post("/app", { name: d.get("name"), ...(d.get("uid") ? { uid: d.get("uid") } : {}) }).then(() => (form.reset(), load()), sayError);
     };
-    return html`<div><form class="filters" onSubmit=${add}><label class="grow">URL <input name="url" type="url" required placeholder="https://example.com/webhooks" /></label><label>Event types <input name="types" placeholder="all" /></label><button disabled=${!may("operator")}>Add an endpoint</button></form>
-        ${error && html`<${Problem} error=${error} />`}${data && data.data.length === 0 && html`<${Empty} title="No endpoint yet." />`}
-        ${data && data.data.map((/** @type {any} */ ep) => html`<${Endpoint} key=${ep.id} app=${app} ep=${ep} onChange=${load} />`)}</div>`;
+    return html`<section aria-labelledby="apps-title"><header class="page"><h1 id="apps-title">Applications</h1><p class="dim">Those you send webhooks to. Each has endpoints of its own.</p></header>
+        <form class="filters" onSubmit=${add}><label>Name <input name="name" required maxlength="200" autocomplete="off" /></label><label>Your own id for it <input name="uid" pattern="[a-zA-Z0-9_.\\-]+" maxlength="256" autocomplete="off" /></label><button disabled=${!may("operator")}>Add an application</button></form>
+        ${error && html`<${Problem} error=${error} />`}
+        ${data && data.data.length === 0 && html`<${Empty} title="No application yet." />`}
+        ${data && data.data.length > 0 && html`<${Table} caption="Applications" columns=${[{ label: "Name" }, { label: "Uid" }, { label: "Id" }, { label: "Since" }]}>${data.data.map((/** @type {any} */ a) => html`<tr class="row" data-href=${link(["applications", a.id])}><td data-label="Name"><a href=${link(["applications", a.id])}>${a.name}</a></td><td data-label="Uid">${a.uid ?? ""}</td><td data-label="Id"><${Id} id=${a.id} /></td><td data-label="Since"><${Time} iso=${a.createdAt} relative /></td></tr>`)}<//>`}
+        <h2>Event catalogue</h2><${Catalogue} />
+        <${CommandLine} line="gaff apps ls" /></section>`;
 }
 
-/** @param {{app: string, ep: any, onChange: () => void}} props */
-function Endpoint({ app, ep, onChange }) {
-    const base = `/app/${encodeURIComponent(app)}/endpoint/${encodeURIComponent(ep.id)}`;
-    const [secret, setSecret] = useState("");
-    const toggle = () => api.patch(base, { disabled: !ep.disabled }).then(onChange, sayError);
-    const rotate = () => api.post(`${base}/secret/rotate`, {}).then(() => say("A new secret signs from now on; the old one is valid for a day."), sayError);
-    const show = () => api.get(`${base}/secret`).then((s) => setSecret(s.key), sayError);
-    const recover = () => api.post(`${base}/recover`, { since: new Date(Date.now() - 86400000).toISOString() }).then(() => say("What failed since yesterday is delivered again."), sayError);
-    const { data: attempts } = useData(`/app/${encodeURIComponent(app)}/attempt/endpoint/${encodeURIComponent(ep.id)}?limit=10`);
-    return html`<section class="panel" aria-label=${ep.url}><h3 class="mono">${ep.url} <${State} state=${ep.disabled ? "paused" : "success"} label=${ep.disabled ? "disabled" : "enabled"} /></h3>
-        <p class="facts"><${Id} id=${ep.id} /> · ${ep.eventTypes ? ep.eventTypes.join(", ") : "all event types"}</p>
-        <div class="actions"><button disabled=${!may("operator")} onClick=${toggle}>${ep.disabled ? "Enable" : "Disable"}</button><button disabled=${!may("operator")} onClick=${rotate}>Rotate secret</button><button disabled=${!may("operator")} onClick=${show}>Show secret</button><button disabled=${!may("operator")} onClick=${recover}>Recover the last day</button></div>
-        ${secret && html`<p class="address"><code>${secret}</code> <${Copy} value=${secret} label="Copy" what="secret" /></p>`}
-        ${attempts && attempts.data.length > 0 && html`<${Table} caption="Last attempts" columns=${[{ label: "When" }, { label: "Result" }, { label: "Status", class: "number" }, { label: "Message" }]}>${attempts.data.map((/** @type {any} */ a) => html`<tr><td data-label="When"><${Time} iso=${a.timestamp} relative /></td><td data-label="Result"><${State} state=${a.statusText === "success" ? "success" : a.statusText === "fail" ? "dead" : "pending"} label=${a.statusText} /></td><td data-label="Status" class="number">${a.responseStatusCode}</td><td data-label="Message" class="mono">${a.msgId}</td></tr>`)}<//>`}</section>`;
+/** @param {{at: import("../sending/endpoints.js").At, part?: string}} props */
+function Application({ at, part }) {
+    const { data: app, error } = useData(`/app/${encodeURIComponent(at.app)}`);
+    if (error) return html`<${Problem} error=${error} />`;
+    if (!app) return html`<${Loading} />`;
+    return html`<section aria-labelledby="app-title"><header class="page"><h1 id="app-title">${app.name}</h1><p class="facts"><${Id} id=${app.id} />${app.uid && html` · ${app.uid}`} · since <${Time} iso=${app.createdAt} relative /></p></header>
+        <${Tabs} initial=${part} tabs=${[{ id: "endpoints", label: "Endpoints", view: () => html`<${Endpoints} at=${at} />` }, { id: "messages", label: "Messages", view: () => html`<${Messages} at=${at} />` }, { id: "portal", label: "Portal", view: () => html`<${PortalLink} app=${app.id} />` }]} /></section>`;
 }
 
-/** @param {{app: string}} props */
-export function Messages({ app }) {
-    const { data, error } = useData(`/app/${encodeURIComponent(app)}/msg?limit=50&with_content=false`);
-    return html`<div>${error && html`<${Problem} error=${error} />`}${data && data.data.length === 0 && html`<${Empty} title="No message yet." />`}
-        ${data && data.data.length > 0 && html`<${Table} caption="Messages" columns=${[{ label: "When" }, { label: "Type" }, { label: "Message" }]}>${data.data.map((/** @type {any} */ m) => html`<tr><td data-label="When"><${Time} iso=${m.timestamp} relative /></td><td data-label="Type">${m.eventType}</td><td data-label="Message"><${Id} id=${m.id} /></td></tr>`)}<//>`}</div>`;
+const SPANS = [["3600", "an hour"], ["43200", "12 hours"], ["604800", "a week"]];
+
+/** Makes a link to the page that the application's subscriber sees. @param {{app: string}} props */
+function PortalLink({ app }) {
+    const [url, setUrl] = useState("");
+    const open = (/** @type {any} */ e) => {
+        e.preventDefault();
+        const form = new FormData(e.currentTarget);
+        api.post(`/auth/app-portal-access/${encodeURIComponent(app)}`, { expiry: Number(form.get("expiry")), readOnly: form.has("readonly") }).then((answer) => (setUrl(answer.url), say("The link is below.")), sayError);
+    };
+    return html`<form class="panel" onSubmit=${open}><h2>Its portal</h2><p class="dim">The page on which this application's people see to their own endpoints. Whoever has the link is let in.</p>
+        <label>The link is good for <select name="expiry">${SPANS.map(([value, label]) => html`<option value=${value}>${label}</option>`)}</select></label>
+        <label class="check"><input type="checkbox" name="readonly" /> May look, not change</label>
+        <div class="actions"><button class="primary" disabled=${!may("operator")}>Make a link</button></div>
+        ${url && html`<p class="address"><a href=${url} target="_blank" rel="noreferrer">Open the portal</a> <${Copy} value=${url} label="Copy the link" what="link" /></p>`}</form>`;
 }

@@ -5,7 +5,7 @@ import { count, span } from "../format.js";
 import { link, place, go } from "../route.js";
 import { text } from "../text.js";
 import { Chart } from "../ui/chart.js";
-import { CommandLine, Empty, Problem, State, Table, Tile, Time, say, sayError } from "../ui/parts.js";
+import { CommandLine, Empty, Loading, Problem, State, Table, Tile, Time, say, sayError } from "../ui/parts.js";
 
 export function Destinations() {
     const [, name] = place.value.path;
@@ -18,7 +18,7 @@ export function Destinations() {
         return () => clearInterval(timer);
     }, []);
     if (error) return html`<${Problem} error=${error} />`;
-    if (!list) return html`<p class="dim" aria-busy="true">Loading …</p>`;
+    if (!list) return html`<${Loading} />`;
     if (name) return html`<${Destination} d=${list.find((d) => d.name === name)} name=${name} onChange=${load} />`;
     return html`<section aria-labelledby="destinations-title">
         <header class="page"><h1 id="destinations-title">Destinations</h1></header>

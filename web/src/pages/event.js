@@ -7,7 +7,7 @@ import { absolute, bytes, hint, shellQuote, span } from "../format.js";
 import { link, place, go } from "../route.js";
 import { Body, Headers } from "../ui/body.js";
 import { differences } from "../ui/compare.js";
-import { CommandLine, Copy, Id, Problem, State, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
+import { CommandLine, Copy, Id, Loading, Problem, State, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
 import { Waterfall } from "../ui/waterfall.js";
 
 /** In the address: comparing, but with nothing yet. */
@@ -25,7 +25,7 @@ export function EventPage({ id }) {
         return listen((line) => line.kind === "attempt" && line.event_id === id && load());
     }, [id]);
     if (error) return html`<${Problem} error=${error} />`;
-    if (!event) return html`<p class="dim" aria-busy="true">Loading …</p>`;
+    if (!event) return html`<${Loading} />`;
     const with_ = place.value.query.with;
     return html`<article aria-labelledby="event-title">
         <header class="page">

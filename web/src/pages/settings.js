@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../dom.js";
 import { api, may, me } from "../api.js";
 import { bytes, count, inUtc } from "../format.js";
-import { Copy, CommandLine, Empty, Problem, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
+import { Copy, CommandLine, Empty, Loading, Problem, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
 
 export function Settings() {
     return html`<section aria-labelledby="settings-title"><header class="page"><h1 id="settings-title">Settings</h1></header>
@@ -41,7 +41,7 @@ function Store() {
     useEffect(() => {
         api.get("/status").then(setStatus, sayError);
     }, []);
-    if (!status) return html`<p class="dim" aria-busy="true">Loading …</p>`;
+    if (!status) return html`<${Loading} />`;
     return html`<dl class="pairs"><dt>Store</dt><dd>${status.store}</dd><dt>Events</dt><dd>${count(status.events)}</dd><dt>On disk</dt><dd>${bytes(status.store_bytes)}</dd>
         <dt>Waits to be applied</dt><dd>${bytes(status.store_lag_bytes)}</dd><dt>Oldest undelivered</dt><dd><${Time} iso=${status.oldest_pending} relative /></dd>
         <dt>Running since</dt><dd><${Time} iso=${status.started} relative /></dd></dl>`;

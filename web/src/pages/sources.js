@@ -5,7 +5,7 @@ import { listen, start } from "../feed.js";
 import { count } from "../format.js";
 import { link, place, go } from "../route.js";
 import { text } from "../text.js";
-import { CommandLine, Copy, Empty, Problem, State, Table, Time, say, sayError } from "../ui/parts.js";
+import { CommandLine, Copy, Empty, Loading, Problem, State, Table, Time, say, sayError } from "../ui/parts.js";
 
 export function Sources() {
     const [, name] = place.value.path;
@@ -60,7 +60,7 @@ function Source({ name }) {
     };
     if (error) return html`<${Problem} error=${error} />`;
     if (list && !source) return html`<${Empty} title=${`There is no source ${name}.`} />`;
-    if (!source) return html`<p class="dim" aria-busy="true">Loading …</p>`;
+    if (!source) return html`<${Loading} />`;
     return html`<section aria-labelledby="source-title">
         <header class="page"><h1 id="source-title">${source.name}</h1>
             <p class="facts">${source.provider} · ${count(source.received)} received · ${count(source.rejected)} refused · ${count(source.duplicates)} repeats · last <${Time} iso=${source.last_event} relative /></p>

@@ -78,6 +78,10 @@ export function Empty({ title, children }) {
     return html`<div class="empty"><p>${title}</p>${children}</div>`;
 }
 
+export function Loading() {
+    return html`<p class="dim" aria-busy="true">Loading …</p>`;
+}
+
 /** @param {{error: any}} props */
 export function Problem({ error }) {
     return html`<p class="problem" role="alert"><span aria-hidden="true">✕ </span>${error?.message ?? String(error)}</p>`;
