@@ -153,8 +153,10 @@ GAFF_API gaff_err gaff_webhook(gaff_app *app, const char *pattern,
 /* --- events: you tell others ----------------------------------------------------------------- */
 
 /* Sends events whose type matches the glob ("user.*") to url, signed by Standard Webhooks with
- * secret ("whsec_..." or a reference), retried over three days. Subscribers can also be written in
- * the configuration as routes from source "app". */
+ * secret ("whsec_...", "whsk_..." or a reference), tried eight times over 28 hours; a lane of its
+ * own, durable, disabled when it answers 410. Known by events and url: what waits for it goes on
+ * after a restart, and is cancelled when the program no longer names it. Subscribers can also be
+ * written in the configuration as routes from source "app". */
 GAFF_API gaff_err gaff_subscribe(gaff_app *app, const char *events, const char *url,
                                  const char *secret);
 /* On disk when it returns GAFF_OK; then delivered to every subscriber. json: one JSON value. */

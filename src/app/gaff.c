@@ -17,6 +17,7 @@
 
 #define YAML_MAX (1u << 20)
 #define DRAIN_MS 25000
+#define SUBSCRIBER_ARENA_MAX (16u << 20)
 
 const char *gaff_strerror(gaff_err err)
 {
@@ -257,20 +258,12 @@ gaff_err gaff_subscribe(gaff_app *app, const char *events, const char *url, cons
 {
     if (!events || !url || !secret)
         return program_fail(app, GAFF_INVALID, "a subscriber needs events, a url and a secret");
-    size_t number = ++app->subscriber_count;
-    struct buf *d = &app->destinations, *r = &app->routes;
-    if (number == 1)
+    if (app->subscriber_count == 0)
         write_app_source(&app->sources);
-    buf_printf(d, "  subscriber-%zu:\n    http:\n      url: ", number);
-    quote(d, url);
-    buf_str_append(d, STR("\n      sign: { provider: standard-webhooks, secret: "));
-    quote(d, secret);
-    buf_str_append(d, STR(" }\n"));
-    buf_printf(r, "  - name: subscriber-%zu\n    from: app\n    to: [subscriber-%zu]\n", number,
-               number);
-    buf_str_append(r, STR("    match: { event: { glob: "));
-    quote(r, events);
-    buf_str_append(r, STR(" } }\n"));
+    app->subscribers =
+        xrealloc(app->subscribers, (app->subscriber_count + 1) * sizeof(*app->subscribers));
+    app->subscribers[app->subscriber_count++] = (struct program_subscriber){
+        .events = xstrdup(events), .url = xstrdup(url), .secret = xstrdup(secret)};
     return GAFF_OK;
 }
 
@@ -336,6 +329,29 @@ static gaff_err make_verifiers(gaff_app *app)
     return GAFF_OK;
 }
 
+/* What the program named becomes endpoints, before the first request can tell of anything. */
+static gaff_err start_subscribers(gaff_app *app)
+{
+    struct reason why = {0};
+    struct arena a;
+    arena_init(&a, SUBSCRIBER_ARENA_MAX);
+    struct subscriber *v = ARENA_ARRAY(&a, struct subscriber, app->subscriber_count + 1);
+    enum err err = v ? ERR_OK : fail(&why, ERR_LIMIT, "there are too many subscribers");
+    for (size_t i = 0; err == ERR_OK && i < app->subscriber_count; i++) {
+        const struct program_subscriber *s = &app->subscribers[i];
+        v[i].events = str_from_cstr(s->events);
+        if (!config_text_resolve(app->config, str_from_cstr(s->url), &a, &v[i].url, &why) ||
+            !config_text_resolve(app->config, str_from_cstr(s->secret), &a, &v[i].secret, &why))
+            err = ERR_INVALID;
+    }
+    if (err == ERR_OK)
+        err = subscribers_set(engine_core(app->engine), v, app->subscriber_count, app->application,
+                              &why);
+    arena_release(&a);
+    return err == ERR_OK ? GAFF_OK
+                         : program_fail(app, program_err(err), "gaff_subscribe: %s", why.text);
+}
+
 /* Commands of a configuration file need runners, one a delivery loop, and these must precede
  * threads and secrets. */
 static bool launch_runners(const gaff_app *app, struct engine_options *o, struct reason *why)
@@ -378,6 +394,8 @@ gaff_err gaff_start(gaff_app *app)
     arena_release(&a);
     if (!app->engine)
         return program_fail(app, program_err(why.code), "%s", why.text);
+    if (start_subscribers(app) != GAFF_OK)
+        return app->first_error;
     engine_start(app->engine);
     app->started = true;
     return GAFF_OK;
@@ -452,6 +470,14 @@ void gaff_free(gaff_app *app)
     }
     for (size_t i = 0; i < app->route_count; i++)
         free(app->route_list[i]);
+    for (size_t i = 0; i < app->subscriber_count; i++) {
+        struct program_subscriber *one = &app->subscribers[i];
+        secret_wipe(one->secret, strlen(one->secret));
+        free(one->secret);
+        free(one->events);
+        free(one->url);
+    }
+    free(app->subscribers);
     free(app->webhooks);
     free(app->route_list);
     free(app->handlers.v);
@@ -487,8 +513,9 @@ gaff_err gaff_emit(gaff_app *app, const char *type, const char *json)
     uint64_t id;
     if (!app->started)
         return program_fail(app, GAFF_CONFLICT, "gaff_emit before the app has started");
-    enum err err = engine_emit(app->engine, str_from_cstr(type ? type : ""),
-                               str_from_cstr(json ? json : ""), &id, &why);
+    enum err err =
+        engine_emit(app->engine, str_from_cstr(app->application), str_from_cstr(type ? type : ""),
+                    str_from_cstr(json ? json : ""), &id, &why);
     if (err != ERR_OK)
         log_event(LOG_ERROR, "event not emitted", LOG_F("reason", str_from_cstr(why.text)));
     return program_err(err);

@@ -2,7 +2,7 @@
 #ifndef GAFF_APP_PROGRAM_H
 #define GAFF_APP_PROGRAM_H
 
-#include "engine/engine.h"
+#include "engine/subscriber.h"
 #include "gaff.h"
 #include "http/router.h"
 
@@ -25,6 +25,10 @@ struct route { /* one gaff_route, or a synchronous webhook */
     struct webhook *webhook; /* NULL: a plain route */
 };
 
+struct program_subscriber { /* one gaff_subscribe, as it was written */
+    char *events, *url, *secret;
+};
+
 struct gaff_app {
     char *config_file; /* NULL: none */
     char *listen, *store;
@@ -34,6 +38,8 @@ struct gaff_app {
     size_t route_count;
     struct webhook **webhooks;
     size_t webhook_count, subscriber_count;
+    struct program_subscriber *subscribers;
+    char application[OBJECT_ID_MAX]; /* id of the subscribers' application; empty: none */
     struct handler_table handlers;
     gaff_err first_error;
     char error[REASON_TEXT_MAX];

@@ -132,44 +132,56 @@ static bool find_endpoints(struct engine_core *core, const struct app_message *m
     return good;
 }
 
+/* Behind what the event has already. */
 static bool enter(struct engine_core *core, const struct app_message *m,
                   const struct planned_endpoint *to, size_t count, struct arena *a,
-                  struct app_message_plan *p)
+                  struct new_event *e, struct gate ***all)
 {
-    struct new_delivery *d = ARENA_ARRAY(a, struct new_delivery, count + 1);
-    struct gate **gates = ARENA_ARRAY(a, struct gate *, count + 1);
+    size_t had = e->delivery_count;
+    struct new_delivery *d = ARENA_ARRAY(a, struct new_delivery, had + count + 1);
+    struct gate **gates = ARENA_ARRAY(a, struct gate *, had + count + 1);
     if (!d || !gates)
         return false;
-    bool later = m->deliver_at_ms > p->event.event.received_ms;
-    for (size_t i = 0; i < count; i++) {
-        gates[i] = to[i].gate;
+    if (had) {
+        memcpy(d, e->deliveries, had * sizeof(*d));
+        memcpy(gates, *all, had * sizeof(*gates));
+    }
+    bool later = m->deliver_at_ms > e->event.received_ms;
+    for (size_t i = had; i < had + count; i++) {
+        const struct planned_endpoint *one = &to[i - had];
+        gates[i] = one->gate;
         if (later)
             gate_pass_by(gates[i]);
-        d[i] =
-            (struct new_delivery){.id = id_next(&core->ids),
-                                  .destination = str_from_cstr(gates[i]->name),
-                                  .route = STR("endpoint"),
-                                  .order_key = to[i].order_key,
-                                  .claimed = !later && gate_enter(gates[i]),
-                                  .listed = true,
-                                  .next_ms = later ? m->deliver_at_ms : p->event.event.received_ms};
+        d[i] = (struct new_delivery){.id = id_next(&core->ids),
+                                     .destination = str_from_cstr(gates[i]->name),
+                                     .route = STR("endpoint"),
+                                     .order_key = one->order_key,
+                                     .claimed = !later && gate_enter(gates[i]),
+                                     .listed = true,
+                                     .next_ms = later ? m->deliver_at_ms : e->event.received_ms};
     }
-    p->event.deliveries = d;
-    p->event.delivery_count = count;
-    p->gates = gates;
+    e->deliveries = d;
+    e->delivery_count = had + count;
+    *all = gates;
     return true;
+}
+
+bool app_message_add(struct engine_core *core, const struct app_message *m, struct arena *a,
+                     struct new_event *e, struct gate ***gates)
+{
+    struct planned_endpoint *to;
+    size_t count;
+    return find_endpoints(core, m, a, &to, &count) && enter(core, m, to, count, a, e, gates);
 }
 
 enum err app_message_plan(struct engine_core *core, const struct app_message *m, struct arena *a,
                           struct app_message_plan *out, struct reason *why)
 {
-    struct planned_endpoint *to;
-    size_t count;
     *out = (struct app_message_plan){0};
     fill_event(core, m, a, &out->event.event);
     add_keys(out, m, a);
-    if (!out->event.event.head.p || !arena_ok(a) || !find_endpoints(core, m, a, &to, &count) ||
-        !enter(core, m, to, count, a, out))
+    if (!out->event.event.head.p || !arena_ok(a) ||
+        !app_message_add(core, m, a, &out->event, &out->gates))
         return fail(why, ERR_LIMIT, "the message has more endpoints than memory");
     return ERR_OK;
 }

@@ -46,6 +46,10 @@ struct app_message_plan { /* in an arena; lives until the commit is done */
 /* Fills *out; the gates are entered. ERR_LIMIT without memory, then nothing is. */
 enum err app_message_plan(struct engine_core *core, const struct app_message *m, struct arena *a,
                           struct app_message_plan *out, struct reason *why) MUST_USE;
+/* Adds the deliveries of the endpoints that want it to those that e has; arrays in the arena, one
+ * gate a delivery, entered. False without memory, then nothing was entered. */
+bool app_message_add(struct engine_core *core, const struct app_message *m, struct arena *a,
+                     struct new_event *e, struct gate ***gates);
 /* After the commit: lanes get what was stored, or the places are free again. True when stored. */
 bool app_message_settle(struct engine_core *core, struct app_message_plan *p, enum err err,
                         struct dispatch_offers *offers);

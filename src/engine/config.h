@@ -193,6 +193,9 @@ struct config *config_load(const char *path, const str *text, struct problems *p
  * replaces its other settings; origin is its name in messages. For programs that embed the
  * library, and for what was defined at run time. */
 struct config *config_load_over(const char *path, str over, const char *origin, struct problems *p);
+/* Text with its ${...} replaced as in a file of that configuration; *out lives in the arena. */
+bool config_text_resolve(struct config *c, str text, struct arena *a, str *out,
+                         struct reason *why) MUST_USE;
 /* An empty snapshot with every default, for libgaff and tests. */
 struct config *config_new_default(void);
 struct config *config_ref(struct config *c);

@@ -231,6 +231,23 @@ void config_refs_resolve(struct config_reader *r, struct yaml *node)
     resolve(r, node, false);
 }
 
+bool config_text_resolve(struct config *c, str text, struct arena *a, str *out, struct reason *why)
+{
+    struct problems problems = {0};
+    struct config_reader r = {.config = c, .arena = a, .problems = &problems};
+    struct yaml node = {.kind = YAML_SCALAR, .scalar = text, .file = STR("program"), .line = 1};
+    expand_scalar(&r, &node, true);
+    bool good = true;
+    for (size_t i = 0; good && i < problems.count; i++) {
+        good = problems.v[i].warning;
+        if (!good)
+            (void)fail(why, ERR_INVALID, "%s", problems.v[i].text);
+    }
+    *out = node.scalar;
+    problems_release(&problems);
+    return good;
+}
+
 void config_refs_files(struct arena *a, const char *directory, str text,
                        void (*fn)(const char *path, void *arg), void *arg)
 {

@@ -1,6 +1,7 @@
 /* emit.c -- events of the application itself: source "app", planned and committed like any other,
  * by the caller's own thread. */
 #include "base/log.h"
+#include "engine/app_message.h"
 #include "engine/planned.h"
 #include "engine/trace_tell.h"
 #include "verify/sign.h"
@@ -15,7 +16,7 @@ static void fill(struct new_event *e, struct engine_core *core, const struct emi
     e->event = (struct event){
         .id = id_next(&core->ids),
         .received_ms = clock_wall_ms(core->clock),
-        .source = what->source,
+        .source = what->application.n ? what->application : what->source,
         .provider = STR(""),
         .type = what->type,
         .dedupe_key = what->key,
@@ -26,6 +27,7 @@ static void fill(struct new_event *e, struct engine_core *core, const struct emi
         .peer = STR("local"),
         .head = STR("Content-Type: application/json\r\n"),
         .body = json,
+        .flags = what->application.n ? EVENT_LISTED : 0,
     };
     str_fingerprint(json, e->event.body_hash);
 }
@@ -39,8 +41,9 @@ static struct gate **all_gates(struct engine_core *core, const struct config *c,
     return g;
 }
 
-static bool enter(struct new_event *e, struct engine_core *core, struct config *c, struct arena *a,
-                  struct gate ***gates)
+/* Routes from the source, and then the application's endpoints. */
+static bool enter(struct new_event *e, struct engine_core *core, struct config *c,
+                  const struct emission *what, struct arena *a, struct gate ***gates)
 {
     struct http_field type_field = {STR("Content-Type"), STR("application/json")};
     struct http_request request = {.method = e->event.method,
@@ -49,10 +52,10 @@ static bool enter(struct new_event *e, struct engine_core *core, struct config *
                                    .fields = {&type_field, 1},
                                    .body = e->event.body,
                                    .arena = a};
-    struct facts facts = {
-        .request = &request, .event_type = e->event.type, .source = e->event.source};
-    const struct source_config *source = map_get(&c->sources_by_name, e->event.source);
-    struct plan made = {.trace = STR("the configuration has no such source\n")};
+    struct facts facts = {.request = &request, .event_type = e->event.type, .source = what->source};
+    const struct source_config *source = map_get(&c->sources_by_name, what->source);
+    struct plan made = {
+        .trace = what->application.n ? STR("") : STR("the configuration has no such source\n")};
     struct buf scratch;
     buf_init(&scratch, TRACE_MAX);
     if (source)
@@ -63,7 +66,14 @@ static bool enter(struct new_event *e, struct engine_core *core, struct config *
     http_request_release(&request);
     e->event.trace = made.trace;
     struct gate **by_index = all_gates(core, c, a);
-    return by_index && planned_enter(core, &made, by_index, a, e, gates);
+    if (!by_index || !planned_enter(core, &made, by_index, a, e, gates))
+        return false;
+    const struct app_message m = {
+        .application = what->application, .event_type = what->type, .payload = what->json};
+    if (!what->application.n || app_message_add(core, &m, a, e, gates))
+        return true;
+    planned_leave(e, *gates);
+    return false;
 }
 
 static enum err commit(struct engine_core *core, struct new_event *e, struct gate **gates,
@@ -109,7 +119,7 @@ enum err engine_emit_as(struct engine *e, const struct emission *what, uint64_t 
     struct config *c = engine_config(e);
     arena_init(&a, EMIT_ARENA_MAX);
     fill(&event, core, what);
-    enum err err = enter(&event, core, c, &a, &gates)
+    enum err err = enter(&event, core, c, what, &a, &gates)
                        ? commit(core, &event, gates, why)
                        : fail(why, ERR_LIMIT, "the event has more deliveries than memory");
     if (err == ERR_OK)
@@ -119,11 +129,13 @@ enum err engine_emit_as(struct engine *e, const struct emission *what, uint64_t 
     return err;
 }
 
-enum err engine_emit(struct engine *e, str type, str json, uint64_t *id, struct reason *why)
+enum err engine_emit(struct engine *e, str application, str type, str json, uint64_t *id,
+                     struct reason *why)
 {
     const struct emission what = {.source = STR("app"),
                                   .type = type,
                                   .json = json,
+                                  .application = application,
                                   .key = STR(""),
                                   .verdict_text = STR("emitted by the application itself")};
     return engine_emit_as(e, &what, id, why);

@@ -199,7 +199,8 @@ static bool read_doc(struct endpoint *e, const struct json *doc, const struct se
                                      .timeout_ms = d->timeout_ms,
                                      .default_concurrency = d->concurrency,
                                      .data = w};
-    w->policy = (enum outbound_policy)s->policy;
+    w->policy = json_bool(json_get(doc, STR("trusted"))) ? OUTBOUND_PRIVATE
+                                                         : (enum outbound_policy)s->policy;
     w->style = (enum webhook_style)word_of(doc, "signature", webhook_style_words, s->signature);
     w->format = (enum webhook_format)word_of(doc, "format", webhook_format_words, WEBHOOK_PLAIN);
     w->source = arena_printf(&e->arena, "/app/" STR_FMT, STR_ARG(e->application));

@@ -7,7 +7,9 @@
  *   match        as in gaff.yaml, over the payload
  *   concurrency, orderBy, onBlocked ("wait", "deadLetter"), retry [seconds], timeout (seconds)
  *   signature, format   words of action/action_webhook.h
- *   failSince, disabledReason   what the engine noted */
+ *   failSince, disabledReason   what the engine noted
+ *   trusted      true: named by the program itself, so that it may lead to private addresses; no
+ *                request of the API can set it */
 #ifndef GAFF_ENGINE_ENDPOINT_H
 #define GAFF_ENGINE_ENDPOINT_H
 

@@ -93,10 +93,13 @@ void engine_free(struct engine *e); /* drains at once if it was not; accepts NUL
 /* The same for a source of the configuration, with a key by which a repeat is known. */
 struct emission {
     str source, type, json, key, verdict_text;
+    str application; /* id: its endpoints are told too, as of a message; empty: none are */
 };
 enum err engine_emit_as(struct engine *e, const struct emission *what, uint64_t *id,
                         struct reason *why);
-enum err engine_emit(struct engine *e, str type, str json, uint64_t *id, struct reason *why);
+/* application: as in struct emission. */
+enum err engine_emit(struct engine *e, str application, str type, str json, uint64_t *id,
+                     struct reason *why);
 
 /* Deliveries may have become due by hand (replay): lanes look into the store again. Any thread. */
 void engine_nudge(struct engine *e);

@@ -106,6 +106,59 @@ def test_users_lists_creates_and_tells():
         mac = base64.b64encode(hmac.new(b"k" * 32, signed, hashlib.sha256).digest()).decode()
         assert "v1," + mac in h["webhook-signature"]
 
+        assert h["webhook-id"].startswith("msg_")
+    target.close()
+
+
+def test_subscribers_are_told_again_also_after_a_kill():
+    fail = {"left": 1}
+
+    def answer(request, count):
+        if fail["left"]:
+            return 503, {"Retry-After": "1"}, b""
+        return 204, {}, b""
+    target = Target(answer)
+    secret = "whsec_" + base64.b64encode(b"k" * 32).decode()
+    with Program("users", {"SUBSCRIBER_URL": target.url, "SUBSCRIBER_SECRET": secret}) as p:
+        assert p.request("POST", "/users", b'{"name":"Ada"}')[0] == 201
+        until(lambda: target.requests, "the subscriber is asked")
+        p.process.kill()
+        p.process.wait(60)
+        fail["left"] = 0
+        before = len(target.requests)
+        p.start()
+        until(lambda: len(target.requests) > before, "it is told after the kill")
+        ids = {r["headers"]["webhook-id"] for r in target.requests}
+        assert len(ids) == 1, ids
+        assert json.loads(target.requests[-1]["body"]) == {"id": 1, "name": "Ada"}
+    target.close()
+
+
+def test_a_subscriber_that_is_no_longer_named_is_not_told():
+    first, second = Target(), Target()
+    secret = "whsec_" + base64.b64encode(b"k" * 32).decode()
+    with Program("users", {"SUBSCRIBER_URL": first.url, "SUBSCRIBER_SECRET": secret}) as p:
+        assert p.request("POST", "/users", b'{"name":"Ada"}')[0] == 201
+        until(lambda: first.requests, "the first is told")
+        p.process.terminate()
+        p.process.wait(60)
+        p.env["SUBSCRIBER_URL"] = second.url
+        p.start()
+        assert p.request("POST", "/users", b'{"name":"Bob"}')[0] == 201
+        until(lambda: second.requests, "the second is told")
+        assert len(first.requests) == 1
+    with Program("users", {"SUBSCRIBER_URL": first.url, "SUBSCRIBER_SECRET": secret}) as p:
+        p.process.terminate()
+        p.process.wait(60)
+        p.env["SUBSCRIBER_SECRET"] = "not a secret of the standard"
+        with open(p.log, "ab") as log:
+            p.process = subprocess.Popen([os.path.join(BUILD, "examples", "users")], cwd=p.dir,
+                                         env=p.env, stdout=log, stderr=log)
+        assert p.process.wait(60) == 1
+        assert "gaff_subscribe: " in p.text() and "not a secret" not in p.text(), p.text()
+    first.close()
+    second.close()
+
 
 def test_build_runs_tells_and_retries():
     target = Target()

@@ -611,14 +611,14 @@ void stage_advance(struct stage *r, int64_t ms)
 enum err stage_try_emit(struct stage *r, const char *json, uint64_t *id)
 {
     struct reason why = {0};
-    return engine_emit(r->engine, STR("test"), str_from_cstr(json), id, &why);
+    return engine_emit(r->engine, STR(""), STR("test"), str_from_cstr(json), id, &why);
 }
 
 uint64_t stage_emit(struct stage *r, const char *json)
 {
     struct reason why = {0};
     uint64_t id = 0;
-    EXPECT_OK(engine_emit(r->engine, STR("test"), str_from_cstr(json), &id, &why), why);
+    EXPECT_OK(engine_emit(r->engine, STR(""), STR("test"), str_from_cstr(json), &id, &why), why);
     return id;
 }
 
