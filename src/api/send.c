@@ -1,5 +1,5 @@
-/* send.c -- the frame of every operation of the sending API: who asks, whether it was asked
- * before, one answer, one commit. */
+/* send.c -- the frame of every operation of the sending API: whether it was asked before, one
+ * answer, one commit. Who asks: send_caller.c. */
 #include "api/send.h"
 
 #include "base/codec.h"
@@ -423,162 +423,8 @@ bool send_commit(struct send_call *s, struct object_change *changes, size_t coun
     return false;
 }
 
-/* --- who asks --------------------------------------------------------------------------------- */
-
-str send_token_digest(str token, char out[64])
-{
-    uint8_t digest[DIGEST_BYTES_MAX];
-    digest_of(DIGEST_SHA256, token, digest);
-    hex_encode(digest, 32, out);
-    return str_of(out, 64);
-}
-
-static void unauthorized(struct send_call *s, const char *detail)
-{
-    send_error(s, 401, "authentication_failed", "%s", detail);
-}
-
-static bool is_revoked(struct send_call *s, str text, const struct jwt *t)
-{
-    char hex[64];
-    struct send_state *state = send_api(s)->send;
-    int64_t from_s = (int64_t)(intptr_t)map_get(&state->revoked_until, t->sub);
-    return map_get(&state->revoked, send_token_digest(text, hex)) != NULL ||
-           (from_s && t->iat_s <= from_s);
-}
-
-static bool take_claims(struct send_call *s, const struct jwt *t)
-{
-    if (!t->sub.n) {
-        unauthorized(s, "Invalid token (missing `sub`).");
-        return false;
-    }
-    if (!t->org.n) {
-        if (!ksuid_is_form("org_", t->sub)) {
-            send_error(s, 400, "bad_token", "`sub` is not a valid organization id.");
-            return false;
-        }
-        s->org = t->sub;
-        return true;
-    }
-    if (!ksuid_is_form("org_", t->org)) {
-        send_error(s, 400, "bad token", "`org` is not a valid organization id");
-        return false;
-    }
-    if (!ksuid_is_form("app_", t->sub)) {
-        send_error(s, 400, "bad token", "`sub` is not a valid application id");
-        return false;
-    }
-    s->org = t->org;
-    s->token_app = t->sub;
-    return true;
-}
-
-static bool is_admin(struct api *a, str token)
-{
-    return a->token.n && secret_equal(token.p, token.n, a->token.bytes, a->token.n);
-}
-
-/* An API key, or the dashboard's session on its own page: those who may act may send. */
-static bool is_person(struct send_call *s, str text)
-{
-    bool reads = str_eq(s->c->x->req.method, STR("GET"));
-    enum role role = text.n                                ? api_key_role(s->c, text)
-                     : reads || api_is_from_our_page(s->c) ? api_session_role(s->c)
-                                                           : ROLE_ANYONE;
-    s->on_page = !text.n && !reads;
-    s->c->role = role;
-    return role >= (reads ? ROLE_VIEWER : ROLE_OPERATOR);
-}
-
-static bool authenticate(struct send_call *s)
-{
-    struct api *a = send_api(s);
-    struct send_state *state = a->send;
-    str value = header(s, "authorization"), scheme = STR("Bearer ");
-    str text = value.n > scheme.n && str_eq_nocase(str_slice(value, 0, scheme.n), scheme)
-                   ? str_slice(value, scheme.n, value.n)
-                   : STR("");
-    struct jwt *token = ARENA_NEW(s->a, struct jwt);
-    struct reason why = {0};
-    s->org = STR(SEND_DEFAULT_ORG);
-    s->token_app = STR("");
-    s->caller = s->org;
-    if (!a->token.n && !text.n)
-        return true; /* tests run without any token */
-    if (is_admin(a, text) || is_person(s, text))
-        return true;
-    if (!text.n && s->c->role != ROLE_ANYONE) {
-        send_error(s, 403, "not_allowed", "This needs the role operator; yours is " STR_FMT ".",
-                   STR_ARG(role_word(s->c->role)));
-        return false;
-    }
-    if (state->secret.n && secret_equal(text.p, text.n, state->secret.bytes, state->secret.n)) {
-        unauthorized(s, "Invalid token: this is the signing secret of tokens, which can't be used "
-                        "as one; make a token from it with `gaff jwt`.");
-        return false;
-    }
-    int64_t now_s = s->now_ms / 1000;
-    if (!token || !text.n ||
-        (jwt_verify(state->own, text, now_s, s->a, token, &why) != ERR_OK &&
-         jwt_verify(state->key, text, now_s, s->a, token, &why) != ERR_OK) ||
-        is_revoked(s, text, token)) {
-        unauthorized(s, "Invalid token");
-        return false;
-    }
-    s->token = token;
-    if (!take_claims(s, token))
-        return false;
-    s->caller = s->token_app.n ? s->token_app : s->org;
-    return true;
-}
-
-/* What a token that was limited must have for this operation; NULL: nothing; "": it may not. */
-static const char *needed_capability(const struct send_call *s)
-{
-    bool reads = str_eq(s->c->x->req.method, STR("GET"));
-    switch (s->op->access) {
-    case SEND_APP:
-        return reads ? NULL : "ManageEndpoint";
-    case SEND_APP_SECRET:
-        return reads ? "ViewEndpointSecret" : "ManageEndpointSecret";
-    case SEND_APP_ATTEMPT:
-        return "CreateAttempts";
-    case SEND_ORG:
-        return "";
-    default:
-        return NULL;
-    }
-}
-
-static bool token_allows(const struct send_call *s)
-{
-    const char *needed = needed_capability(s);
-    if (!s->token || !s->token->is_limited || !needed)
-        return true;
-    for (size_t i = 0; i < s->token->capability_count; i++)
-        if (str_eq(s->token->capabilities[i], str_from_cstr(needed)))
-            return true;
-    return false;
-}
-
-/* The application of the path, if the caller may know of it. */
-static bool find_application(struct send_call *s)
-{
-    str name = send_path(s, "app_id");
-    if ((s->token_app.n && s->op->access == SEND_ORG) || !token_allows(s)) {
-        send_error(s, 403, "insufficient access", "Insufficient access for the given operation.");
-        return false;
-    }
-    if (!name.p || s->op->fn == send_app_put || s->op->fn == send_message_create ||
-        s->op->fn == send_portal)
-        return true;
-    if (directory_application(send_api(s)->core->directory, s->org, name, s->a, &s->app) &&
-        (!s->token_app.n || str_eq(s->token_app, s->app.id)))
-        return true;
-    send_not_found(s, NULL);
-    return false;
-}
+/* --- one operation -----------------------------------------------------------------------------
+ */
 
 /* Whatever Content-Type says: the contract knows of JSON alone. */
 static bool read_body(struct send_call *s)
@@ -607,7 +453,7 @@ void send_handle(struct api_call *c)
     struct send_call s = {
         .c = c, .op = c->op, .a = c->x->arena, .now_ms = clock_wall_ms(c->api->core->clock)};
     char what[AUDIT_TEXT_MAX];
-    if (s.op->access != SEND_OPEN && (!authenticate(&s) || !find_application(&s)))
+    if (s.op->access != SEND_OPEN && !send_admit(&s))
         return;
     if (was_served(&s) || !read_body(&s))
         return;

@@ -78,7 +78,8 @@ struct send_call {
     struct app_message_plan *also; /* an event that is stored only with the next send_commit */
 };
 
-/* --- send.c: who asks, and answering ---------------------------------------------------------- */
+/* --- send.c, and who asks ----------------------------------------------------------------------
+ */
 
 bool send_open(struct api *a, str jwt_secret, struct reason *why);
 void send_close(struct api *a);
@@ -92,6 +93,8 @@ static inline struct json_writer *send_json(struct send_call *s)
 {
     return &s->c->json;
 }
+/* send_caller.c: finds out who asks and the application he may ask about; false and answered. */
+bool send_admit(struct send_call *s);
 /* SHA-256 in hexadecimal: what is kept of a token. */
 str send_token_digest(str token, char out[64]);
 /* send_message.c: messages that wait for the commit of this turn. */
