@@ -108,9 +108,16 @@ static bool is_label_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
 }
 
-/* "sns.*.amazonaws.com": a star stands for one label, so that nobody's own sub-domain fits. */
+/* "sns.*.amazonaws.com": a star stands for one label, so that nobody's own sub-domain fits. A port
+ * must be the pattern's own. */
 static bool host_fits(str pattern, str host)
 {
+    size_t colon = str_find(pattern, ':');
+    str port = str_slice(pattern, colon, pattern.n);
+    if (port.n && !str_ends(host, port))
+        return false;
+    pattern.n = colon;
+    host.n -= port.n;
     while (pattern.p && host.p) {
         str want = str_cut(&pattern, '.'), label = str_cut(&host, '.');
         if (!label.n)
@@ -136,10 +143,10 @@ bool key_url_is_allowed(const str *hosts, size_t count, str url)
     while (end < rest.n && !memchr("/?#", rest.p[end], 3))
         end++;
     str host = str_slice(rest, 0, end);
-    if (str_ends(host, STR(":443")))
-        host.n -= 4;
+    bool usual_port = str_ends(host, STR(":443"));
     for (size_t i = 0; i < count; i++)
-        if (host_fits(hosts[i], host))
+        if (host_fits(hosts[i], host) ||
+            (usual_port && host_fits(hosts[i], str_slice(host, 0, host.n - 4))))
             return true;
     return false;
 }

@@ -178,9 +178,10 @@ bool host_patterns_are_good(const str *hosts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         size_t dots = 0;
-        for (size_t j = 0; j < hosts[i].n; j++)
-            dots += hosts[i].p[j] == '.';
-        if (!dots || str_ends(hosts[i], STR("*")) || str_find(hosts[i], '/') < hosts[i].n)
+        str name = str_slice(hosts[i], 0, str_find(hosts[i], ':'));
+        for (size_t j = 0; j < name.n; j++)
+            dots += name.p[j] == '.';
+        if (!dots || str_ends(name, STR("*")) || str_find(hosts[i], '/') < hosts[i].n)
             return false;
     }
     return count > 0;

@@ -288,7 +288,7 @@ void handshakes_compile(struct recipe *r, struct arena *a, const struct yaml *no
 struct recipe *recipe_compile(struct arena *a, const struct yaml *file, struct problems *p);
 /* The signed text in one piece, its prehash done; out is to be released in any case. */
 bool signed_text_gather(const struct scheme *s, struct view *w, struct buf *out);
-/* Names of hosts that leave no whole domain open. */
+/* Names of hosts, perhaps with a port, that leave no whole domain open. */
 bool host_patterns_are_good(const str *hosts, size_t count);
 /* True when url is https at a host that one of the patterns allows. */
 bool key_url_is_allowed(const str *hosts, size_t count, str url);

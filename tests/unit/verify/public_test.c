@@ -3,6 +3,8 @@
 #include "public_vectors.h"
 #include "rig.h"
 
+#include "verify/scheme.h"
+
 #define BODY STR("{\"a\":1}")
 
 /* Answers as the engine would, from memory. */
@@ -299,4 +301,36 @@ void test_public_files_that_would_let_the_request_choose_are_refused(void)
         EXPECT_HAS(r.problems.v[0].text, cases[i].part);
         rig_release(&r);
     }
+}
+
+void test_public_key_hosts_are_exact_with_their_port(void)
+{
+    static const str hosts[] = {{"sns.*.amazonaws.com", 19}, {"127.0.0.1:8443", 14}};
+    static const struct {
+        const char *url;
+        bool allowed;
+    } cases[] = {
+        {"https://sns.eu-west-1.amazonaws.com/a.pem", true},
+        {"https://sns.eu-west-1.amazonaws.com:443/a.pem", true},
+        {"https://sns.eu-west-1.amazonaws.com:8443/a.pem", false},
+        {"https://sns.a.b.amazonaws.com/a.pem", false},
+        {"https://sns.eu-west-1.amazonaws.com.evil.example/a.pem", false},
+        {"https://sns.eu-west-1.amazonaws.com@evil.example/a.pem", false},
+        {"http://sns.eu-west-1.amazonaws.com/a.pem", false},
+        {"https://127.0.0.1:8443/a", true},
+        {"https://127.0.0.1/a", false},
+        {"https://127.0.0.1:443/a", false},
+        {"https://127.0.0.1:18443/a", false},
+        {"https://127.0.0.1:8443:8443/a", false},
+        {"https://evil.example:8443/a", false},
+        {"https://:8443/a", false},
+        {"https://", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (key_url_is_allowed(hosts, 2, str_from_cstr(cases[i].url)) != cases[i].allowed)
+            FAIL("%s", cases[i].url);
+    static const str open[] = {{"a.*:443", 7}, {"*", 1}, {"localhost:1.2", 13}};
+    for (size_t i = 0; i < ARRAY_LEN(open); i++)
+        EXPECT(!host_patterns_are_good(&open[i], 1));
+    EXPECT(host_patterns_are_good(hosts, 2));
 }
