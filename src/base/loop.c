@@ -73,22 +73,28 @@ static void timer_detach(struct loop_timer *t)
     t->impl = NULL;
 }
 
-void loop_timer_start(struct loop *l, struct loop_timer *t, int64_t delay_ms,
-                      void (*fn)(struct loop_timer *t))
+void loop_timer_start_at(struct loop *l, struct loop_timer *t, int64_t at_ns,
+                         void (*fn)(struct loop_timer *t))
 {
     CHECK_MAGIC(l, LOOP_MAGIC);
     assert(fn && (!t->impl || t->loop == l));
-    if (delay_ms < 0)
-        delay_ms = 0;
-    if (delay_ms > DELAY_MS_MAX)
-        delay_ms = DELAY_MS_MAX;
     t->loop = l;
     t->fn = fn;
     struct timer_node *node = t->impl ? t->impl : node_take(l);
     t->impl = node;
     node->timer = t;
     heap_remove(&l->timers, &node->node);
-    heap_push(&l->timers, &node->node, clock_mono_ns(l->clock) + delay_ms * NS_PER_MS);
+    heap_push(&l->timers, &node->node, at_ns);
+}
+
+void loop_timer_start(struct loop *l, struct loop_timer *t, int64_t delay_ms,
+                      void (*fn)(struct loop_timer *t))
+{
+    if (delay_ms < 0)
+        delay_ms = 0;
+    if (delay_ms > DELAY_MS_MAX)
+        delay_ms = DELAY_MS_MAX;
+    loop_timer_start_at(l, t, clock_mono_ns(l->clock) + delay_ms * NS_PER_MS, fn);
 }
 
 void loop_timer_stop(struct loop_timer *t)

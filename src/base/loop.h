@@ -42,6 +42,10 @@ struct loop_timer {
 };
 void loop_timer_start(struct loop *l, struct loop_timer *t, int64_t delay_ms,
                       void (*fn)(struct loop_timer *t));
+/* At a time of the monotonic clock that the caller worked out from one reading of it: nothing that
+ * passes between his reading and this call makes the timer late. */
+void loop_timer_start_at(struct loop *l, struct loop_timer *t, int64_t at_ns,
+                         void (*fn)(struct loop_timer *t));
 void loop_timer_stop(struct loop_timer *t);
 
 /* fn runs once at the end of each turn, after all input of the turn was handled and before the

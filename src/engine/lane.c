@@ -15,6 +15,7 @@
 #define LOAD_RETRY_MS 1000
 #define LEASE_RETRY_MS 200
 #define LEAVE_RETRY_MS 50
+#define DUE_WAIT_MAX_MS INT64_C(31536000000) /* a year */
 
 struct lane_claim {
     struct loop_work work;
@@ -145,9 +146,16 @@ static void arm_due(struct lane *l, int64_t due_ms)
 {
     if (due_ms >= l->due_ms)
         return;
+    /* In this order: time that passes between the two makes it early, and it looks again, not late.
+     */
+    int64_t now_ns = clock_mono_ns(l->ctx->core->clock);
     int64_t wait = due_ms - clock_wall_ms(l->ctx->core->clock);
+    if (wait < 0)
+        wait = 0;
+    if (wait > DUE_WAIT_MAX_MS) /* then it looks again, too */
+        wait = DUE_WAIT_MAX_MS;
     l->due_ms = due_ms;
-    loop_timer_start(l->ctx->loop, &l->due, wait > 0 ? wait : 0, due_fired);
+    loop_timer_start_at(l->ctx->loop, &l->due, now_ns + wait * 1000000, due_fired);
 }
 
 static void claim_work(struct loop_work *w)
@@ -280,7 +288,7 @@ static bool take_token(struct lane *l)
         return true;
     }
     int64_t wait_ms = (int64_t)((1.0 - l->tokens) / per_ns / 1e6) + 1;
-    loop_timer_start(l->ctx->loop, &l->refill, wait_ms, refill_fired);
+    loop_timer_start_at(l->ctx->loop, &l->refill, now + wait_ms * 1000000, refill_fired);
     return false;
 }
 

@@ -25,6 +25,7 @@ static int on_before_request(void *arg, char *peer, char *local, int port, int l
     UNUSED(local_port);
     struct transfer *t = (struct transfer *)arg;
     const struct http_client *c = t->pool->client;
+    t->is_connected = true;
     if (!client_judges_sockets(c))
         return CURL_PREREQFUNC_OK;
     struct address a;

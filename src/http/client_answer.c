@@ -90,7 +90,8 @@ void transfer_clear_answer(struct transfer *t)
     buf_clear(&t->body);
     t->head_seen = 0;
     t->status = 0;
-    t->head_done = t->head_too_long = t->body_truncated = t->dialled = false;
+    t->head_done = t->head_too_long = t->body_truncated = false;
+    t->dialled = t->is_connected = false;
     t->blocked = NULL;
     t->error[0] = '\0';
 }

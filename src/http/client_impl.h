@@ -79,6 +79,7 @@ struct transfer {
     bool head_done, head_too_long, body_truncated;
     bool restarted;      /* see client.c, transfer_restart */
     bool dialled;        /* some address was allowed and tried */
+    bool is_connected;   /* TLS and proxy included */
     const char *blocked; /* what the last refused address was; static */
     char error[CURL_ERROR_SIZE];
 };

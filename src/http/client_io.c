@@ -1,11 +1,12 @@
 /* Joins libcurl's multi handles to the loop. libcurl tells which sockets and which deadline it
  * waits for; we answer by curl_multi_socket_action.
  *
- * A socket that we opened stays watched for reading between two transfers of a kept connection:
+ * The socket of an established connection stays watched for reading between two transfers:
  * libcurl drops and renews its interest with each transfer, and following it would cost two
  * system calls a time. When an idle one becomes readable (the peer closed it) watching ends;
- * libcurl itself finds the connection dead before it would use it again. Sockets that we did not
- * open (the resolver's) may be closed behind our back, so their interest is followed exactly.
+ * libcurl itself finds the connection dead before it would use it again. All others, the
+ * resolver's and those that are not yet connected, may be closed behind our back (before 8.0
+ * libcurl tells nobody that a connection was given up), so their interest is followed exactly.
  *
  * Everything happens on the loop's thread; no done callback runs inside libcurl. */
 #include "http/client_impl.h"
@@ -21,7 +22,7 @@ struct watch {
     struct http_client *client;
     struct http_pool *pool;
     int fd;
-    bool is_ours;  /* from client_on_open_socket: its closing is told to us */
+    bool is_kept;  /* established: its closing is told to us */
     bool has_poll; /* the handle is initialised */
     int wanted;    /* UV_READABLE, UV_WRITABLE: libcurl's present interest */
     int watched;   /* what the loop watches now */
@@ -51,7 +52,7 @@ static void watch_remove(struct watch *w)
         free(w);
 }
 
-static struct watch *watch_add(struct http_client *c, int fd, bool is_ours)
+static struct watch *watch_add(struct http_client *c, int fd)
 {
     assert(fd >= 0);
     if ((size_t)fd >= c->watch_cap) {
@@ -66,7 +67,6 @@ static struct watch *watch_add(struct http_client *c, int fd, bool is_ours)
     w->magic = WATCH_MAGIC;
     w->client = c;
     w->fd = fd;
-    w->is_ours = is_ours;
     c->watches[fd] = w;
     return w;
 }
@@ -127,10 +127,17 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     pool_reap(pool);
 }
 
+/* From then on a transfer waits for its connection alone. */
+static bool is_connected(CURL *easy)
+{
+    char *private = NULL;
+    (void)libcurl.easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+    return private && ((struct transfer *)(void *)private)->is_connected;
+}
+
 /* libcurl's CURLMOPT_SOCKETFUNCTION. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
-    UNUSED(easy);
     UNUSED(unused);
     struct http_pool *pool = (struct http_pool *)arg;
     struct watch *w = watch_at(pool->client, fd);
@@ -138,14 +145,16 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
         if (!w)
             return 0;
         w->wanted = 0;
-        if (!w->is_ours)
+        if (!w->is_kept)
             watch_remove(w);
         else if (w->watched & UV_WRITABLE)
             watch_set(w, UV_READABLE);
         return 0;
     }
     if (!w)
-        w = watch_add(pool->client, fd, false);
+        w = watch_add(pool->client, fd);
+    if (!w->is_kept)
+        w->is_kept = is_connected(easy);
     w->pool = pool;
     w->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     bool is_missing = (w->wanted & ~w->watched) != 0;
@@ -198,6 +207,20 @@ void pool_close(struct http_pool *p)
     loop_timer_stop(&p->timer);
 }
 
+/* The number of a socket that was given up may come back with the next address of the same host.
+ * libcurl, which sees the same number and the same interest, then says nothing. */
+static void renew_watch(struct http_pool *pool, int fd)
+{
+    struct watch *w = watch_at(pool->client, fd);
+    int wanted = w ? w->wanted : 0;
+    if (!w)
+        return;
+    w = watch_add(pool->client, fd);
+    w->pool = pool;
+    w->wanted = wanted;
+    watch_set(w, wanted);
+}
+
 curl_socket_t client_on_open_socket(void *transfer, curlsocktype purpose, struct curl_sockaddr *sa)
 {
     struct transfer *t = (struct transfer *)transfer;
@@ -220,7 +243,7 @@ curl_socket_t client_on_open_socket(void *transfer, curlsocktype purpose, struct
     if (fd < 0)
         return CURL_SOCKET_BAD;
     t->dialled = true;
-    (void)watch_add(c, fd, true);
+    renew_watch(t->pool, fd);
     return fd;
 }
 

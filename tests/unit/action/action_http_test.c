@@ -432,8 +432,7 @@ void test_action_http_cancels(void)
     struct peer *p = peer_start(PEER_HANG, "");
     struct world *w = world_new("url: http://127.0.0.1:%u/\n", p->port);
     world_start(w);
-    while (atomic_load(&p->requests) == 0)
-        loop_run_once(w->loop, true);
+    peer_await(p, w->loop, 1);
     EXPECT_EQ_INT(w->done, 0);
     action_cancel(w->action, &w->task);
     while (!w->done)

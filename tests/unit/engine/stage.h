@@ -32,6 +32,16 @@
         }                                                                                          \
     } while (0)
 void stage_pause(void);
+/* For a timer that another thread starts at a time nobody can know: time passes until then. */
+#define STAGE_UNTIL_LATER(stage, ms, cond)                                                         \
+    do {                                                                                           \
+        int64_t stage_end_ns_ = clock_mono_ns(clock_real()) + STAGE_WAIT_US * INT64_C(1000);       \
+        while (!(cond)) {                                                                          \
+            if (clock_mono_ns(clock_real()) > stage_end_ns_)                                       \
+                FAIL("waited too long for %s", #cond);                                             \
+            stage_advance((stage), (ms));                                                          \
+        }                                                                                          \
+    } while (0)
 
 /* --- time ------------------------------------------------------------------------------------ */
 

@@ -489,8 +489,7 @@ void test_client_cancels_waiting_active_and_failed_calls(void)
     http_client_start(r.client, &active->call);
     http_client_start(r.client, &waiting->call);
     http_client_start(r.client, &last->call);
-    while (atomic_load(&p->requests) < 1)
-        loop_run_once(r.loop, true);
+    peer_await(p, r.loop, 1);
     http_client_cancel(r.client, &waiting->call);
     EXPECT_EQ_INT(waiting->done, 1);
     EXPECT_EQ_INT(waiting->answer.class, HTTP_CALL_CANCELLED);

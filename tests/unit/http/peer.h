@@ -4,6 +4,7 @@
 #define GAFF_TESTS_PEER_H
 
 #include "base/compiler.h"
+#include "base/loop.h"
 #include "base/str.h"
 
 #include <arpa/inet.h>
@@ -221,6 +222,15 @@ static inline struct peer *peer_start_unix(const char *path, enum peer_mode mode
         abort();
     memcpy(sa.sun_path, path, strlen(path) + 1);
     return peer_listen((const struct sockaddr *)&sa, sizeof(sa), mode, answer);
+}
+
+/* Turns the loop until the peer has counted n requests: its thread does, and wakes no loop. */
+static inline void peer_await(struct peer *p, struct loop *l, int n)
+{
+    while (atomic_load(&p->requests) < n) {
+        loop_run_once(l, false);
+        (void)usleep(500);
+    }
 }
 
 /* Another answer from now on; a short one. */
