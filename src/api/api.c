@@ -260,6 +260,8 @@ struct api *api_new(const struct api_options *o, struct reason *why)
     list_init(&a->listeners);
     secret_init(&a->token, o->token);
     a->reader = store_reader_open(a->core->store, why);
+    if (a->reader)
+        a->reader->may_lag = true;
     for (const struct api_route *r = api_routes; r->pattern; r++) {
         struct reason bug = {0};
         if (router_add(a->router, str_from_cstr(r->pattern), (void *)(uintptr_t)r, &bug) != ERR_OK)

@@ -384,10 +384,13 @@ struct store { /* first member of every implementation */
 #define STORE_NODES_MAX 64
 struct store_reader {
     struct store *store;
+    /* Set by those who show lists to people: events, deliveries, attempt_log and rejections may
+     * then come from a replica (store_options.read) and lag by some seconds. */
+    bool may_lag;
 };
 
 struct store_options {
-    str read;    /* where lists and counts are read, as url; they may lag. Empty: from the store */
+    str read;    /* where readers that may lag read lists, as url. Empty: from the store */
     str direct;  /* past a pooler, for LISTEN, as url. Empty: by the store's url */
     str node;    /* this node's name; empty: the host's */
     str version; /* of the program, for those who look at the nodes */

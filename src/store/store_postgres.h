@@ -165,6 +165,13 @@ struct pg_node { /* guarded by its lock, but for what only the thread touches */
     char name[64];
 };
 
+struct pg_replica { /* store_postgres_replica.c; mark and mark_ns are the node thread's */
+    int64_t mark, mark_ns;
+    _Atomic int64_t must_have; /* a position in the database's log; 0: not known yet */
+    _Atomic int64_t unfit_ns;  /* since when, or tried again when; 0: in use */
+    _Atomic int64_t looked_ns;
+};
+
 struct pg_store {
     struct store base;
     const struct clock *clock;
@@ -189,7 +196,9 @@ struct pg_store {
     pthread_mutex_t days_lock;
     int day_first, day_last; /* prepared; empty when first > last */
     _Atomic uint64_t purge_from;
-    _Atomic int timeline; /* of the server that the node's link leads to */
+    _Atomic int timeline;   /* of the server that the node's link leads to */
+    _Atomic int64_t wal_at; /* how far its log had got at the last look */
+    struct pg_replica replica;
 };
 
 static inline struct pg_store *pg_of(struct store *s)
@@ -216,7 +225,7 @@ static inline int64_t pg_now_ns(void)
 
 /* --- store_postgres_pool.c -------------------------------------------------------------------- */
 
-enum pg_use { PG_USE_WRITE, PG_USE_OTHER, PG_USE_READ };
+enum pg_use { PG_USE_WRITE, PG_USE_OTHER, PG_USE_READ }; /* READ: the replica, which there is */
 /* A working link; waits for one that is in use. While the database can't be reached it fails at
  * once, but for one attempt to connect now and then. */
 struct pg_link *pg_take(struct pg_store *s, enum pg_use use, struct reason *why);
@@ -231,6 +240,13 @@ static inline enum err pg_err(enum err e)
 {
     return e == ERR_CLOSED ? ERR_IO : e;
 }
+
+/* --- store_postgres_replica.c ----------------------------------------------------------------- */
+
+/* pg_ask for a list: of the replica when the reader may lag, there is one and it follows. */
+enum err pg_ask_list(struct store_reader *reader, const char *sql, const struct pg_args *a,
+                     struct PGresult **out, struct reason *why);
+void pg_replica_follow(struct pg_store *s); /* the node's thread, after pg_read_health */
 
 /* --- store_postgres_schema.c ------------------------------------------------------------------ */
 

@@ -365,6 +365,7 @@ static enum err connect_node(struct pg_store *s, struct reason *why)
     if (e == ERR_OK)
         e = pg_read_health(s, &n->link, why);
     if (e == ERR_OK) {
+        pg_replica_follow(s);
         /* Behind a pooler that changes sessions this does not last: beats look as well. */
         n->listens = pg_script(&n->link, "LISTEN " HINT_CHANNEL, NODE_MS, &quiet) == ERR_OK;
         atomic_store(&s->down_ns, 0);
@@ -400,6 +401,8 @@ static enum err work(struct pg_store *s, struct reason *why)
         e = atomic_load(&s->epoch) ? beat(s, why) : join(s, why);
         if (e == ERR_OK)
             e = pg_read_health(s, &n->link, why);
+        if (e == ERR_OK)
+            pg_replica_follow(s);
         if (e == ERR_OK)
             e = settle_doubts(s, why);
         if (e == ERR_OK)

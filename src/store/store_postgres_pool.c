@@ -12,7 +12,7 @@ static struct pg_link **free_list(struct pg_store *s, enum pg_use use)
 {
     if (use == PG_USE_WRITE)
         return &s->free_writers;
-    return use == PG_USE_READ && s->read_conninfo ? &s->free_read : &s->free_others;
+    return use == PG_USE_READ ? &s->free_read : &s->free_others;
 }
 
 static void fill(struct pg_link **list, struct pg_link *links, size_t count, int slot)
@@ -59,7 +59,7 @@ static enum err connect_again(struct pg_store *s, enum pg_use use, struct pg_lin
                               struct reason *why)
 {
     int64_t down = atomic_load(&s->down_ns), now = pg_now_ns();
-    bool replica = use == PG_USE_READ && s->read_conninfo;
+    bool replica = use == PG_USE_READ;
     pg_link_close(l);
     /* Of those who come during an outage one tries; the others are told at once. */
     if (down && !replica &&

@@ -1,5 +1,5 @@
-/* store_postgres_query.c -- what readers ask: lists by filter, newest first, attempts, refusals,
- * counts, nodes. A list looks at PG_SCAN_ROWS_MAX rows at most and says where to go on. */
+/* store_postgres_query.c -- what readers ask: lists by filter, newest first; attempts and
+ * refusals. A list looks at PG_SCAN_ROWS_MAX rows at most and says where to go on. */
 #include "store/store_postgres.h"
 
 #include "base/id.h"
@@ -10,11 +10,6 @@
  * than that by as much. */
 #define EARLY_SLACK_MS (3600 * INT64_C(1000))
 #define LATE_SLACK_MS (7 * 24 * 3600 * INT64_C(1000))
-
-static struct pg_store *store_of(struct store_reader *r)
-{
-    return pg_of(r->store);
-}
 
 static enum err out_of_arena(struct reason *why)
 {
@@ -103,10 +98,10 @@ static void where_between(struct buf *sql, struct pg_args *a, const char *column
     }
 }
 
-static enum err ask(struct pg_store *s, struct buf *sql, struct pg_args *a, struct PGresult **r,
-                    struct reason *why)
+static enum err ask(struct store_reader *reader, struct buf *sql, struct pg_args *a,
+                    struct PGresult **r, struct reason *why)
 {
-    enum err e = buf_ok(sql) ? pg_ask(s, PG_USE_READ, buf_cstr(sql), a, r, why)
+    enum err e = buf_ok(sql) ? pg_ask_list(reader, buf_cstr(sql), a, r, why)
                              : fail(why, ERR_LIMIT, "the query is too long");
     pg_args_release(a);
     buf_release(sql);
@@ -139,7 +134,7 @@ static void where_content(struct buf *sql, struct pg_args *a, str text)
 
 /* When a page is short: the last id that was looked at, or 0 when there are no more. `listed`: the
  * further condition of the rows that are looked at, with the place of its parameter, or NULL. */
-static enum err find_next(struct pg_store *s, const char *table, const struct pg_span *span,
+static enum err find_next(struct store_reader *base, const char *table, const struct pg_span *span,
                           const char *listed, str value, uint64_t *next, struct reason *why)
 {
     struct buf sql;
@@ -154,7 +149,7 @@ static enum err find_next(struct pg_store *s, const char *table, const struct pg
         pg_add_text(&a, value);
     }
     buf_printf(&sql, " ORDER BY id%s OFFSET %d LIMIT 1", direction(span), PG_SCAN_ROWS_MAX - 1);
-    enum err e = ask(s, &sql, &a, &r, why);
+    enum err e = ask(base, &sql, &a, &r, why);
     *next = e == ERR_OK && pg_rows(r) ? (uint64_t)pg_i64(r, 0, 0) : 0;
     pg_clear(r);
     return e;
@@ -217,7 +212,6 @@ static void event_sql(const struct event_filter *f, struct buf *sql, struct pg_a
 enum err pg_events(struct store_reader *base, const struct event_filter *f, struct arena *a,
                    struct event_list *out, struct reason *why)
 {
-    struct pg_store *s = store_of(base);
     struct pg_span span = event_span(f);
     struct buf sql;
     struct pg_args args;
@@ -227,14 +221,14 @@ enum err pg_events(struct store_reader *base, const struct event_filter *f, stru
     pg_args_init(&args);
     buf_init(&sql, SQL_MAX);
     event_sql(f, &sql, &args);
-    enum err e = ask(s, &sql, &args, &r, why);
+    enum err e = ask(base, &sql, &args, &r, why);
     if (e == ERR_OK)
         e = event_rows(r, a, out, why);
     pg_clear(r);
     if (e == ERR_OK && out->count == f->limit && out->count)
         out->next = out->v[out->count - 1].event.id;
     else if (e == ERR_OK)
-        e = find_next(s, "gaff.events", &span, f->listed ? EVENTS_LISTED : NULL, f->source,
+        e = find_next(base, "gaff.events", &span, f->listed ? EVENTS_LISTED : NULL, f->source,
                       &out->next, why);
     return e;
 }
@@ -309,11 +303,15 @@ static enum err delivery_rows(struct pg_store *s, const struct PGresult *r, stru
 enum err pg_deliveries(struct store_reader *base, const struct delivery_filter *f, struct arena *a,
                        struct delivery_list *out, struct reason *why)
 {
-    struct pg_store *s = store_of(base);
+    struct pg_store *s = pg_of(base->store);
     struct buf sql;
     struct pg_args args;
     struct PGresult *r = NULL;
     assert(f->limit <= 1000);
+    /* One that was just made must be there, also where lists may lag. */
+    struct store_reader now = {.store = base->store};
+    if (f->id || f->event_id)
+        base = &now;
     *out = (struct delivery_list){0};
     pg_args_init(&args);
     buf_init(&sql, SQL_MAX);
@@ -323,7 +321,7 @@ enum err pg_deliveries(struct store_reader *base, const struct delivery_filter *
     pg_delivery_where(f, f->before, &sql, &args);
     struct pg_span span = {f->before, f->after, f->ascending, f->since_ms, f->until_ms};
     buf_printf(&sql, " ORDER BY d.id%s LIMIT %zu", direction(&span), f->limit);
-    enum err e = ask(s, &sql, &args, &r, why);
+    enum err e = ask(base, &sql, &args, &r, why);
     if (e == ERR_OK)
         e = delivery_rows(s, r, a, out, why);
     pg_clear(r);
@@ -331,7 +329,7 @@ enum err pg_deliveries(struct store_reader *base, const struct delivery_filter *
         out->next = out->v[out->count - 1].id;
     else if (e == ERR_OK && !f->event_id && !f->id &&
              (f->state < 0 || f->state == DELIVERY_DELIVERED))
-        e = find_next(s, "gaff.all_deliveries", &span, f->listed ? DELIVERIES_LISTED : NULL,
+        e = find_next(base, "gaff.all_deliveries", &span, f->listed ? DELIVERIES_LISTED : NULL,
                       f->destination, &out->next, why);
     return e;
 }
@@ -366,7 +364,7 @@ enum err pg_attempts(struct store_reader *base, uint64_t delivery_id, struct are
     *out = (struct attempt_list){0};
     pg_args_init(&args);
     pg_add_i64(&args, (int64_t)delivery_id);
-    enum err e = pg_ask(store_of(base), PG_USE_READ,
+    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER,
                         "SELECT " ATTEMPT_COLUMNS " FROM gaff.attempts a"
                         " WHERE a.delivery_id = $1 ORDER BY a.number",
                         &args, &r, why);
@@ -421,7 +419,7 @@ static void attempt_sql(const struct attempt_filter *f, const struct pg_span *sp
 }
 
 /* Where a short page goes on: after PG_SCAN_ROWS_MAX rows of its destination or event. */
-static enum err attempts_next(struct pg_store *s, const struct attempt_filter *f,
+static enum err attempts_next(struct store_reader *base, const struct attempt_filter *f,
                               const struct pg_span *span, uint64_t *next, struct reason *why)
 {
     struct buf sql;
@@ -437,7 +435,7 @@ static enum err attempts_next(struct pg_store *s, const struct attempt_filter *f
     else
         where_text(&sql, &a, "destination", f->destination);
     buf_printf(&sql, " ORDER BY id%s OFFSET %d LIMIT 1", direction(span), PG_SCAN_ROWS_MAX - 1);
-    enum err e = ask(s, &sql, &a, &r, why);
+    enum err e = ask(base, &sql, &a, &r, why);
     *next = e == ERR_OK && pg_rows(r) ? (uint64_t)pg_i64(r, 0, 0) : 0;
     pg_clear(r);
     return e;
@@ -446,7 +444,6 @@ static enum err attempts_next(struct pg_store *s, const struct attempt_filter *f
 enum err pg_attempt_log(struct store_reader *base, const struct attempt_filter *f, struct arena *a,
                         struct attempt_log *out, struct reason *why)
 {
-    struct pg_store *s = store_of(base);
     struct pg_span span = {.before = f->before, .after = f->after, .ascending = f->ascending};
     struct buf sql;
     struct pg_args args;
@@ -456,7 +453,7 @@ enum err pg_attempt_log(struct store_reader *base, const struct attempt_filter *
     pg_args_init(&args);
     buf_init(&sql, SQL_MAX);
     attempt_sql(f, &span, &sql, &args);
-    enum err e = ask(s, &sql, &args, &r, why);
+    enum err e = ask(base, &sql, &args, &r, why);
     if (e != ERR_OK)
         return e;
     out->v = ARENA_ARRAY(a, struct attempt, (size_t)pg_rows(r) + 1);
@@ -473,7 +470,7 @@ enum err pg_attempt_log(struct store_reader *base, const struct attempt_filter *
     if (out->count == f->limit && out->count)
         out->next = out->v[out->count - 1].id;
     else
-        e = attempts_next(s, f, &span, &out->next, why);
+        e = attempts_next(base, f, &span, &out->next, why);
     return e;
 }
 
@@ -487,11 +484,12 @@ enum err pg_rejections(struct store_reader *base, uint64_t before, size_t limit,
     pg_args_init(&args);
     pg_add_i64(&args, before ? (int64_t)before : INT64_MAX);
     pg_add_i64(&args, (int64_t)limit);
-    enum err e = pg_ask(store_of(base), PG_USE_READ,
-                        "SELECT id, received_ms, source, verdict, verdict_text, method, target,"
-                        " peer, head, body FROM gaff.rejections WHERE id < $1"
-                        " ORDER BY id DESC LIMIT $2",
-                        &args, &r, why);
+    enum err e =
+        pg_ask_list(base,
+                    "SELECT id, received_ms, source, verdict, verdict_text, method, target,"
+                    " peer, head, body FROM gaff.rejections WHERE id < $1"
+                    " ORDER BY id DESC LIMIT $2",
+                    &args, &r, why);
     pg_args_release(&args);
     if (e != ERR_OK)
         return e;
@@ -512,109 +510,5 @@ enum err pg_rejections(struct store_reader *base, uint64_t before, size_t limit,
     pg_clear(r);
     if (out->v && out->count == limit && out->count)
         out->next = out->v[out->count - 1].id;
-    return out->v && arena_ok(a) ? ERR_OK : out_of_arena(why);
-}
-
-/* --- counts ----------------------------------------------------------------------------------- */
-
-static const char counts_sql[] =
-    "SELECT sum(events)::bigint, sum(rejected)::bigint, sum(pending)::bigint,"
-    " sum(claimed)::bigint, sum(delivered)::bigint, sum(dead)::bigint, sum(skipped)::bigint,"
-    " sum(cancelled)::bigint,"
-    " greatest((SELECT max(id) FROM gaff.events), (SELECT max(id) FROM gaff.deliveries),"
-    "  (SELECT max(id) FROM gaff.queue), (SELECT max(id) FROM gaff.rejections)),"
-    " (SELECT created_ms FROM gaff.queue ORDER BY id LIMIT 1),"
-    " (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c"
-    "  WHERE c.relnamespace = 'gaff'::regnamespace AND c.relkind = 'r'),"
-    " (SELECT count(*) FROM gaff.objects),"
-    " greatest((SELECT max(sequence) FROM gaff.objects),"
-    "  (SELECT max(sequence) FROM gaff.objects_gone))"
-    " FROM gaff.counters";
-
-enum err pg_counts(struct store_reader *base, struct store_counts *out, struct reason *why)
-{
-    struct PGresult *r = NULL;
-    *out = (struct store_counts){0};
-    enum err e = pg_ask(store_of(base), PG_USE_READ, counts_sql, NULL, &r, why);
-    if (e != ERR_OK)
-        return e;
-    out->events = (uint64_t)pg_i64(r, 0, 0);
-    out->rejected = (uint64_t)pg_i64(r, 0, 1);
-    for (int state = 0; state < DELIVERY_STATE_COUNT; state++)
-        out->by_state[state] = (uint64_t)pg_i64(r, 0, 2 + state);
-    out->max_id = (uint64_t)pg_i64(r, 0, 8);
-    out->oldest_pending_ms = pg_i64(r, 0, 9);
-    out->bytes = (uint64_t)pg_i64(r, 0, 10);
-    out->objects = (uint64_t)pg_i64(r, 0, 11);
-    out->object_sequence = (uint64_t)pg_i64(r, 0, 12);
-    pg_clear(r);
-    return ERR_OK;
-}
-
-/* From one destination to the next, however many deliveries lie between. */
-static const char pending_sql[] =
-    "WITH RECURSIVE d (name) AS ("
-    " (SELECT destination FROM gaff.queue ORDER BY destination LIMIT 1)"
-    " UNION ALL"
-    " SELECT (SELECT q.destination FROM gaff.queue q WHERE q.destination > d.name"
-    "  ORDER BY q.destination LIMIT 1) FROM d WHERE d.name IS NOT NULL)"
-    " SELECT name FROM d WHERE (SELECT true FROM gaff.queue q"
-    "  WHERE q.destination = d.name AND q.state = 0 ORDER BY q.next_ms LIMIT 1)";
-
-enum err pg_pending_destinations(struct store_reader *base, struct arena *a, str **out,
-                                 size_t *count, struct reason *why)
-{
-    struct PGresult *r = NULL;
-    *count = 0;
-    enum err e = pg_ask(store_of(base), PG_USE_READ, pending_sql, NULL, &r, why);
-    if (e != ERR_OK)
-        return e;
-    *out = ARENA_ARRAY(a, str, (size_t)pg_rows(r) + 1);
-    for (int i = 0; *out && i < pg_rows(r); i++)
-        (*out)[(*count)++] = copy(a, pg_bytes(r, i, 0));
-    pg_clear(r);
-    return *out && arena_ok(a) ? ERR_OK : out_of_arena(why);
-}
-
-/* --- nodes ------------------------------------------------------------------------------------ */
-
-static const char nodes_sql[] =
-    "SELECT n.name, n.version, n.epoch,"
-    " (extract(epoch FROM n.started) * 1000)::bigint, (extract(epoch FROM n.seen) * 1000)::bigint,"
-    " n.until > clock_timestamp(), n.skew_ms, coalesce(l.lanes, ''), coalesce(l.n, 0),"
-    " coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint - l.due, 0)"
-    " FROM gaff.nodes n LEFT JOIN LATERAL ("
-    "  SELECT left(string_agg(x.destination, ' ' ORDER BY x.destination), 2000) AS lanes,"
-    "   count(*) AS n, min((SELECT q.next_ms FROM gaff.queue q WHERE q.destination = x.destination"
-    "    ORDER BY q.next_ms LIMIT 1)) AS due"
-    "  FROM gaff.lanes x WHERE x.epoch = n.epoch) l ON true ORDER BY n.name, n.epoch";
-
-enum err pg_nodes(struct store_reader *base, struct arena *a, struct node_list *out,
-                  struct reason *why)
-{
-    struct pg_store *s = store_of(base);
-    struct PGresult *r = NULL;
-    *out = (struct node_list){0};
-    enum err e = pg_ask(s, PG_USE_OTHER, nodes_sql, NULL, &r, why);
-    if (e != ERR_OK)
-        return e;
-    out->v = ARENA_ARRAY(a, struct node_row, (size_t)pg_rows(r) + 1);
-    for (int i = 0; out->v && i < pg_rows(r); i++) {
-        int64_t lag_ms = pg_i64(r, i, 9);
-        out->v[out->count++] = (struct node_row){
-            .name = copy(a, pg_bytes(r, i, 0)),
-            .version = copy(a, pg_bytes(r, i, 1)),
-            .epoch = pg_i64(r, i, 2),
-            .started_ms = pg_i64(r, i, 3),
-            .seen_ms = pg_i64(r, i, 4),
-            .alive = pg_bool(r, i, 5),
-            .skew_ms = pg_i64(r, i, 6),
-            .lanes = copy(a, pg_bytes(r, i, 7)),
-            .lane_count = (uint64_t)pg_i64(r, i, 8),
-            .lag_ms = lag_ms > 0 ? lag_ms : 0,
-            .self = pg_i64(r, i, 2) == atomic_load(&s->epoch),
-        };
-    }
-    pg_clear(r);
     return out->v && arena_ok(a) ? ERR_OK : out_of_arena(why);
 }

@@ -136,12 +136,14 @@ enum err pg_read_health(struct pg_store *s, struct pg_link *l, struct reason *wh
         " current_setting('synchronous_commit') IN ('on', 'remote_apply'),"
         " CASE WHEN pg_is_in_recovery() THEN 0 ELSE"
         " ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,"
-        " pg_is_in_recovery()",
+        " pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN 0 ELSE"
+        " (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint END",
         NULL, PG_QUERY_MS, &r, why);
     if (e != ERR_OK)
         return e;
     bool local = pg_bool(r, 0, 0), replicated = pg_bool(r, 0, 1), standby = pg_bool(r, 0, 3);
     int timeline = pg_i32(r, 0, 2), before = atomic_exchange(&s->timeline, timeline);
+    atomic_store(&s->wal_at, pg_i64(r, 0, 4));
     pg_clear(r);
     if (standby)
         return fail(why, ERR_CLOSED,

@@ -18,6 +18,10 @@ def owners(s, url):
     return dict(row.split("|") for row in rows if row)
 
 
+def delivered(node):
+    return node.api("GET", "/status").json()["deliveries"]["delivered"]
+
+
 def paths(target):
     return collections.Counter(r["path"] for r in target.requests)
 
@@ -35,7 +39,7 @@ def test_any_node_accepts_and_one_delivers_each_lane():
         until(lambda: set(owners(s, url).values()) == {"one", "two"}, "both own lanes")
         assert len(owners(s, url)) == LANES
         for node in (one, two):
-            assert node.api("GET", "/status").json()["deliveries"]["delivered"] == 20 * LANES
+            until(lambda: delivered(node) == 20 * LANES, "settled, as each node says")
         listed = two.cli("nodes").stdout.decode()
         assert "one" in listed and "two" in listed and "alive" in listed, listed
 
@@ -68,8 +72,7 @@ def test_what_a_dead_node_held_is_delivered_by_another():
         with Node(url, "two", text) as two:
             one.kill()
             gate.set()
-            until(lambda: two.api("GET", "/status").json()["deliveries"]["delivered"] == 40,
-                  "all delivered by the other")
+            until(lambda: delivered(two) == 40, "all delivered by the other", 60)
             assert set(owners(s, url).values()) == {"two"}
             bodies = {r["body"] for r in target.requests}
             assert len(bodies) == 40
@@ -81,7 +84,7 @@ def test_a_node_stopped_longer_than_its_lease_starts_nothing_it_lost():
     text = config(target, 2)
     with Node(url, "one", text) as one:
         one.accept("d0")
-        until(lambda: len(target.requests) == 1, "one delivers")
+        until(lambda: delivered(one) == 1, "one delivers")
         one.signal(signal.SIGSTOP)
         try:
             with Node(url, "two", text) as two:
@@ -117,7 +120,7 @@ def test_order_holds_across_nodes():
     with Node(url, "one", text) as one, Node(url, "two", text) as two:
         for n in range(60):
             (one if n % 2 else two).accept(body=json.dumps({"n": n}).encode())
-        until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 60, "all")
+        until(lambda: delivered(one) == 60, "all", 60)
         firsts = [n for i, n in enumerate(seen) if n not in seen[i + 1:]]
         assert firsts == list(range(60)), seen
 

@@ -1,0 +1,117 @@
+/* store_postgres_totals.c -- what is asked of the store as a whole: counts, destinations with
+ * something to do, nodes. All of the database itself, as a start is built on it. */
+#include "store/store_postgres.h"
+
+static str copy(struct arena *a, str s)
+{
+    return arena_str(a, s);
+}
+
+static enum err out_of_arena(struct reason *why)
+{
+    return fail(why, ERR_LIMIT, "the result does not fit the memory it was given");
+}
+
+/* --- counts ----------------------------------------------------------------------------------- */
+
+static const char counts_sql[] =
+    "SELECT sum(events)::bigint, sum(rejected)::bigint, sum(pending)::bigint,"
+    " sum(claimed)::bigint, sum(delivered)::bigint, sum(dead)::bigint, sum(skipped)::bigint,"
+    " sum(cancelled)::bigint,"
+    " greatest((SELECT max(id) FROM gaff.events), (SELECT max(id) FROM gaff.deliveries),"
+    "  (SELECT max(id) FROM gaff.queue), (SELECT max(id) FROM gaff.rejections)),"
+    " (SELECT created_ms FROM gaff.queue ORDER BY id LIMIT 1),"
+    " (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c"
+    "  WHERE c.relnamespace = 'gaff'::regnamespace AND c.relkind = 'r'),"
+    " (SELECT count(*) FROM gaff.objects),"
+    " greatest((SELECT max(sequence) FROM gaff.objects),"
+    "  (SELECT max(sequence) FROM gaff.objects_gone))"
+    " FROM gaff.counters";
+
+enum err pg_counts(struct store_reader *base, struct store_counts *out, struct reason *why)
+{
+    struct PGresult *r = NULL;
+    *out = (struct store_counts){0};
+    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER, counts_sql, NULL, &r, why);
+    if (e != ERR_OK)
+        return e;
+    out->events = (uint64_t)pg_i64(r, 0, 0);
+    out->rejected = (uint64_t)pg_i64(r, 0, 1);
+    for (int state = 0; state < DELIVERY_STATE_COUNT; state++)
+        out->by_state[state] = (uint64_t)pg_i64(r, 0, 2 + state);
+    out->max_id = (uint64_t)pg_i64(r, 0, 8);
+    out->oldest_pending_ms = pg_i64(r, 0, 9);
+    out->bytes = (uint64_t)pg_i64(r, 0, 10);
+    out->objects = (uint64_t)pg_i64(r, 0, 11);
+    out->object_sequence = (uint64_t)pg_i64(r, 0, 12);
+    pg_clear(r);
+    return ERR_OK;
+}
+
+/* From one destination to the next, however many deliveries lie between. */
+static const char pending_sql[] =
+    "WITH RECURSIVE d (name) AS ("
+    " (SELECT destination FROM gaff.queue ORDER BY destination LIMIT 1)"
+    " UNION ALL"
+    " SELECT (SELECT q.destination FROM gaff.queue q WHERE q.destination > d.name"
+    "  ORDER BY q.destination LIMIT 1) FROM d WHERE d.name IS NOT NULL)"
+    " SELECT name FROM d WHERE (SELECT true FROM gaff.queue q"
+    "  WHERE q.destination = d.name AND q.state = 0 ORDER BY q.next_ms LIMIT 1)";
+
+enum err pg_pending_destinations(struct store_reader *base, struct arena *a, str **out,
+                                 size_t *count, struct reason *why)
+{
+    struct PGresult *r = NULL;
+    *count = 0;
+    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER, pending_sql, NULL, &r, why);
+    if (e != ERR_OK)
+        return e;
+    *out = ARENA_ARRAY(a, str, (size_t)pg_rows(r) + 1);
+    for (int i = 0; *out && i < pg_rows(r); i++)
+        (*out)[(*count)++] = copy(a, pg_bytes(r, i, 0));
+    pg_clear(r);
+    return *out && arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+static const char nodes_sql[] =
+    "SELECT n.name, n.version, n.epoch,"
+    " (extract(epoch FROM n.started) * 1000)::bigint, (extract(epoch FROM n.seen) * 1000)::bigint,"
+    " n.until > clock_timestamp(), n.skew_ms, coalesce(l.lanes, ''), coalesce(l.n, 0),"
+    " coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint - l.due, 0)"
+    " FROM gaff.nodes n LEFT JOIN LATERAL ("
+    "  SELECT left(string_agg(x.destination, ' ' ORDER BY x.destination), 2000) AS lanes,"
+    "   count(*) AS n, min((SELECT q.next_ms FROM gaff.queue q WHERE q.destination = x.destination"
+    "    ORDER BY q.next_ms LIMIT 1)) AS due"
+    "  FROM gaff.lanes x WHERE x.epoch = n.epoch) l ON true ORDER BY n.name, n.epoch";
+
+enum err pg_nodes(struct store_reader *base, struct arena *a, struct node_list *out,
+                  struct reason *why)
+{
+    struct pg_store *s = pg_of(base->store);
+    struct PGresult *r = NULL;
+    *out = (struct node_list){0};
+    enum err e = pg_ask(s, PG_USE_OTHER, nodes_sql, NULL, &r, why);
+    if (e != ERR_OK)
+        return e;
+    out->v = ARENA_ARRAY(a, struct node_row, (size_t)pg_rows(r) + 1);
+    for (int i = 0; out->v && i < pg_rows(r); i++) {
+        int64_t lag_ms = pg_i64(r, i, 9);
+        out->v[out->count++] = (struct node_row){
+            .name = copy(a, pg_bytes(r, i, 0)),
+            .version = copy(a, pg_bytes(r, i, 1)),
+            .epoch = pg_i64(r, i, 2),
+            .started_ms = pg_i64(r, i, 3),
+            .seen_ms = pg_i64(r, i, 4),
+            .alive = pg_bool(r, i, 5),
+            .skew_ms = pg_i64(r, i, 6),
+            .lanes = copy(a, pg_bytes(r, i, 7)),
+            .lane_count = (uint64_t)pg_i64(r, i, 8),
+            .lag_ms = lag_ms > 0 ? lag_ms : 0,
+            .self = pg_i64(r, i, 2) == atomic_load(&s->epoch),
+        };
+    }
+    pg_clear(r);
+    return out->v && arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
