@@ -86,6 +86,7 @@ struct action_config {
     int64_t timeout_ms;
     int default_concurrency;
     struct rate default_rate; /* count 0: no limit */
+    bool uses_client;         /* http, targets, endpoints: shares the loop's attempts in flight */
     bool runs_command;        /* exec, worker: must not be reachable from an unverified source */
     void *data;               /* the kind's own, in the arena */
 };

@@ -277,6 +277,7 @@ static struct action_config *http_read(struct arena *a, const struct yaml *node,
     c->base = (struct action_config){.kind = &action_http,
                                      .timeout_ms = timeout_ms,
                                      .default_concurrency = (int)concurrency,
+                                     .uses_client = true,
                                      .data = c};
     return p->errors == before ? &c->base : NULL;
 }

@@ -213,6 +213,7 @@ struct action_config *action_target_read(const struct target *t, struct arena *a
                                      .timeout_ms = t->timeout_ms,
                                      .default_concurrency = CONCURRENCY_DEFAULT,
                                      .default_rate = t->rate,
+                                     .uses_client = true,
                                      .data = c};
     return p->errors == before ? &c->base : NULL;
 }

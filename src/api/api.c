@@ -36,6 +36,7 @@ const struct api_route api_routes[] = {
     {"POST /api/v1/dead/replay", api_dead_replay, ROLE_OPERATOR},
     {"POST /api/v1/destinations/{name}/pause", api_destination_pause, ROLE_OPERATOR},
     {"POST /api/v1/destinations/{name}/resume", api_destination_resume, ROLE_OPERATOR},
+    {"POST /api/v1/destinations/{name}/circuit/close", api_circuit_close, ROLE_OPERATOR},
     {"GET /api/v1/secrets", api_secrets, ROLE_VIEWER},
     {"DELETE /api/v1/secrets/{source}", api_secret_forget, ROLE_ADMIN},
     {"GET /api/v1/destinations", api_destinations, ROLE_VIEWER},

@@ -150,6 +150,7 @@ api_handler api_keys_list, api_key_make, api_key_delete;
 api_handler api_people_list, api_person_put, api_person_delete, api_audit_list;
 api_handler api_definitions_list, api_definition_put, api_definition_delete;
 api_handler api_dead_groups, api_dead_replay, api_destination_pause, api_destination_resume;
+api_handler api_circuit_close;
 api_handler api_source_test, api_event_edit;
 api_handler api_page, api_portal, api_asset, api_providers, api_config, api_config_difference;
 api_handler api_destination_test;

@@ -99,6 +99,9 @@ void api_destinations(struct api_call *c)
         json_pair_int(&c->json, "failed", atomic_load(&g->failed));
         json_pair_int(&c->json, "dead", atomic_load(&g->dead));
         json_pair_bool(&c->json, "paused", atomic_load(&g->paused));
+        json_pair(&c->json, "circuit",
+                  str_from_cstr(circuit_state_word((enum circuit_state)atomic_load(&g->circuit))));
+        pair_time(&c->json, "circuit_until", atomic_load(&g->circuit_until_ms));
         pair_recent(&c->json, atomic_load(&g->recent));
         pair_latency(&c->json, &g->attempt_us);
         pair_time(&c->json, "last_success", atomic_load(&g->last_success_ms));

@@ -367,11 +367,15 @@ void send_cancel_deliveries(struct send_call *s, str endpoint)
 {
     struct reason why;
     struct engine_core *core = send_api(s)->core;
-    uint64_t moved;
+    uint64_t moved = 0;
     struct delivery_filter f = {.destination = endpoint, .state = DELIVERY_PENDING, .listed = true};
     if (store_move(core->store, STORE_CANCEL, &f, s->now_ms, &moved, &why) != ERR_OK)
         log_event(LOG_WARN, "deliveries of a deleted endpoint stay in the store",
                   LOG_F("endpoint", endpoint), LOG_F("reason", str_from_cstr(why.text)));
+    struct allowance *a = directory_allowance(core->directory, s->app.id);
+    if (a)
+        allowance_move(a, -(int64_t)moved);
+    allowance_unref(a);
 }
 
 static enum err commit_set(struct send_call *s, struct object_set *set, struct reason *why)

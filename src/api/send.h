@@ -175,6 +175,9 @@ str send_new_secret(struct send_call *s);             /* "whsec_..." */
 /* As far as the caller may see it. */
 bool send_type_load(struct send_call *s, str name, struct object *out);
 
+/* One message more of the application. False, and answered 503, when it may send no more now. */
+bool send_quota_take(struct send_call *s);
+
 /* An operational event for who listens to the organisation's; rides on the next send_commit. */
 void send_operational(struct send_call *s, const char *type, str data);
 
@@ -188,6 +191,7 @@ send_handler send_endpoint_patch, send_endpoint_delete, send_endpoint_headers_ge
 send_handler send_endpoint_headers_put, send_endpoint_headers_patch, send_endpoint_secret;
 send_handler send_endpoint_rotate, send_endpoint_stats, send_endpoint_example;
 send_handler send_endpoint_recover, send_endpoint_replay, send_endpoint_bulk;
+send_handler send_endpoint_circuit_close;
 send_handler send_message_create, send_message_list, send_message_get, send_message_expunge;
 send_handler send_message_precheck;
 send_handler send_attempts_of_endpoint, send_attempts_of_message, send_attempt_get;

@@ -1,6 +1,7 @@
 /* send_app.c -- applications: /api/v1/app. */
 #include "api/send.h"
 
+static const char *const limits[] = {"messageLimit", "messageLimitPeriod", "pendingLimit", NULL};
 static const char uid_taken[] = "An application with that id or uid already exists";
 
 static void view(struct json_writer *w, const struct object *o)
@@ -16,6 +17,8 @@ static void view(struct json_writer *w, const struct object *o)
     send_pair_or(w, "metadata", json_get(root, STR("metadata")), "{}");
     send_pair_or(w, "throttleRate", rate, "null");
     send_pair_or(w, "rateLimit", rate, NULL);
+    for (size_t i = 0; limits[i]; i++)
+        send_pair_or(w, limits[i], json_get(root, str_from_cstr(limits[i])), NULL);
     send_pair_time(w, "createdAt", o->created_ms);
     send_pair_time(w, "updatedAt", o->updated_ms);
     json_close(w, '}');
@@ -67,6 +70,7 @@ static str make_doc(struct send_call *s, const struct json *old, bool keep)
     json_open(&w, '{');
     static const char *const plain[] = {"name", "metadata", NULL};
     send_doc(&w, plain, NULL, body, old, keep);
+    send_doc(&w, limits, NULL, body, old, keep);
     const struct json *rate = json_get(body, STR("throttleRate"));
     if (!rate)
         rate = json_get(body, STR("rateLimit"));

@@ -538,6 +538,7 @@ void send_resend(struct send_call *s)
     struct endpoint *to = directory_endpoint(core->directory, o.id);
     bool disabled = !to || to->disabled;
     struct gate *gate = to ? to->gate : NULL;
+    struct allowance *allowance = disabled ? NULL : allowance_ref(to->allowance);
     endpoint_unref(to);
     if (disabled) {
         send_error(s, 400, "endpoint_disabled",
@@ -550,10 +551,14 @@ void send_resend(struct send_call *s)
                                    .listed = true,
                                    .next_ms = s->now_ms};
     enum err err = store_add_delivery(core->store, e.id, &d, s->now_ms, &why);
+    if (err == ERR_OK)
+        allowance_move(allowance, 1);
+    allowance_unref(allowance);
     if (err != ERR_OK) {
         send_failed(s, err, &why);
         return;
     }
+    atomic_store(&gate->circuit_wish, CIRCUIT_WISH_HURRY);
     atomic_store(&gate->backlogged, true);
     dispatcher_endpoint_changed(core->dispatchers[gate->loop], gate);
     json_open(send_json(s), '{');

@@ -8,7 +8,7 @@
 static const char *const members[] = {"description", "url",       "disabled", "channels",
                                       "metadata",    "version",   "match",    "concurrency",
                                       "orderBy",     "onBlocked", "retry",    "timeout",
-                                      "signature",   "format",    NULL};
+                                      "signature",   "format",    "circuit",  NULL};
 static const char *const kept[] = {"secrets", "headers", NULL};
 static const char uid_taken[] = "An endpoint with that id or uid already exists";
 
@@ -17,7 +17,7 @@ void send_endpoint_view(struct json_writer *w, const struct object *o, const str
 {
     static const char *const extra[] = {"match",     "concurrency",    "orderBy",   "onBlocked",
                                         "retry",     "timeout",        "signature", "format",
-                                        "failSince", "disabledReason", NULL};
+                                        "failSince", "disabledReason", "circuit",   NULL};
     const struct json *types = json_get(doc, STR("eventTypes"));
     const struct json *rate = json_get(doc, STR("throttleRate"));
     json_pair(w, "id", o->id);
@@ -39,11 +39,25 @@ void send_endpoint_view(struct json_writer *w, const struct object *o, const str
     send_pair_time(w, "updatedAt", o->updated_ms);
 }
 
-static void view(struct json_writer *w, const struct object *o)
+/* Of its lane, as it is now; an endpoint that nothing was sent to yet has none. */
+static void pair_circuit(struct send_call *s, str id)
 {
+    struct json_writer *w = send_json(s);
+    const struct gate *g = registry_find_gate(send_api(s)->core->registry, id);
+    int64_t until_ms = g ? atomic_load(&g->circuit_until_ms) : 0;
+    enum circuit_state state = g ? (enum circuit_state)atomic_load(&g->circuit) : CIRCUIT_CLOSED;
+    json_pair(w, "circuitState", str_from_cstr(circuit_state_word(state)));
+    if (until_ms)
+        send_pair_time(w, "circuitUntil", until_ms);
+}
+
+static void view(struct send_call *s, const struct object *o)
+{
+    struct json_writer *w = send_json(s);
     struct json_doc *doc = json_parse(o->doc, NULL);
     json_open(w, '{');
     send_endpoint_view(w, o, json_root(doc), true);
+    pair_circuit(s, o->id);
     json_close(w, '}');
     json_doc_free(doc);
 }
@@ -75,7 +89,7 @@ void send_endpoint_list(struct send_call *s)
     json_key(w, "data");
     json_open(w, '[');
     for (size_t i = 0; i < list.count; i++)
-        view(w, &list.v[p.back ? list.count - 1 - i : i]);
+        view(s, &list.v[p.back ? list.count - 1 - i : i]);
     json_close(w, ']');
     str ends[2] = {STR(""), STR("")};
     if (list.count) {
@@ -92,7 +106,7 @@ void send_endpoint_get(struct send_call *s)
     struct object o;
     if (!send_find_endpoint(s, &o))
         return;
-    view(send_json(s), &o);
+    view(s, &o);
     send_ok(s, 200);
 }
 
@@ -242,7 +256,7 @@ static void write(struct send_call *s, const struct object *old, bool keep, int 
     json_doc_free(doc);
     if (!types_exist(s) || !is_usable(s, &changes[0].object))
         return;
-    view(send_json(s), &changes[0].object);
+    view(s, &changes[0].object);
     send_operational(s, old ? "endpoint.updated" : "endpoint.created",
                      event_data(s, &changes[0].object));
     if (send_commit(s, changes, 1, status, uid_taken))
@@ -284,5 +298,20 @@ void send_endpoint_delete(struct send_call *s)
     if (!send_commit(s, changes, 1, 204, NULL))
         return;
     send_cancel_deliveries(s, o.id);
+    send_empty(s, 204);
+}
+
+/* By hand: the endpoint is tried again as if it had never failed. */
+void send_endpoint_circuit_close(struct send_call *s)
+{
+    struct object o;
+    struct engine_core *core = send_api(s)->core;
+    if (!send_find_endpoint(s, &o))
+        return;
+    struct gate *g = registry_find_gate(core->registry, o.id);
+    if (g) {
+        atomic_store(&g->circuit_wish, CIRCUIT_WISH_CLOSE);
+        dispatcher_endpoint_changed(core->dispatchers[g->loop], g);
+    }
     send_empty(s, 204);
 }

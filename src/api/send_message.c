@@ -415,7 +415,7 @@ void send_message_create(struct send_call *s)
     }
     if (!find_application(s))
         return;
-    if (!wait || !read_message(s, &m))
+    if (!wait || !read_message(s, &m) || !send_quota_take(s))
         return;
     arena_init(&wait->arena, MESSAGE_ARENA_MAX);
     enum err err = app_message_plan(core, &m, &wait->arena, &wait->plan, &why);
@@ -424,6 +424,7 @@ void send_message_create(struct send_call *s)
         send_failed(s, err, &why);
         return;
     }
+    wait->plan.counted = true;
     submit(s, wait);
 }
 

@@ -23,6 +23,7 @@
     }
 #define NAME_MAX_BYTES 65536
 #define RATE_MAX 65535
+#define COUNT_MAX INT64_C(1000000000000)
 
 static const char *const blocked_words[] = {"wait", "deadLetter", NULL};
 
@@ -32,11 +33,17 @@ static const char *const blocked_words[] = {"wait", "deadLetter", NULL};
     FIELD("name", WIRE_STRING, required, 1, NAME_MAX_BYTES, CHECK_TEXT, "For people."),            \
         UID("app_"),                                                                               \
         FIELD("throttleRate", WIRE_INTEGER, WIRE_NULLABLE, 1, RATE_MAX, CHECK_NONE,                \
-              "Kept; not enforced yet."),                                                          \
+              "Attempts a second at all its endpoints together; enforced."),                       \
         FIELD("rateLimit", WIRE_INTEGER, WIRE_NULLABLE | WIRE_OLD, 1, RATE_MAX, CHECK_NONE,        \
               "The older name of throttleRate."),                                                  \
         FIELD("metadata", WIRE_MAP, (required) ? WIRE_NULLABLE : 0, 0, 0, CHECK_METADATA,          \
-              "Yours; 4096 bytes.")
+              "Yours; 4096 bytes."),                                                               \
+        FIELD("messageLimit", WIRE_INTEGER, WIRE_NULLABLE, 1, COUNT_MAX, CHECK_NONE,               \
+              "Gaff: messages it may send in a period; beyond it 503."),                           \
+        FIELD("messageLimitPeriod", WIRE_INTEGER, WIRE_NULLABLE, 1, 2678400, CHECK_NONE,           \
+              "Gaff: the period, in seconds; 86400."),                                             \
+        FIELD("pendingLimit", WIRE_INTEGER, WIRE_NULLABLE, 1, 100000, CHECK_NONE,                  \
+              "Gaff: deliveries that may wait; once there are as many: 503.")
 
 static const struct wire_field app_in_fields[] = {APP_FIELDS(WIRE_REQUIRED), END};
 const struct wire_schema schema_app_in = {"ApplicationIn", "", app_in_fields};
@@ -49,6 +56,9 @@ static const struct wire_field app_out_fields[] = {
     FIELD("metadata", WIRE_MAP, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
     FIELD("throttleRate", WIRE_INTEGER, WIRE_NULLABLE, 0, 0, CHECK_NONE, ""),
     FIELD("rateLimit", WIRE_INTEGER, WIRE_OLD, 0, 0, CHECK_NONE, ""),
+    FIELD("messageLimit", WIRE_INTEGER, 0, 0, 0, CHECK_NONE, ""),
+    FIELD("messageLimitPeriod", WIRE_INTEGER, 0, 0, 0, CHECK_NONE, ""),
+    FIELD("pendingLimit", WIRE_INTEGER, 0, 0, 0, CHECK_NONE, ""),
     FIELD("createdAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
     FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
     END};
@@ -90,6 +100,12 @@ const struct wire_schema schema_import_out = {"EventTypeImportOpenApiOut", "", i
 
 /* --- endpoints -------------------------------------------------------------------------------- */
 
+static const struct wire_field circuit_fields[] = {
+    FIELD("failures", WIRE_INTEGER, 0, 0, 100000, CHECK_NONE, "In a row; 10. 0: never."),
+    FIELD("waitSeconds", WIRE_INTEGER, 0, 1, 86400, CHECK_NONE, "The first pause; 5."),
+    FIELD("maxSeconds", WIRE_INTEGER, 0, 1, 86400, CHECK_NONE, "The longest; 60."), END};
+static const struct wire_schema schema_circuit = {"EndpointCircuit", "", circuit_fields};
+
 #define ENDPOINT_FIELDS(required)                                                                  \
     FIELD("url", WIRE_STRING, required, 1, 65536, CHECK_URL, "http or https."),                    \
         FIELD("description", WIRE_STRING, 0, 0, NAME_MAX_BYTES, CHECK_TEXT, "For people."),        \
@@ -119,7 +135,11 @@ const struct wire_schema schema_import_out = {"EventTypeImportOpenApiOut", "", i
         FIELD("timeout", WIRE_INTEGER, WIRE_NULLABLE, 1, 3600, CHECK_NONE,                         \
               "Gaff: seconds an attempt may take in all."),                                        \
         ENUM("signature", WIRE_NULLABLE, webhook_style_words, "Gaff: how messages are signed."),   \
-        ENUM("format", WIRE_NULLABLE, webhook_format_words, "Gaff: what the body is.")
+        ENUM("format", WIRE_NULLABLE, webhook_format_words, "Gaff: what the body is."),            \
+    {                                                                                              \
+        "circuit", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE, NULL, &schema_circuit, NULL,      \
+            "Gaff: when it is left alone for a while after failures."                              \
+    }
 
 static const struct wire_field endpoint_in_fields[] = {
     ENDPOINT_FIELDS(WIRE_REQUIRED),
@@ -133,6 +153,9 @@ const struct wire_schema schema_endpoint_patch = {"EndpointPatch", "", endpoint_
 static const struct wire_field endpoint_out_fields[] = {
     FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "ep_..."),
     ENDPOINT_FIELDS(WIRE_REQUIRED),
+    FIELD("circuitState", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE,
+          "Gaff: closed, open (left alone for a while) or half-open (one attempt asks)."),
+    FIELD("circuitUntil", WIRE_TIME, 0, 0, 0, CHECK_NONE, "Gaff: when it is asked again."),
     FIELD("disabledReason", WIRE_STRING, 0, 0, 0, CHECK_NONE, "Gaff: why it was disabled."),
     FIELD("createdAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
     FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),

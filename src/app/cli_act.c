@@ -1,6 +1,8 @@
-/* cli_act.c -- the verbs that change something: replay, cancel, reload, backup. Bulk ones first
- * say how many, and ask unless told --yes or not on a terminal. */
+/* cli_act.c -- the verbs that change something: replay, cancel, reload, backup, circuit. Bulk ones
+ * first say how many, and ask unless told --yes or not on a terminal. */
 #include "app/cli.h"
+
+#include "base/codec.h"
 
 #include <unistd.h>
 
@@ -172,6 +174,23 @@ int cli_backup(struct cli *c)
     if (code != CLI_OK)
         return code;
     printf("copied to " STR_FMT "\n", STR_ARG(path));
+    json_doc_free(doc);
+    return CLI_OK;
+}
+
+int cli_circuit_close(struct cli *c)
+{
+    struct json_doc *doc;
+    struct buf path;
+    buf_init(&path, 4096);
+    buf_printf(&path, "/api/v1/destinations/");
+    percent_encode(&path, str_from_cstr(c->args[0]));
+    buf_printf(&path, "/circuit/close");
+    int code = cli_call(c, "POST", buf_cstr(&path), NULL, &doc);
+    buf_release(&path);
+    if (code != CLI_OK)
+        return code;
+    printf("%s is tried again\n", c->args[0]);
     json_doc_free(doc);
     return CLI_OK;
 }

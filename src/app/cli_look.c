@@ -40,15 +40,11 @@ static const struct cli_column secret_columns[] = {{"SOURCE", "source", 24},
                                                    {"NOT AFTER", "not_after", 0},
                                                    {"WARNING", "warning", 60}};
 
-static const struct cli_column destination_columns[] = {{"NAME", "name", 24},
-                                                        {"KIND", "kind", 0},
-                                                        {"RUNNING", "running", 0},
-                                                        {"READY", "ready", 0},
-                                                        {"SUCCEEDED", "succeeded", 0},
-                                                        {"FAILED", "failed", 0},
-                                                        {"DEAD", "dead", 0},
-                                                        {"LAST OK", "last_success", 0},
-                                                        {"LAST BAD", "last_failure", 0}};
+static const struct cli_column destination_columns[] = {
+    {"NAME", "name", 24},           {"KIND", "kind", 0},   {"CIRCUIT", "circuit", 0},
+    {"RUNNING", "running", 0},      {"READY", "ready", 0}, {"SUCCEEDED", "succeeded", 0},
+    {"FAILED", "failed", 0},        {"DEAD", "dead", 0},   {"LAST OK", "last_success", 0},
+    {"LAST BAD", "last_failure", 0}};
 
 static const struct cli_column route_columns[] = {
     {"NAME", "name", 24}, {"FROM", "from", 20}, {"WHEN", "when", 60}, {"TO", "to", 40}};

@@ -112,6 +112,9 @@ const struct cli_command cli_commands[] = {
      "gaff secrets", 0, 0, cli_secrets},
     {"destinations ls", "", "list destinations and how they are doing", "", "gaff destinations ls",
      0, 0, cli_destinations_ls},
+    {"circuit close", "DESTINATION",
+     "try a destination again that is left alone after failures, as if it had never failed", "",
+     "gaff circuit close ci", 1, 1, cli_circuit_close},
     {"test", "DESTINATION", "send a test message to a destination and show what comes back",
      "--event ID          send this stored event instead\n"
      "--data JSON         send this body instead\n"

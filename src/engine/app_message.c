@@ -183,6 +183,7 @@ enum err app_message_plan(struct engine_core *core, const struct app_message *m,
     if (!out->event.event.head.p || !arena_ok(a) ||
         !app_message_add(core, m, a, &out->event, &out->gates))
         return fail(why, ERR_LIMIT, "the message has more endpoints than memory");
+    out->allowance = directory_allowance(core->directory, m->application);
     return ERR_OK;
 }
 
@@ -191,6 +192,11 @@ bool app_message_settle(struct engine_core *core, struct app_message_plan *p, en
 {
     struct metrics *m = &core->metrics;
     bool stored = err == ERR_OK && new_event_is_stored(&p->event);
+    if (p->allowance && stored)
+        allowance_move(p->allowance, (int64_t)p->event.delivery_count);
+    else if (p->allowance && p->counted)
+        allowance_untake(p->allowance);
+    allowance_unref(p->allowance);
     if (!stored) {
         planned_leave(&p->event, p->gates);
         if (err != ERR_OK)

@@ -41,6 +41,8 @@ struct app_message_plan { /* in an arena; lives until the commit is done */
     struct event_key keys[EVENT_KEYS_MAX];
     struct gate **gates;
     size_t uid_key, idempotency_key; /* 1-based places in keys; 0: none */
+    struct allowance *allowance;     /* of the application; NULL: it is gone */
+    bool counted;                    /* set by who took one of its messages for it */
 };
 
 /* Fills *out; the gates are entered. ERR_LIMIT without memory, then nothing is. */

@@ -22,6 +22,7 @@
 #include "base/problem.h"
 #include "base/secret.h"
 #include "action/action_target.h"
+#include "engine/circuit.h"
 #include "http/server.h"
 #include "rule/match_index.h"
 #include "verify/verify.h"
@@ -96,6 +97,7 @@ struct destination_config {
     struct template order_by;             /* `order_by: "{{ .repository.id }}"`; count 0: none */
     int64_t timeout_ms;                   /* total deadline of an attempt */
     struct retry_policy retry;
+    struct circuit_policy circuit;
     bool dead_when_blocked; /* in order: a head that fails is a dead letter at once, and the next
                              * one goes */
     bool is_endpoint;       /* of the sending side: its attempts are listed */

@@ -10,7 +10,7 @@
 
 static const char *const own_keys[] = {"concurrency", "rate",  "order",     "order_by",
                                        "latest_wins", "where", "transform", "debounce",
-                                       "timeout",     "retry", NULL};
+                                       "timeout",     "retry", "circuit",   NULL};
 
 /* --- retry ----------------------------------------------------------------------------------- */
 
@@ -177,6 +177,35 @@ static void read_latest(struct config_reader *r, const struct yaml *node,
     d->in_order = true;
 }
 
+/* --- the circuit ----------------------------------------------------------------------------- */
+
+static void read_circuit(struct config_reader *r, const struct yaml *node,
+                         struct destination_config *d)
+{
+    static const char *const keys[] = {"failures", "wait", "max", NULL};
+    static const char *const words[] = {"off", "on", NULL};
+    struct circuit_policy *c = &d->circuit;
+    int64_t failures = CIRCUIT_FAILURES;
+    int word = 0;
+    if (node && node->kind == YAML_SCALAR) {
+        read_enum(r->problems, node, words, &word);
+        *c = word ? CIRCUIT_USUAL : (struct circuit_policy){0};
+        return;
+    }
+    if (!node || !read_keys(r->problems, node, keys))
+        return;
+    *c = CIRCUIT_USUAL;
+    const struct yaml *max = yaml_get(node, STR("max"));
+    bool ok = read_int(r->problems, yaml_get(node, STR("failures")), 1, 100000, &failures);
+    c->failures = (int)failures;
+    ok = read_duration(r->problems, yaml_get(node, STR("wait")), 1, DAY_MS, &c->wait_ms) && ok;
+    ok = read_duration(r->problems, max, 1, DAY_MS, &c->max_ms) && ok;
+    if (!max && c->max_ms < c->wait_ms)
+        c->max_ms = c->wait_ms;
+    if (ok && c->max_ms < c->wait_ms)
+        problem_at(r->problems, max, "the longest pause (max) is shorter than the first (wait)");
+}
+
 /* --- the whole ------------------------------------------------------------------------------- */
 
 /* Own keys and the names of the kinds and targets, NULL-terminated. */
@@ -271,6 +300,7 @@ static struct destination_config *read_destination(struct config_reader *r, cons
     read_latest(r, node, d);
     config_filter_read(r, node, &d->where, &d->transform);
     read_retry(r, yaml_get(node, STR("retry")), &d->retry);
+    read_circuit(r, yaml_get(node, STR("circuit")), d);
     return d;
 }
 

@@ -14,6 +14,7 @@
 struct app {
     char *text; /* of the slices */
     struct application a;
+    struct allowance *allowance;
     struct endpoint **endpoints;
     size_t count, cap;
 };
@@ -23,6 +24,7 @@ struct directory {
     pthread_rwlock_t lock;
     struct map apps, apps_by_uid; /* by id; by org 0 uid */
     struct map endpoints;         /* by id */
+    struct map allowances;        /* by application; what was counted outlives a new reading */
 };
 
 /* --- applications ----------------------------------------------------------------------------- */
@@ -70,8 +72,8 @@ static void fill_app(struct app *app, const struct object *o)
     app->a.org = keep(&p, o->parent);
     app->a.uid = keep(&p, o->name);
     app->a.name = keep(&p, name);
-    app->a.rate = 0;
-    json_i64(json_get(root, STR("throttleRate")), &app->a.rate);
+    const struct allowance_limits limits = allowance_limits_read(root);
+    allowance_set(app->allowance, &limits);
     json_doc_free(doc);
 }
 
@@ -80,8 +82,19 @@ static void free_app(struct app *app)
     if (!app)
         return;
     free(app->text);
+    allowance_unref(app->allowance);
     free(app->endpoints);
     free(app);
+}
+
+static struct app *new_app(struct directory *d, str id)
+{
+    struct app *app = xcalloc(1, sizeof(*app));
+    struct allowance *a = map_get(&d->allowances, id);
+    if (!a)
+        map_put(&d->allowances, id, a = allowance_new());
+    app->allowance = allowance_ref(a);
+    return app;
 }
 
 /* The lock is held for writing, here and below. */
@@ -91,7 +104,7 @@ static void put_app(struct directory *d, const struct object *o)
     if (app)
         change_uid(d, app, false);
     else
-        app = xcalloc(1, sizeof(*app));
+        app = new_app(d, o->id);
     fill_app(app, o);
     map_put(&d->apps, app->a.id, app);
     change_uid(d, app, true);
@@ -103,6 +116,7 @@ static void drop_app(struct directory *d, str id)
     if (!app)
         return;
     change_uid(d, app, false);
+    allowance_unref(map_remove(&d->allowances, id));
     for (size_t i = 0; i < app->count; i++) {
         map_remove(&d->endpoints, app->endpoints[i]->id);
         endpoint_unref(app->endpoints[i]);
@@ -154,6 +168,7 @@ static void put_endpoint(struct directory *d, const struct object *o,
         endpoint_unref(e);
         return;
     }
+    e->allowance = allowance_ref(app->allowance);
     e->gate = registry_endpoint_gate(d->core->registry, e->id, waiting);
     if (app->count == app->cap) {
         app->cap = app->cap ? app->cap * 2 : 4;
@@ -303,10 +318,18 @@ bool directory_application(struct directory *d, str org, str id_or_uid, struct a
                                     .org = arena_str(a, app->a.org),
                                     .uid = arena_str(a, app->a.uid),
                                     .name = arena_str(a, app->a.name),
-                                    .rate = app->a.rate,
                                     .endpoints = app->count};
     pthread_rwlock_unlock(&d->lock);
     return app && arena_ok(a);
+}
+
+struct allowance *directory_allowance(struct directory *d, str application)
+{
+    pthread_rwlock_rdlock(&d->lock);
+    const struct app *app = map_get(&d->apps, application);
+    struct allowance *a = app ? allowance_ref(app->allowance) : NULL;
+    pthread_rwlock_unlock(&d->lock);
+    return a;
 }
 
 struct endpoint *directory_endpoint(struct directory *d, str id)
@@ -375,6 +398,10 @@ void directory_free(struct directory *d)
     if (!d)
         return;
     clear(d);
+    struct map_entry e;
+    for (size_t i = 0; map_next(&d->allowances, &i, &e);)
+        allowance_unref(e.value);
+    map_release(&d->allowances);
     pthread_rwlock_destroy(&d->lock);
     free(d);
 }

@@ -24,12 +24,13 @@ void directory_apply(struct directory *d, const struct object *o);
 
 struct application {
     str id, org, uid, name;
-    int64_t rate; /* deliveries a second of all its endpoints together; 0: no limit */
     size_t endpoints;
 };
 /* By id or uid within an organisation; slices in the arena. */
 bool directory_application(struct directory *d, str org, str id_or_uid, struct arena *a,
                            struct application *out);
+/* What an application may do; NULL when there is none such; unref it. */
+struct allowance *directory_allowance(struct directory *d, str application);
 /* NULL when there is none; unref it. */
 struct endpoint *directory_endpoint(struct directory *d, str id);
 /* By id or uid within an application; unref it. */

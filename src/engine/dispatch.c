@@ -184,8 +184,10 @@ static void each_lane(struct dispatcher *d, void (*fn)(struct lane *l))
         fn(e.value);
 }
 
+/* By hand: who asks for it does not want to wait for the circuit either. */
 static void look_now(struct lane *l)
 {
+    circuit_hurry(&l->circuit);
     atomic_store(&l->gate->backlogged, true);
     lane_look(l);
     lane_pump(l);
@@ -312,10 +314,16 @@ static struct outcome_round *round_take(struct dispatcher *d)
     return r;
 }
 
+static void pump_turn(struct turn *who)
+{
+    lane_pump(CONTAINER_OF(who, struct lane, turn));
+}
+
 static void turn_end(struct loop_hook *hook)
 {
     struct dispatcher *d = CONTAINER_OF(hook, struct dispatcher, hook);
     struct outcome_round *r = d->current;
+    turns_run(&d->lanes_context.turns, pump_turn);
     if (!commit_ticket_is_empty(&r->ticket)) {
         d->current = round_take(d);
         d->lanes_context.outcomes = &d->current->ticket;
@@ -351,6 +359,7 @@ static bool make_actions_context(struct dispatcher *d, struct runner_link *runne
     ctx->jq = ctx->actions.runner ? jq_worker_new(d->loop, ctx->actions.runner) : NULL;
     ctx->reader = store_reader_open(d->core->store, why);
     rng_init(&ctx->rng, 0);
+    turns_init(&ctx->turns, CALLS_IN_FLIGHT_MAX);
     list_init(&ctx->free_flights);
     return ctx->reader != NULL;
 }
@@ -451,6 +460,7 @@ void dispatcher_free(struct dispatcher *d)
     for (size_t i = 0; map_next(&d->lanes, &i, &e);)
         lane_free(e.value);
     map_release(&d->lanes);
+    turns_release(&d->lanes_context.turns);
     struct list *node;
     while (d->lanes_context.free_flights.next &&
            (node = list_pop(&d->lanes_context.free_flights)) != NULL) {

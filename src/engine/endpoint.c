@@ -167,6 +167,17 @@ static bool read_retry(struct endpoint *e, const struct json *list)
     return r->waits_ms != NULL;
 }
 
+static void read_circuit(struct endpoint *e, const struct json *node)
+{
+    struct circuit_policy *p = &e->destination.circuit;
+    *p = CIRCUIT_USUAL;
+    p->failures = (int)number_of(node, "failures", p->failures);
+    p->wait_ms = number_of(node, "waitSeconds", p->wait_ms / 1000) * 1000;
+    p->max_ms = number_of(node, "maxSeconds", p->max_ms / 1000) * 1000;
+    if (p->max_ms < p->wait_ms)
+        p->max_ms = p->wait_ms;
+}
+
 static bool read_order(struct endpoint *e, const struct json *doc, struct reason *why)
 {
     static const char *const blocked[] = {"wait", "deadLetter", NULL};
@@ -197,8 +208,10 @@ static bool read_doc(struct endpoint *e, const struct json *doc, const struct se
         d->timeout_ms = s->timeout_ms;
     w->base = (struct action_config){.kind = &action_webhook,
                                      .timeout_ms = d->timeout_ms,
+                                     .uses_client = true,
                                      .default_concurrency = d->concurrency,
                                      .data = w};
+    read_circuit(e, json_get(doc, STR("circuit")));
     w->policy = json_bool(json_get(doc, STR("trusted"))) ? OUTBOUND_PRIVATE
                                                          : (enum outbound_policy)s->policy;
     w->style = (enum webhook_style)word_of(doc, "signature", webhook_style_words, s->signature);
@@ -249,6 +262,7 @@ void endpoint_unref(struct endpoint *e)
         return;
     for (size_t i = 0; i < e->webhook.key_count; i++)
         secret_wipe((char *)(uintptr_t)e->webhook.keys[i].bytes.p, e->webhook.keys[i].bytes.n);
+    allowance_unref(e->allowance);
     arena_release(&e->arena);
     free(e);
 }

@@ -6,6 +6,7 @@
  *   headers      {"name": "value"}
  *   match        as in gaff.yaml, over the payload
  *   concurrency, orderBy, onBlocked ("wait", "deadLetter"), retry [seconds], timeout (seconds)
+ *   circuit      {"failures", "waitSeconds", "maxSeconds"}; failures 0: never opens
  *   signature, format   words of action/action_webhook.h
  *   failSince, disabledReason   what the engine noted
  *   trusted      true: named by the program itself, so that it may lead to private addresses; no
@@ -14,6 +15,7 @@
 #define GAFF_ENGINE_ENDPOINT_H
 
 #include "action/action_webhook.h"
+#include "engine/allowance.h"
 #include "engine/config.h"
 #include "engine/registry.h"
 #include "store/store.h"
@@ -37,7 +39,8 @@ struct endpoint {
     int64_t fail_since_ms;
     struct destination_config destination;
     struct webhook_config webhook;
-    struct gate *gate; /* set by the directory */
+    struct allowance *allowance; /* of its application; this and the gate: set by the directory */
+    struct gate *gate;
 };
 
 /* The schedule of endpoints without one of their own, in seconds. */

@@ -8,259 +8,9 @@
 
 #include "base/log.h"
 #include "engine/endpoint.h"
-#include "engine/filter.h"
-#include "engine/tracer.h"
 
-#define EVENT_ARENA_MAX (96u << 20)
-#define LOAD_RETRY_MS 1000
 #define LEASE_RETRY_MS 200
 #define LEAVE_RETRY_MS 50
-#define DUE_WAIT_MAX_MS INT64_C(31536000000) /* a year */
-
-struct lane_claim {
-    struct loop_work work;
-    struct lane *lane;
-    struct claim want;
-    struct arena arena;
-    struct delivery_list found;
-    int64_t next_due_ms;
-    bool alone; /* nothing of the lane was in memory when it was asked */
-    unsigned lost;
-    enum err err;
-    struct reason why;
-};
-
-/* --- flights --------------------------------------------------------------------------------- */
-
-static struct flight *flight_new(struct lane *l)
-{
-    struct list *node = list_pop(&l->ctx->free_flights);
-    struct flight *f = node ? CONTAINER_OF(node, struct flight, link) : NULL;
-    if (!f) {
-        f = xcalloc(1, sizeof(*f));
-        arena_init(&f->arena, EVENT_ARENA_MAX);
-    }
-    f->lane = l;
-    f->superseded_by = 0;
-    f->output = STR_NONE;
-    list_init(&f->link);
-    l->held++;
-    return f;
-}
-
-static void flight_free(struct flight *f)
-{
-    list_remove(&f->link);
-    f->lane->held--;
-    arena_reset(&f->arena);
-    list_push_front(&f->lane->ctx->free_flights, &f->link);
-}
-
-static struct flight *take_in(struct lane *l, const struct delivery *d)
-{
-    struct flight *f = flight_new(l);
-    f->delivery = *d;
-    f->delivery.destination = str_from_cstr(l->gate->name);
-    /* Slices of a claim's arena do not outlive it. */
-    f->delivery.route = arena_str(&f->arena, d->route);
-    f->delivery.reason = STR("");
-    return f;
-}
-
-static void make_ready(struct lane *l, const struct delivery *d)
-{
-    struct flight *f = take_in(l, d);
-    list_push(&l->ready, &f->link);
-    l->ready_count++;
-}
-
-static void give_back(struct lane *l, uint64_t *ids, size_t count)
-{
-    struct reason why = {0};
-    if (count && store_unclaim(l->ctx->core->store, ids, count, &why) != ERR_OK)
-        log_event(LOG_WARN, "claimed deliveries stay leased until the next start",
-                  LOG_F("destination", str_from_cstr(l->gate->name)),
-                  LOG_F("reason", str_from_cstr(why.text)));
-    for (size_t i = 0; i < count; i++)
-        gate_leave(l->gate);
-}
-
-/* Ready deliveries (of one order key, or all with key 0) go back into the store. */
-static void give_back_ready(struct lane *l, uint64_t order_key)
-{
-    uint64_t ids[LANE_WINDOW_MAX * 2];
-    size_t count = 0;
-    LIST_EACH(&l->ready, node)
-    {
-        struct flight *f = CONTAINER_OF(node, struct flight, link);
-        if (order_key && f->delivery.order_key != order_key)
-            continue;
-        ids[count++] = f->delivery.id;
-        l->ready_count--;
-        flight_free(f);
-        if (count == ARRAY_LEN(ids)) {
-            give_back(l, ids, count);
-            count = 0;
-        }
-    }
-    give_back(l, ids, count);
-}
-
-static void give_back_overtaken(struct lane *l)
-{
-    uint64_t ids[LANE_WINDOW_MAX * 2];
-    size_t count = 0;
-    struct list *node;
-    while (count < ARRAY_LEN(ids) && (node = list_pop(&l->overtaken)) != NULL) {
-        struct flight *f = CONTAINER_OF(node, struct flight, link);
-        ids[count++] = f->delivery.id;
-        flight_free(f);
-    }
-    give_back(l, ids, count);
-    if (count)
-        l->look_again = true;
-}
-
-/* What is ready was claimed under a lease that was lost: it is another's, or due again. */
-static void drop_ready(struct lane *l)
-{
-    struct list *node;
-    while ((node = list_pop(&l->ready)) != NULL || (node = list_pop(&l->overtaken)) != NULL) {
-        flight_free(CONTAINER_OF(node, struct flight, link));
-        gate_leave(l->gate);
-    }
-    l->ready_count = 0;
-}
-
-/* --- the store ------------------------------------------------------------------------------- */
-
-static void due_fired(struct loop_timer *t)
-{
-    struct lane *l = CONTAINER_OF(t, struct lane, due);
-    l->due_ms = INT64_MAX;
-    atomic_store(&l->gate->backlogged, true);
-    lane_look(l);
-}
-
-static void arm_due(struct lane *l, int64_t due_ms)
-{
-    if (due_ms >= l->due_ms)
-        return;
-    /* In this order: time that passes between the two makes it early, and it looks again, not late.
-     */
-    int64_t now_ns = clock_mono_ns(l->ctx->core->clock);
-    int64_t wait = due_ms - clock_wall_ms(l->ctx->core->clock);
-    if (wait < 0)
-        wait = 0;
-    if (wait > DUE_WAIT_MAX_MS) /* then it looks again, too */
-        wait = DUE_WAIT_MAX_MS;
-    l->due_ms = due_ms;
-    loop_timer_start_at(l->ctx->loop, &l->due, now_ns + wait * 1000000, due_fired);
-}
-
-static void claim_work(struct loop_work *w)
-{
-    struct lane_claim *c = CONTAINER_OF(w, struct lane_claim, work);
-    c->err = store_claim(c->lane->ctx->core->store, &c->want, &c->arena, &c->found, &c->next_due_ms,
-                         &c->why);
-}
-
-/* True when nothing that is due, or must go before newcomers, is left in the store. In order, what
- * is left may be hidden behind a head that is in memory: only a look without one can tell. */
-static bool nothing_left(const struct lane *l, const struct lane_claim *c)
-{
-    if (c->found.count == c->want.max || l->look_again)
-        return false;
-    if (!c->want.in_order)
-        return true;
-    /* Others may store for this lane too, and what they stored comes before our newcomers. */
-    if (l->ctx->core->store->shared)
-        return false;
-    return c->alone && c->found.count == 0 && c->next_due_ms == INT64_MAX;
-}
-
-static void follow_claim(struct lane *l, const struct lane_claim *c)
-{
-    if (c->next_due_ms != INT64_MAX)
-        arm_due(l, c->next_due_ms);
-    if (c->err != ERR_OK)
-        return;
-    if (nothing_left(l, c)) {
-        atomic_store(&l->gate->backlogged, false);
-        /* An overflow announced between the claim and the line above must not be forgotten. */
-        if (atomic_load(&l->gate->overflowing) > 0)
-            atomic_store(&l->gate->backlogged, true);
-    } else if (c->found.count == c->want.max) {
-        l->look_again = true;
-    } else if (c->want.in_order && !c->alone && l->held == 0) {
-        l->look_again = true; /* what hid the rest has ended meanwhile */
-    }
-}
-
-static void claim_done(struct loop_work *w)
-{
-    struct lane_claim *c = CONTAINER_OF(w, struct lane_claim, work);
-    struct lane *l = c->lane;
-    l->claim = NULL;
-    if (c->err == ERR_OK && c->lost != atomic_load(&l->ctx->core->store->lost)) {
-        c->found.count = 0;
-        c->next_due_ms = 0;
-    } else if (c->err == ERR_CONFLICT && l->ctx->core->store->shared) {
-        l->elsewhere = true;
-        c->found.count = 0;
-        c->next_due_ms = INT64_MAX;
-    } else if (c->err != ERR_OK) {
-        uint64_t held = 0;
-        if (log_rate("claim", &held))
-            log_event(LOG_ERROR, "cannot fetch due deliveries",
-                      LOG_F("destination", str_from_cstr(l->gate->name)),
-                      LOG_F("reason", str_from_cstr(c->why.text)));
-        c->found.count = 0;
-        c->next_due_ms = clock_wall_ms(l->ctx->core->clock) + LOAD_RETRY_MS;
-    }
-    for (size_t i = 0; i < c->found.count; i++)
-        make_ready(l, &c->found.v[i]);
-    atomic_fetch_add(&l->gate->room, (int)(c->want.max - c->found.count));
-    follow_claim(l, c);
-    arena_release(&c->arena);
-    free(c);
-    if (l->ctx->draining || !l->destination || l->leaving)
-        give_back_ready(l, 0);
-    lane_pump(l);
-}
-
-void lane_look(struct lane *l)
-{
-    if (l->ctx->draining || !l->destination || atomic_load(&l->gate->paused))
-        return;
-    if (l->claim || l->elsewhere || l->leaving) {
-        l->look_again = true;
-        return;
-    }
-    int room = atomic_exchange(&l->gate->room, 0); /* front loops take from it meanwhile */
-    if (room < l->window / 4) {
-        atomic_fetch_add(&l->gate->room, room);
-        l->look_again = true; /* asked again when places were freed */
-        if (l->held == 0)     /* front loops have them, and may give them back without a word */
-            arm_due(l, clock_wall_ms(l->ctx->core->clock) + LOAD_RETRY_MS);
-        return;
-    }
-    struct lane_claim *c = xcalloc(1, sizeof(*c));
-    arena_init(&c->arena, 4u << 20);
-    c->lane = l;
-    c->want = (struct claim){.destination = str_from_cstr(l->gate->name),
-                             .now_ms = clock_wall_ms(l->ctx->core->clock),
-                             .max = (size_t)room,
-                             .in_order = l->destination->in_order};
-    c->next_due_ms = INT64_MAX;
-    c->alone = l->held == 0;
-    c->lost = atomic_load(&l->ctx->core->store->lost);
-    c->work.work = claim_work;
-    c->work.done = claim_done;
-    l->look_again = false;
-    l->claim = c;
-    loop_work_start(l->ctx->loop, &c->work);
-}
 
 /* --- starting -------------------------------------------------------------------------------- */
 
@@ -292,6 +42,64 @@ static bool take_token(struct lane *l)
     return false;
 }
 
+/* Takes one attempt of the application's, or arms the timer for when there will be one. */
+static bool take_pace(struct lane *l)
+{
+    int64_t now = clock_mono_ns(l->ctx->core->clock);
+    int64_t wait_ms = l->endpoint ? allowance_pace(l->endpoint->allowance, now) : 0;
+    if (wait_ms > 0)
+        loop_timer_start_at(l->ctx->loop, &l->refill, now + wait_ms * 1000000, refill_fired);
+    return wait_ms == 0;
+}
+
+void lane_show_circuit(struct lane *l)
+{
+    int64_t now_ms = clock_mono_ns(l->ctx->core->clock) / 1000000;
+    int64_t left_ms = l->circuit.until_ms > now_ms ? l->circuit.until_ms - now_ms : 0;
+    bool open = l->circuit.state == CIRCUIT_OPEN;
+    atomic_store(&l->gate->circuit_until_ms,
+                 open ? clock_wall_ms(l->ctx->core->clock) + left_ms : 0);
+    atomic_store(&l->gate->circuit, l->circuit.state);
+}
+
+/* What a person asked for meanwhile. */
+static void follow_wish(struct lane *l)
+{
+    if (atomic_load_explicit(&l->gate->circuit_wish, memory_order_relaxed) == CIRCUIT_WISH_NONE)
+        return;
+    if (atomic_exchange(&l->gate->circuit_wish, CIRCUIT_WISH_NONE) == CIRCUIT_WISH_CLOSE)
+        l->circuit = (struct circuit){0};
+    else
+        circuit_hurry(&l->circuit);
+    lane_show_circuit(l);
+}
+
+static bool is_circuit_shut(struct lane *l)
+{
+    enum circuit_state before = l->circuit.state;
+    int64_t now_ms = clock_mono_ns(l->ctx->core->clock) / 1000000;
+    int64_t wait_ms = circuit_wait(&l->circuit, &l->destination->circuit, now_ms);
+    if (l->circuit.state != before)
+        lane_show_circuit(l);
+    if (wait_ms > 0)
+        loop_timer_start_at(l->ctx->loop, &l->refill, (now_ms + wait_ms) * 1000000, refill_fired);
+    return wait_ms != 0;
+}
+
+/* True: one attempt may start, and holds *place. Else it is known who pumps the lane again. */
+static bool may_start(struct lane *l, struct party **place)
+{
+    if (is_circuit_shut(l) || !turns_take(&l->ctx->turns, &l->turn, place))
+        return false;
+    if (take_token(l)) {
+        if (take_pace(l))
+            return true;
+        l->tokens += 1.0;
+    }
+    turns_give(&l->ctx->turns, *place);
+    return false;
+}
+
 static struct flight *next_ready(struct lane *l)
 {
     LIST_EACH(&l->ready, node)
@@ -301,160 +109,6 @@ static struct flight *next_ready(struct lane *l)
             return f;
     }
     return NULL;
-}
-
-static struct lane_action *action_in_force(struct lane *l, struct reason *why)
-{
-    if (l->by)
-        return l->by;
-    const struct action_config *c = l->destination->action;
-    struct action *a = c->kind->create(c, &l->ctx->actions, why);
-    if (!a)
-        return NULL;
-    l->by = xcalloc(1, sizeof(*l->by));
-    l->by->action = a;
-    l->by->config = l->config ? config_ref(l->config) : NULL;
-    l->by->endpoint = l->endpoint ? endpoint_ref(l->endpoint) : NULL;
-    l->by->destination = l->destination;
-    return l->by;
-}
-
-static void release_action(struct lane_action *by)
-{
-    if (!by || by->running > 0)
-        return;
-    action_free(by->action);
-    config_unref(by->config);
-    endpoint_unref(by->endpoint);
-    free(by);
-}
-
-static void finished(struct task *t, const struct outcome *o)
-{
-    struct flight *f = CONTAINER_OF(t, struct flight, task);
-    struct lane *l = f->lane;
-    struct lane_action *by = f->by;
-    settle_outcome(f, o);
-    list_remove(&f->link);
-    list_push(&l->settling, &f->link);
-    l->running_count--;
-    atomic_store_explicit(&l->gate->running, l->running_count, memory_order_relaxed);
-    if (--by->running == 0 && by->retired)
-        release_action(by);
-    f->by = NULL;
-    /* In order: the key stays busy until the outcome is durable, or its successor could pass. */
-    if (!l->destination || !l->destination->in_order)
-        lane_pump(l);
-}
-
-/* What a command writes, for those who watch and the one who waits. */
-static void told_output(struct task *t, bool errors, str bytes)
-{
-    struct flight *f = CONTAINER_OF(t, struct flight, task);
-    struct engine_core *core = f->lane->ctx->core;
-    if (waiting_is_wanted(core->waiting, f->delivery.id, true))
-        waiting_tell_output(core->waiting, f->delivery.id, bytes);
-    settle_tell_output(f, errors, bytes);
-}
-
-static void fail_flight(struct flight *f, enum attempt_result result, const char *class, str text)
-{
-    struct outcome o = {.result = result, .error_class = class, .summary = text};
-    finished(&f->task, &o);
-}
-
-static void filtered(struct flight *f, const struct outcome *o)
-{
-    if (o)
-        finished(&f->task, o);
-    else
-        action_start(f->by->action, &f->task);
-}
-
-static void filter_and_start(struct flight *f)
-{
-    struct outcome o;
-    bool failed;
-    struct filter *x = filter_new(f, &o, &failed);
-    if (x)
-        filter_start(x, filtered);
-    else
-        filtered(f, failed ? &o : NULL);
-}
-
-/* Ends what runs of it, programs or action. */
-static void cancel_flight(struct flight *f)
-{
-    if (!f->filter) {
-        action_cancel(f->by->action, &f->task);
-        return;
-    }
-    filter_forget(f->filter);
-    fail_flight(f, ATTEMPT_CANCELLED, "cancelled", STR("ended before it was attempted"));
-}
-
-/* What the attempt tells of the trace it is in: with a collector its own span, of the request or
- * of the program, without one what the event's sender said. */
-static void enter_trace(struct flight *f)
-{
-    const struct tracer *tracer = f->lane->ctx->core->tracer;
-    struct event_trace e;
-    char text[TRACEPARENT_MAX];
-    if (!trace_of_event(tracer_sampler(tracer), &f->event, &f->arena, &e))
-        return;
-    const struct trace_context *c = &e.sender;
-    if (tracer && (f->trace = ARENA_NEW(&f->arena, struct attempt_trace))) {
-        trace_of_attempt(&e, f->delivery.id, f->delivery.attempts + 1, f->trace);
-        c = f->by->destination->action->runs_command ? &f->trace->process : &f->trace->client;
-    }
-    str kept = arena_str(&f->arena, traceparent_format(c, text));
-    f->task.traceparent = kept.p ? kept : STR("");
-    f->task.tracestate = kept.p ? e.state : STR("");
-}
-
-static void start(struct lane *l, struct flight *f)
-{
-    struct lane_context *ctx = l->ctx;
-    struct reason why = {0};
-    list_remove(&f->link);
-    list_push(&l->running, &f->link);
-    l->ready_count--;
-    l->running_count++;
-    ctx->in_flight++;
-    atomic_store_explicit(&l->gate->running, l->running_count, memory_order_relaxed);
-    if (l->destination->in_order)
-        idmap_put(&l->busy_keys, f->delivery.order_key, f);
-    METRIC_ADD(&ctx->core->metrics, attempts_started, 1);
-    f->task = (struct task){.event = &f->event,
-                            .delivery = &f->delivery,
-                            .arena = &f->arena,
-                            .now_ms = clock_wall_ms(ctx->core->clock),
-                            .done = finished};
-    if (live_is_watched(ctx->core->live) ||
-        waiting_is_wanted(ctx->core->waiting, f->delivery.id, true))
-        f->task.output = told_output;
-    f->started_ns = clock_mono_ns(ctx->core->clock);
-    f->event = (struct event){0};
-    f->trace = NULL;
-    f->by = action_in_force(l, &why);
-    if (!f->by) {
-        l->unusable.destination = l->destination;
-        l->unusable.running++;
-        f->by = &l->unusable;
-        fail_flight(f, ATTEMPT_RETRY, "setup", str_from_cstr(why.text));
-        return;
-    }
-    f->by->running++;
-    enum err err = store_load(ctx->reader, f->delivery.event_id, f->delivery.locator, &f->arena,
-                              &f->event, &why);
-    if (err == ERR_OK) {
-        enter_trace(f);
-        filter_and_start(f);
-    } else if (err == ERR_NOT_FOUND) {
-        fail_flight(f, ATTEMPT_PERMANENT, "gone", STR("the event is no longer stored"));
-    } else {
-        fail_flight(f, ATTEMPT_RETRY, "store", str_from_cstr(why.text));
-    }
 }
 
 static void pump_fired(struct loop_timer *t)
@@ -495,7 +149,7 @@ static bool has_lease(struct lane *l)
         return true;
     unsigned lost = atomic_load(&s->lost);
     if (lost != l->lost_seen) {
-        drop_ready(l);
+        lane_drop_ready(l);
         l->lost_seen = lost;
         atomic_store(&l->gate->backlogged, true);
     }
@@ -512,13 +166,17 @@ void lane_pump(struct lane *l)
         atomic_load(&l->gate->paused))
         return;
     l->pumping = true;
+    follow_wish(l);
     while (l->running_count < l->destination->concurrency) {
         struct flight *f = next_ready(l);
-        if (!f || !take_token(l))
+        struct party *place;
+        if (!f || !may_start(l, &place))
             break;
-        start(l, f);
+        f->place = place;
+        circuit_started(&l->circuit, f->delivery.id);
+        flight_start(f);
     }
-    give_back_overtaken(l);
+    lane_give_back_overtaken(l);
     l->pumping = false;
     atomic_store_explicit(&l->gate->ready, (int)l->ready_count, memory_order_relaxed);
     if (l->look_again && !l->claim)
@@ -539,8 +197,8 @@ void lane_leave(struct lane *l)
         return;
     l->leaving = true;
     atomic_store(&l->gate->backlogged, true); /* front loops enter no more */
-    give_back_overtaken(l);
-    give_back_ready(l, 0);
+    lane_give_back_overtaken(l);
+    lane_give_back_ready(l, 0);
     lane_pump(l);
 }
 
@@ -562,6 +220,8 @@ void lane_settled(struct flight *f)
     int64_t next_ms = s->next_ms;
     if (waiting_is_wanted(l->ctx->core->waiting, f->delivery.id, false))
         settle_tell_waiter(f);
+    if (!retry && l->endpoint)
+        allowance_move(l->endpoint->allowance, -1);
     if (idmap_get(&l->busy_keys, key) == f) /* not that of another of its key */
         idmap_remove(&l->busy_keys, key);
     flight_free(f);
@@ -571,9 +231,9 @@ void lane_settled(struct flight *f)
         if (in_order) {
             /* What is behind it must wait in the store, where the claim keeps the order. */
             atomic_store(&l->gate->backlogged, true);
-            give_back_ready(l, key);
+            lane_give_back_ready(l, key);
         }
-        arm_due(l, next_ms);
+        lane_arm_due(l, next_ms);
     }
     if (atomic_load_explicit(&l->gate->backlogged, memory_order_relaxed))
         l->look_again = true;
@@ -601,7 +261,7 @@ static void supersede(struct lane *l, uint64_t key, uint64_t by)
         return;
     running->superseded_by = by;
     if (l->destination->latest == LATEST_RUNNING)
-        cancel_flight(running);
+        flight_cancel(running);
 }
 
 void lane_offer(struct lane *l, const struct offer *o)
@@ -623,11 +283,11 @@ void lane_offer(struct lane *l, const struct offer *o)
     /* Committed as the lane's own before the lane fell behind: older ones wait in the store. */
     if (l->destination && l->destination->in_order && !l->ctx->draining &&
         atomic_load(&l->gate->backlogged))
-        list_push(&l->overtaken, &take_in(l, &d)->link);
+        list_push(&l->overtaken, &flight_new(l, &d)->link);
     else
-        make_ready(l, &d);
+        lane_make_ready(l, &d);
     if (!l->destination || l->ctx->draining || l->leaving)
-        give_back_ready(l, 0);
+        lane_give_back_ready(l, 0);
 }
 
 /* --- life cycle ------------------------------------------------------------------------------ */
@@ -653,7 +313,7 @@ static void retire_action(struct lane *l)
     if (!by)
         return;
     by->retired = true;
-    release_action(by);
+    lane_action_release(by);
 }
 
 /* When it shrinks, room may be negative for a while: then nobody enters. */
@@ -666,19 +326,34 @@ static void set_window(struct lane *l, int concurrency)
     l->window = window;
 }
 
+/* Only requests share what is bounded for all; commands and queues have their own bounds. */
+static void join_party(struct lane *l)
+{
+    char name[80];
+    bool shares = l->destination && l->destination->action->uses_client;
+    int n = l->endpoint ? snprintf(name, sizeof(name), STR_FMT, STR_ARG(l->endpoint->application))
+                        : snprintf(name, sizeof(name), "destination %s", l->gate->name);
+    turns_join(&l->ctx->turns, &l->turn, shares ? str_of(name, (size_t)n) : STR(""));
+}
+
 void lane_configure(struct lane *l, struct config *c, struct endpoint *e,
                     const struct destination_config *d)
 {
     retire_action(l);
+    if (!e || !l->endpoint || !l->destination || !str_eq(e->url, l->endpoint->url)) {
+        l->circuit = (struct circuit){0}; /* it leads elsewhere */
+        lane_show_circuit(l);
+    }
     config_unref(l->config);
     endpoint_unref(l->endpoint);
     l->config = c ? config_ref(c) : NULL;
     l->endpoint = e ? endpoint_ref(e) : NULL;
     l->destination = d;
+    join_party(l);
     if (!d) {
         atomic_store(&l->gate->backlogged, true);
-        give_back_overtaken(l);
-        give_back_ready(l, 0);
+        lane_give_back_overtaken(l);
+        lane_give_back_ready(l, 0);
         return;
     }
     set_window(l, d->concurrency);
@@ -692,10 +367,11 @@ void lane_configure(struct lane *l, struct config *c, struct endpoint *e,
 
 void lane_drain(struct lane *l, bool cancel)
 {
-    give_back_overtaken(l);
-    give_back_ready(l, 0);
+    lane_give_back_overtaken(l);
+    lane_give_back_ready(l, 0);
     loop_timer_stop(&l->due);
     loop_timer_stop(&l->refill);
+    turns_forget(&l->turn);
     if (!cancel || l->running_count == 0)
         return;
     /* Ending one may end others of the same worker: walk over a copy, skip what has ended. */
@@ -705,7 +381,7 @@ void lane_drain(struct lane *l, bool cancel)
     running[count++] = CONTAINER_OF(node, struct flight, link);
     for (size_t i = 0; i < count; i++)
         if (running[i]->by)
-            cancel_flight(running[i]);
+            flight_cancel(running[i]);
     free(running);
 }
 
@@ -713,6 +389,7 @@ void lane_free(struct lane *l)
 {
     assert(list_is_empty(&l->running) && list_is_empty(&l->settling) && !l->claim);
     retire_action(l);
+    turns_join(&l->ctx->turns, &l->turn, STR(""));
     config_unref(l->config);
     endpoint_unref(l->endpoint);
     loop_timer_stop(&l->due);

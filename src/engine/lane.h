@@ -8,8 +8,10 @@
 
 #include "base/list.h"
 #include "base/rand.h"
+#include "engine/circuit.h"
 #include "engine/dispatch.h"
 #include "engine/trace.h"
+#include "engine/turns.h"
 
 struct lane;
 
@@ -38,8 +40,10 @@ struct flight {
     struct attempt_trace *trace; /* NULL: it is told to no collector */
     struct filter *filter;       /* its programs run, the action does not yet; NULL */
     str output;                  /* what its command wrote, when somebody waits for it */
+    struct party *place;         /* whose place of the loop's budget it holds; NULL: none */
     uint64_t superseded_by;      /* a newer delivery of its key came while it ran; 0: none */
     int64_t started_ns;
+    bool sent; /* the action was asked: what comes of it tells of the destination */
 };
 
 /* What lanes of one loop share. */
@@ -51,6 +55,7 @@ struct lane_context {
     struct store_reader *reader;
     struct rng rng;
     struct list free_flights;
+    struct turns turns;             /* over the budget of attempts in flight */
     struct commit_ticket *outcomes; /* of this turn */
     size_t in_flight;               /* flights running or settling, on this loop */
     bool draining;
@@ -69,7 +74,9 @@ struct lane {
     size_t ready_count, held;  /* held: in any of the lists */
     int running_count, window; /* window: how many may be held */
     struct idmap busy_keys;    /* order keys of what is running, for lanes in order */
-    double tokens;             /* of the rate limit */
+    struct circuit circuit;
+    struct turn turn; /* in the loop's budget */
+    double tokens;    /* of the rate limit */
     int64_t tokens_at_ns;
     struct loop_timer due, refill; /* something in the store; the next token */
     int64_t due_ms;                /* when `due` fires; INT64_MAX: not armed */
@@ -105,6 +112,32 @@ void lane_lost(struct lane *l);
 void lane_drain(struct lane *l, bool cancel);
 /* The settlement of f is durable: its place is free, its retry is noted. */
 void lane_settled(struct flight *f);
+
+/* --- between the files of a lane ---------------------------------------------------------------
+ */
+
+/* flight.c: a place of the window for a delivery; slices of d need not outlive it. */
+struct flight *flight_new(struct lane *l, const struct delivery *d);
+void flight_free(struct flight *f);
+/* Starts its attempt, which may end before this returns. */
+void flight_start(struct flight *f);
+/* Ends what runs of it, programs or action. */
+void flight_cancel(struct flight *f);
+/* Frees it when nothing runs of it any more; accepts NULL. */
+void lane_action_release(struct lane_action *by);
+
+/* lane_store.c */
+void lane_make_ready(struct lane *l, const struct delivery *d);
+/* Ready deliveries (of one order key, or all with key 0) go back into the store. */
+void lane_give_back_ready(struct lane *l, uint64_t order_key);
+void lane_give_back_overtaken(struct lane *l);
+/* What is ready was claimed under a lease that was lost: it is another's, or due again. */
+void lane_drop_ready(struct lane *l);
+/* Looks again then at the latest. */
+void lane_arm_due(struct lane *l, int64_t due_ms);
+
+/* lane.c: what people and metrics see of the circuit. */
+void lane_show_circuit(struct lane *l);
 
 /* settle.c: a newer one of its key came before it could start: ends CANCELLED, unattempted. */
 void settle_superseded(struct flight *f);

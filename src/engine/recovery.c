@@ -120,8 +120,17 @@ static void nudge(struct recovery *r, str endpoint)
     struct gate *g = registry_find_gate(r->core->registry, endpoint);
     if (!g)
         return;
+    atomic_store(&g->circuit_wish, CIRCUIT_WISH_HURRY);
     atomic_store(&g->backlogged, true);
     dispatcher_endpoint_changed(r->core->dispatchers[g->loop], g);
+}
+
+static void count_waiting(struct recovery *r, str endpoint, int64_t deliveries)
+{
+    struct endpoint *e = directory_endpoint(r->core->directory, endpoint);
+    if (e)
+        allowance_move(e->allowance, deliveries);
+    endpoint_unref(e);
 }
 
 /* The next dead ones, oldest first; they go back to pending. *done: there are no more. */
@@ -147,6 +156,7 @@ static enum err step_recover(struct recovery *r, struct job *j, struct arena *a,
         if (err != ERR_OK)
             break;
         j->moved += (int64_t)moved;
+        count_waiting(r, j->endpoint, (int64_t)moved);
         j->cursor = (int64_t)page.v[i].id;
     }
     if (err == ERR_OK && page.next)
@@ -228,6 +238,7 @@ static enum err plan_again(struct recovery *r, struct job *j, const struct event
                                        .next_ms = now_ms};
         err = store_add_delivery(r->core->store, e->id, &d, now_ms, why);
         j->moved += err == ERR_OK;
+        allowance_move(to->allowance, err == ERR_OK);
     }
     endpoint_unref(to);
     return err;

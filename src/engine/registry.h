@@ -13,6 +13,8 @@
 #define LANE_WINDOW 256
 #define LANE_WINDOW_MAX 1024
 
+enum circuit_wish { CIRCUIT_WISH_NONE, CIRCUIT_WISH_HURRY, CIRCUIT_WISH_CLOSE };
+
 #define GATE_RECENT 32
 enum gate_result { GATE_NONE, GATE_SUCCESS, GATE_RETRY, GATE_DEAD };
 
@@ -29,6 +31,10 @@ struct gate {
     _Atomic int overflowing;
     /* Held by hand (pause.h): nothing starts, newcomers wait in the store. */
     _Atomic bool paused;
+    /* The lane's circuit (an enum circuit_state, and until when it is open), and what a person
+     * wishes of it: the lane follows when it is pumped. */
+    _Atomic int circuit, circuit_wish;
+    _Atomic int64_t circuit_until_ms;
     /* For people and metrics. */
     _Atomic int running, ready;
     _Atomic uint64_t recent; /* the last GATE_RECENT results, two bits each, the newest lowest */

@@ -35,6 +35,7 @@ GATE_VALUE(failed)
 GATE_VALUE(ready)
 GATE_VALUE(running)
 GATE_VALUE(backlogged)
+GATE_VALUE(circuit)
 
 /* A row without help goes on with the family above it. */
 static const struct gate_family gate_families[] = {
@@ -46,6 +47,8 @@ static const struct gate_family gate_families[] = {
     {"gaff_lane_running", "gauge", "Attempts under way.", "", gate_running},
     {"gaff_lane_backlogged", "gauge", "1 when more deliveries wait in the store.", "",
      gate_backlogged},
+    {"gaff_lane_circuit", "gauge",
+     "0: attempts are made; 1: left alone for a while; 2: one attempt asks.", "", gate_circuit},
 };
 
 struct source_family {

@@ -531,3 +531,73 @@ void test_lane_stop_right_after_the_start(void)
     }
     stage_release(&s);
 }
+
+/* --- the circuit ------------------------------------------------------------------------------ */
+
+static bool is_in_state(struct stage *s, enum circuit_state state)
+{
+    return atomic_load(&stage_gate(s, "one")->circuit) == (int)state;
+}
+
+void test_lane_circuit_leaves_a_failing_destination_alone_and_loses_nothing(void)
+{
+    struct stage s;
+    stage_init(&s);
+    answer_always(&s, 0, ATTEMPT_RETRY);
+    stage_start(&s, ONE("concurrency: 1, retry: { schedule: [1s, 1s, 1s, 1s, 1s], jitter: 0 }, "
+                        "circuit: { failures: 3, wait: 10s, max: 20s }"));
+    for (int i = 0; i < 20; i++)
+        stage_emit(&s, "{}");
+    STAGE_UNTIL(counts_are(&s, 17, 0, 0) || is_in_state(&s, CIRCUIT_OPEN));
+    STAGE_UNTIL(is_in_state(&s, CIRCUIT_OPEN));
+    stage_turn(&s);
+    EXPECT_EQ_INT(s.call_count, 3);
+    EXPECT_EQ_INT(stage_gate(&s, "one")->circuit_until_ms, STAGE_START_MS + 10000);
+    stage_advance(&s, 9999); /* retries are due; they wait as well */
+    stage_turn(&s);
+    EXPECT_EQ_INT(s.call_count, 3);
+    stage_advance(&s, 1);
+    STAGE_UNTIL(s.call_count == 4 && is_in_state(&s, CIRCUIT_OPEN)); /* one asked */
+    stage_advance(&s, 19999);
+    stage_turn(&s);
+    EXPECT_EQ_INT(s.call_count, 4);
+    s.handlers[0].answers[0] = ATTEMPT_SUCCESS;
+    stage_advance(&s, 1);
+    STAGE_UNTIL(counts_are(&s, 0, 20, 0));
+    EXPECT(is_in_state(&s, CIRCUIT_CLOSED));
+    EXPECT_EQ_INT(METRIC_GET(&s.core->metrics, circuits_opened), 1);
+    end(&s);
+}
+
+void test_lane_circuit_by_hand(void)
+{
+    struct stage s;
+    stage_init(&s);
+    answer_always(&s, 0, ATTEMPT_RETRY);
+    stage_start(&s, ONE("concurrency: 1, retry: { schedule: [1s, 1s], jitter: 0 }, "
+                        "circuit: { failures: 2, wait: 1h }"));
+    for (int i = 0; i < 5; i++)
+        stage_emit(&s, "{}");
+    STAGE_UNTIL(is_in_state(&s, CIRCUIT_OPEN));
+    engine_nudge(s.engine); /* as after a replay: one asks now */
+    STAGE_UNTIL(s.call_count == 3 && is_in_state(&s, CIRCUIT_OPEN));
+    s.handlers[0].answers[0] = ATTEMPT_SUCCESS;
+    atomic_store(&stage_gate(&s, "one")->circuit_wish, CIRCUIT_WISH_CLOSE);
+    engine_nudge(s.engine);
+    stage_advance(&s, 1000);
+    STAGE_UNTIL(counts_are(&s, 0, 5, 0));
+    EXPECT(is_in_state(&s, CIRCUIT_CLOSED));
+    end(&s);
+}
+
+void test_lane_circuit_is_off_unless_it_is_asked_for(void)
+{
+    struct stage s;
+    stage_init(&s);
+    answer_always(&s, 0, ATTEMPT_RETRY);
+    stage_start(&s, ONE("concurrency: 1, retry: { schedule: [1h], jitter: 0 }"));
+    for (int i = 0; i < 30; i++)
+        stage_emit(&s, "{}");
+    STAGE_UNTIL(counts_are(&s, 30, 0, 0) && s.call_count == 30);
+    end(&s);
+}

@@ -17,8 +17,10 @@
 
 static const char *const names[DESTINATIONS] = {"plain", "queue", "keyed", "back"};
 static const char *const settings[DESTINATIONS] = {
-    "handler: { index: 0 }, concurrency: 3, retry: { schedule: [1s, 30s, 10m], jitter: 0.5 }",
-    "handler: { index: 1 }, order: fifo, retry: { schedule: [1s, 1m], jitter: 0.1 }",
+    ("handler: { index: 0 }, concurrency: 3, retry: { schedule: [1s, 30s, 10m], jitter: 0.5 }, "
+     "circuit: { failures: 2, wait: 3s, max: 1m }"),
+    ("handler: { index: 1 }, order: fifo, retry: { schedule: [1s, 1m], jitter: 0.1 }, "
+     "circuit: { failures: 1, wait: 20s }"),
     ("handler: { index: 2 }, concurrency: 4, order: fifo, order_by: \"{{ .k }}\", "
      "retry: { schedule: [5s, 5s, 5s] }"),
     "handler: { index: 3 }, concurrency: 2, rate: 50/s, retry: { attempts: 2, first: 1m }",
