@@ -72,7 +72,11 @@ void metrics_write(const struct metrics *m, struct buf *out)
 #define GAUGE(name, text)                                                                          \
     buf_printf(out, "# HELP gaff_%s %s\n# TYPE gaff_%s gauge\ngaff_%s %lld\n", #name, text, #name, \
                #name, (long long)METRIC_GET(m, name));
+#define COUNTER_OF(field, name, units, text)                                                       \
+    buf_printf(out, "# HELP gaff_%s_total %s\n# TYPE gaff_%s_total counter\ngaff_%s_total %.6f\n", \
+               #name, text, #name, #name, (double)METRIC_GET(m, field) / (units));
+#define GAUGE_OF(field, name, units, text)                                                         \
+    buf_printf(out, "# HELP gaff_%s %s\n# TYPE gaff_%s gauge\ngaff_%s %.3f\n", #name, text, #name, \
+               #name, (double)METRIC_GET(m, field) / (units));
 #include "engine/metrics.def"
-#undef COUNTER
-#undef GAUGE
 }

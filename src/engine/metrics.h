@@ -9,9 +9,9 @@
 struct metrics {
 #define COUNTER(name, text) _Atomic int64_t name;
 #define GAUGE(name, text) _Atomic int64_t name;
+#define COUNTER_OF(field, name, units, text) _Atomic int64_t field;
+#define GAUGE_OF(field, name, units, text) _Atomic int64_t field;
 #include "engine/metrics.def"
-#undef COUNTER
-#undef GAUGE
 };
 
 #define METRIC_ADD(m, name, n)                                                                     \

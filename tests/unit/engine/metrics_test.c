@@ -21,6 +21,8 @@ void test_metrics_text_is_well_formed(void)
     buf_init(&out, 1 << 16);
     METRIC_ADD(&m, events_accepted, 3);
     METRIC_SET(&m, store_ok, 1);
+    METRIC_ADD(&m, commit_ns, 1500000000);
+    METRIC_SET(&m, config_loaded_ms, INT64_C(1700000000250));
     metrics_write(&m, &out);
     EXPECT(buf_ok(&out));
     str text = buf_str(&out), help = STR_NONE;
@@ -43,12 +45,16 @@ void test_metrics_text_is_well_formed(void)
         line = str_cut(&text, '\n');
         int64_t value;
         EXPECT_EQ_STR(str_cut(&line, ' '), name);
-        EXPECT(str_to_i64(line, &value));
+        str fraction = line;
+        EXPECT(str_to_i64(str_cut(&fraction, '.'), &value));
+        EXPECT(!fraction.p || str_to_i64(fraction, &value));
         rows++;
     }
     EXPECT(rows >= 18);
     EXPECT_HAS(buf_cstr(&out), "\ngaff_events_accepted_total 3\n");
     EXPECT_HAS(buf_cstr(&out), "\ngaff_store_ok 1\n");
+    EXPECT_HAS(buf_cstr(&out), "\ngaff_commit_seconds_total 1.500000\n");
+    EXPECT_HAS(buf_cstr(&out), "\ngaff_config_loaded_timestamp_seconds 1700000000.250\n");
     buf_release(&out);
 }
 
