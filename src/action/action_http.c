@@ -6,7 +6,7 @@
  *     method: POST                    # POST | PUT | PATCH | GET | DELETE (these two: no body)
  *     headers: { Authorization: "Bearer ${env:CI_TOKEN}" }
  *     forward: [X-GitHub-Event, "X-Custom-*"]   # fields of the event, passed on
- *     sign: { provider: standard-webhooks, secret: "${env:SIGNING_SECRET}" }
+ *     sign: { provider: standard-webhooks, secret: "${env:SIGNING_SECRET}" }   # options: of it
  *     policy: private                 # private | public: where the URL may lead
  *     timeout: 30s                    # in all, from name to last byte
  *     concurrency: 16
@@ -22,9 +22,9 @@
 #include "base/log.h"
 #include "action/event_text.h"
 #include "action/http_outcome.h"
+#include "action/http_sign.h"
 #include "action/http_words.h"
 #include "action/kinds.h"
-#include "verify/sign.h"
 
 #define OWN_FIELDS 6
 #define BODY_FIELDS 2 /* Content-Type, Content-Encoding */
@@ -46,8 +46,7 @@ struct http_config {
     str body;     /* STR_NONE: the event's own */
     str *forward; /* names; one that ends in '*' stands for all that begin so */
     size_t forward_count;
-    bool is_signed;
-    str sign_provider, sign_secret;
+    struct http_sign sign;
 };
 
 struct http_action {
@@ -175,22 +174,6 @@ static void read_forward(struct http_config *c, struct arena *a, const struct ya
     }
 }
 
-static void read_sign(struct http_config *c, const struct yaml *node, struct problems *p)
-{
-    static const char *const known[] = {"provider", "secret", NULL};
-    if (!node || !read_keys(p, node, known))
-        return;
-    const struct yaml *secret = yaml_get(node, STR("secret"));
-    c->is_signed = true;
-    c->sign_provider = STR("standard-webhooks");
-    c->sign_secret = STR("");
-    (void)read_str(p, yaml_get(node, STR("provider")), &c->sign_provider);
-    if (!secret)
-        problem_at(p, node, "\"secret\" is missing: nothing can be signed without");
-    else if (read_str(p, secret, &c->sign_secret) && c->sign_secret.n == 0)
-        problem_at(p, secret, "the secret is empty");
-}
-
 /* "404", or "4xx" for all of a class. */
 static bool parse_statuses(str text, int *first, int *last)
 {
@@ -272,7 +255,7 @@ static struct action_config *http_read(struct arena *a, const struct yaml *node,
     read_body(c, a, yaml_get(node, STR("body")), p);
     read_headers(c, a, yaml_get(node, STR("headers")), p);
     read_forward(c, a, yaml_get(node, STR("forward")), p);
-    read_sign(c, yaml_get(node, STR("sign")), p);
+    http_sign_read(&c->sign, a, yaml_get(node, STR("sign")), p);
     read_verdicts(c, a, node, p);
     c->base = (struct action_config){.kind = &action_http,
                                      .timeout_ms = timeout_ms,
@@ -366,19 +349,35 @@ static void add_event_fields(struct http_attempt *x)
     }
 }
 
-static enum err add_signature(struct http_attempt *x, struct reason *why)
+/* The Content-Type that the request will have; STR_NONE when it has none. */
+static str content_type_of(const struct http_attempt *x, const str *values)
+{
+    const struct http_config *c = x->action->config;
+    for (size_t i = 0; i < c->header_count; i++)
+        if (str_eq_nocase(c->headers[i].name, STR("Content-Type")))
+            return values[i];
+    if (c->body.p)
+        return http_word_is_json(x->call.body) ? STR("application/json")
+                                               : STR("text/plain; charset=utf-8");
+    return c->sends_body ? event_field(x->task->event, STR("Content-Type")) : STR_NONE;
+}
+
+static enum err add_signature(struct http_attempt *x, const str *values, struct reason *why)
 {
     const struct http_action *action = x->action;
-    struct http_field fields[SIGN_FIELDS_MAX];
+    struct http_field fields[SIGN_FIELDS_MAX],
+        type = {STR("Content-Type"), content_type_of(x, values)};
+    bool has_type = type.value.n && http_field_check(&type, NULL) == ERR_OK;
     size_t count = 0;
-    const struct signature_input in = {.method = x->call.method,
-                                       .url = x->call.url,
-                                       .id = id_format("evt", x->task->event->id, x->event_id),
-                                       .event_type = x->task->event->type,
-                                       .now_ms = clock_wall_ms(action->clock),
-                                       .body = x->call.body};
-    enum err e = sign_request(action->signer, action->config->sign_secret, &in, x->task->arena,
-                              fields, &count, why);
+    struct signature_input in = {.method = x->call.method,
+                                 .url = x->call.url,
+                                 .id = id_format("evt", x->task->event->id, x->event_id),
+                                 .event_type = x->task->event->type,
+                                 .now_ms = clock_wall_ms(action->clock),
+                                 .fields = {&type, has_type},
+                                 .body = x->call.body};
+    enum err e = http_sign_request(&action->config->sign, action->signer, &in, x->task->arena,
+                                   fields, &count, why);
     for (size_t i = 0; e == ERR_OK && i < count; i++)
         add_field(x, fields[i].name, fields[i].value);
     return e;
@@ -425,16 +424,14 @@ static enum err build_call(struct http_attempt *x, struct reason *why)
                                  .body = c->sends_body ? body : STR(""),
                                  .policy = c->policy,
                                  .timeout_ms = c->base.timeout_ms};
-    enum err e = x->action->signer ? add_signature(x, why) : ERR_OK;
+    enum err e = x->action->signer ? add_signature(x, values, why) : ERR_OK;
     if (e != ERR_OK)
         return e;
     for (size_t i = 0; i < c->header_count; i++)
         if (!has_field(x, c->headers[i].name))
             add_field(x, c->headers[i].name, values[i]);
     if (c->body.p && !has_field(x, STR("Content-Type")))
-        add_field(x, STR("Content-Type"),
-                  http_word_is_json(body) ? STR("application/json")
-                                          : STR("text/plain; charset=utf-8"));
+        add_field(x, STR("Content-Type"), content_type_of(x, values));
     add_own_fields(x);
     add_event_fields(x);
     return ERR_OK;
@@ -528,36 +525,6 @@ static void http_free(struct action *base)
 static const struct action_ops http_ops = {
     .kind = "http", .start = http_start, .cancel = http_cancel, .free = http_free};
 
-/* The provider to sign like, tried once so that a wrong secret is found before the first event. */
-static bool prepare_signer(struct http_action *action, const struct action_context *ctx,
-                           struct reason *why)
-{
-    const struct http_config *c = action->config;
-    const char *nearest = NULL;
-    if (!c->is_signed)
-        return true;
-    action->signer =
-        ctx->providers ? provider_find(ctx->providers, c->sign_provider, &nearest) : NULL;
-    if (!action->signer) {
-        (void)fail(why, ERR_NOT_FOUND, "sign: there is no provider \"" STR_FMT "\"%s%s%s",
-                   STR_ARG(c->sign_provider), nearest ? "; did you mean \"" : "",
-                   nearest ? nearest : "", nearest ? "\"?" : "");
-        return false;
-    }
-    struct arena a;
-    struct http_field fields[SIGN_FIELDS_MAX];
-    size_t count;
-    const struct signature_input in = {.method = c->method,
-                                       .url = c->url,
-                                       .id = STR("evt_0000000000000"),
-                                       .event_type = STR("test"),
-                                       .body = STR("{}")};
-    arena_init(&a, 1u << 20);
-    enum err e = sign_request(action->signer, c->sign_secret, &in, &a, fields, &count, why);
-    arena_release(&a);
-    return e == ERR_OK;
-}
-
 static struct action *http_create(const struct action_config *c, const struct action_context *ctx,
                                   struct reason *why)
 {
@@ -571,9 +538,13 @@ static struct action *http_create(const struct action_config *c, const struct ac
     action->client = ctx->client;
     action->clock = loop_clock(ctx->loop);
     buf_init(&action->record, RECORD_MAX);
-    if (!prepare_signer(action, ctx, why)) {
-        http_free(&action->action);
-        return NULL;
+    if (action->config->sign.is_set) {
+        action->signer = http_sign_provider(&action->config->sign, ctx->providers,
+                                            action->config->method, action->config->url, why);
+        if (!action->signer) {
+            http_free(&action->action);
+            return NULL;
+        }
     }
     return &action->action;
 }

@@ -91,22 +91,26 @@ static enum err fill(struct trip *t, const struct source_config *s, const struct
     struct http_field made[SIGN_FIELDS_MAX];
     size_t count = 0;
     str secret = s->verifier.secret_count ? s->verifier.secrets[0] : STR("");
-    struct signature_input input = {.method = STR("POST"),
-                                    .url = s->path,
-                                    .id = id_format("msg", id_next(&core->ids), id),
-                                    .event_type = in->event_type,
-                                    .now_ms = t->request.received_ms,
-                                    .body = t->request.body,
-                                    .config_keys = s->verifier.config_keys,
-                                    .config_values = s->verifier.config_values,
-                                    .config_count = s->verifier.config_count};
+    str base = s->verifier.public_url.n ? s->verifier.public_url : STR("http://localhost");
+    struct http_field type = {STR("Content-Type"),
+                              in->content_type.n ? in->content_type : STR("application/json")};
+    struct signature_input input = {
+        .method = STR("POST"),
+        .url = arena_printf(&t->arena, STR_FMT STR_FMT, STR_ARG(base), STR_ARG(s->path)),
+        .fields = {&type, 1},
+        .id = id_format("msg", id_next(&core->ids), id),
+        .event_type = in->event_type,
+        .now_ms = t->request.received_ms,
+        .body = t->request.body,
+        .config_keys = s->verifier.config_keys,
+        .config_values = s->verifier.config_values,
+        .config_count = s->verifier.config_count};
     enum err err = sign_request(s->provider, secret, &input, &t->arena, made, &count, why);
     if (err != ERR_OK)
         return err;
     for (size_t i = 0; i < count; i++)
         add_field(t, made[i].name, made[i].value);
-    add_field(t, STR("Content-Type"),
-              in->content_type.n ? in->content_type : STR("application/json"));
+    add_field(t, type.name, type.value);
     for (size_t i = 0; i < in->field_count; i++)
         if (!is_ours(in->fields[i].name, made, count))
             add_field(t, in->fields[i].name, in->fields[i].value);

@@ -85,8 +85,9 @@ static str try_urls(struct verifier *v, struct http_request *req, int64_t now_ms
 static bool signs_url(const struct verifier *v)
 {
     for (size_t i = 0; i < v->recipe->alternative_count; i++)
-        if (v->recipe->alternatives[i].signed_text.mentions &
-            (REF_BIT(REF_URL) | REF_BIT(REF_URL_PORT) | REF_BIT(REF_PLIVO)))
+        if (v->recipe->alternatives[i].ops->is_message ||
+            v->recipe->alternatives[i].signed_text.mentions &
+                (REF_BIT(REF_URL) | REF_BIT(REF_URL_PORT) | REF_BIT(REF_PLIVO)))
             return true;
     return false;
 }
@@ -95,7 +96,8 @@ void verifier_cause(struct verifier *v, struct http_request *req, int64_t now_ms
                     const struct verdict *verdict, char out[EXPLAIN_CAUSE_MAX])
 {
     out[0] = '\0';
-    if (verdict->code != VERDICT_MISMATCH || !v->recipe->alternatives[0].ops->signs_text)
+    const struct scheme_ops *ops = v->recipe->alternatives[0].ops;
+    if (verdict->code != VERDICT_MISMATCH || !(ops->signs_text || ops->is_message))
         return;
     const char *body = try_bodies(v, req, now_ms);
     str url = !body && signs_url(v) ? try_urls(v, req, now_ms) : STR_NONE;
@@ -219,6 +221,11 @@ void verifier_explain(struct verifier *v, struct http_request *req, int64_t now_
                    STR_ARG(s->what), applies ? "" : " (not for a request like this)");
         if (!applies)
             continue;
+        if (s->ops->explain) {
+            s->ops->explain(s, &w, out);
+            explain_keys(v, i, out);
+            continue;
+        }
         explain_sources(s, &w, out);
         explain_time(v, s, &w, now_ms, out);
         if (s->has_id && view_get(&w, &s->id, &w.id) != PRESENT)

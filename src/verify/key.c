@@ -93,8 +93,7 @@ static bool form_key(const struct key_rule *r, struct secret *bytes, struct reas
 bool key_prepare(struct key *k, const struct scheme *s, str secret, bool for_signing,
                  struct reason *why)
 {
-    bool is_public = s->ops->is_public || (s->ops->is_jose && !s->jose.keyed);
-    k->usable = decode(&s->key, secret, is_public, for_signing, &k->bytes, why) &&
+    k->usable = decode(&s->key, secret, scheme_has_public_key(s), for_signing, &k->bytes, why) &&
                 form_key(&s->key, &k->bytes, why) &&
                 (!s->ops->prepare || s->ops->prepare(s, k, for_signing, why));
     return k->usable;

@@ -263,6 +263,7 @@ static bool fits(enum public_kind kind, enum signing how)
     switch (how) {
     case SIGNING_RSA:
     case SIGNING_RSA_PSS:
+    case SIGNING_RSA_PSS_ANY_SALT:
         return kind == PUBLIC_RSA;
     case SIGNING_ECDSA_DER:
     case SIGNING_ECDSA_RAW:
@@ -309,12 +310,14 @@ static size_t der_to_raw(const struct public_key *k, const uint8_t *der, size_t 
     return ok ? 2 * half : 0;
 }
 
-static bool set_padding(EVP_PKEY_CTX *ctx, enum signing how)
+static bool set_padding(EVP_PKEY_CTX *ctx, enum signing how, bool for_signing)
 {
-    if (how != SIGNING_RSA_PSS)
+    if (how != SIGNING_RSA_PSS && how != SIGNING_RSA_PSS_ANY_SALT)
         return true;
+    bool any = how == SIGNING_RSA_PSS_ANY_SALT && !for_signing;
+    int length = any ? RSA_PSS_SALTLEN_AUTO : RSA_PSS_SALTLEN_DIGEST;
     return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, length) == 1;
 }
 
 static const char *const digest_names[] = {"MD5", "SHA1", "SHA2-256", "SHA2-384", "SHA2-512"};
@@ -335,7 +338,7 @@ bool public_key_verify(const struct public_key *k, enum signing how, enum digest
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     const char *name = how == SIGNING_ED25519 ? NULL : digest_names[d];
     bool ok = ctx && EVP_DigestVerifyInit_ex(ctx, &key_ctx, name, NULL, NULL, pkey(k), NULL) == 1 &&
-              set_padding(key_ctx, how) &&
+              set_padding(key_ctx, how, false) &&
               EVP_DigestVerify(ctx, (const unsigned char *)signature.p, signature.n,
                                (const unsigned char *)text.p, text.n) == 1;
     EVP_MD_CTX_free(ctx);
@@ -354,7 +357,7 @@ size_t public_key_sign(const struct public_key *k, enum signing how, enum digest
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     const char *name = how == SIGNING_ED25519 ? NULL : digest_names[d];
     bool ok = ctx && EVP_DigestSignInit_ex(ctx, &key_ctx, name, NULL, NULL, pkey(k), NULL) == 1 &&
-              set_padding(key_ctx, how) &&
+              set_padding(key_ctx, how, true) &&
               EVP_DigestSign(ctx, der, &n, (const unsigned char *)text.p, text.n) == 1;
     EVP_MD_CTX_free(ctx);
     ERR_clear_error();

@@ -12,10 +12,11 @@ enum public_kind { PUBLIC_RSA, PUBLIC_P256, PUBLIC_P384, PUBLIC_P521, PUBLIC_ED2
 
 /* How a signature is made and written. */
 enum signing {
-    SIGNING_RSA,       /* PKCS #1 v1.5 */
-    SIGNING_RSA_PSS,   /* MGF1 with the same digest, salt as long as it */
-    SIGNING_ECDSA_DER, /* SEQUENCE { r, s } */
-    SIGNING_ECDSA_RAW, /* r and s, one after the other (P1363, JWS) */
+    SIGNING_RSA,              /* PKCS #1 v1.5 */
+    SIGNING_RSA_PSS,          /* MGF1 with the same digest, salt as long as it */
+    SIGNING_RSA_PSS_ANY_SALT, /* the same; verified with a salt of whatever length */
+    SIGNING_ECDSA_DER,        /* SEQUENCE { r, s } */
+    SIGNING_ECDSA_RAW,        /* r and s, one after the other (P1363, JWS) */
     SIGNING_ED25519
 };
 

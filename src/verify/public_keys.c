@@ -50,7 +50,8 @@ static struct public_key *read_key(const struct scheme *s, str bytes, bool for_s
     struct public_key *key = NULL;
     /* By its length, before anything is read into it: a raw key may begin with any byte, '{' too,
      * and neither a PEM nor a JWK is as short. */
-    if (s->ops == &scheme_ed25519 && (bytes.n == 32 || (for_signing && bytes.n == 64)))
+    if ((s->ops == &scheme_ed25519 || s->ops->is_message) &&
+        (bytes.n == 32 || (for_signing && bytes.n == 64)))
         return public_key_ed25519(bytes, for_signing, why);
     if (is_pem(bytes) && bytes.n <= sizeof(room)) {
         /* A pinned certificate is the operator's own choice: its dates are not judged. */

@@ -4,6 +4,8 @@
 
 #define ALTERNATIVES_MAX 8
 #define RANGES_MAX 256
+/* What an id or an event type may be read from. */
+#define REFS_NAME (REFS_OF_REQUEST | REF_BIT(REF_CLAIM) | REF_BIT(REF_FIELD))
 
 static bool compile_verify(struct recipe *r, struct arena *a, const struct yaml *node,
                            struct problems *p)
@@ -90,12 +92,10 @@ struct recipe *recipe_compile(struct arena *a, const struct yaml *file, struct p
     else if (r)
         compile_verify(r, a, verify, p);
     if (r && p->errors == errors) {
-        r->delivery_id_count =
-            refs_compile(r->delivery_ids, RECIPE_LIST_MAX, a, yaml_get(file, STR("delivery-id")),
-                         REFS_OF_REQUEST | REF_BIT(REF_CLAIM), p);
-        r->event_type_count =
-            refs_compile(r->event_types, RECIPE_LIST_MAX, a, yaml_get(file, STR("event-type")),
-                         REFS_OF_REQUEST | REF_BIT(REF_CLAIM), p);
+        r->delivery_id_count = refs_compile(r->delivery_ids, RECIPE_LIST_MAX, a,
+                                            yaml_get(file, STR("delivery-id")), REFS_NAME, p);
+        r->event_type_count = refs_compile(r->event_types, RECIPE_LIST_MAX, a,
+                                           yaml_get(file, STR("event-type")), REFS_NAME, p);
         compile_ranges(r, a, yaml_get(file, STR("allow-from")), p);
         handshakes_compile(r, a, yaml_get(file, STR("handshake")), p);
         compile_answer(r, a, yaml_get(file, STR("answer")), p);

@@ -7,6 +7,7 @@
 
 #include "base/codec.h"
 #include "http/form.h"
+#include "http/structured.h"
 
 enum arg_rule { NO_ARG, NEEDS_ARG, MAY_ARG };
 static const struct {
@@ -435,6 +436,10 @@ enum presence view_get(struct view *w, const struct ref *r, str *out)
     case REF_FORM:
         return find_form(w, r->arg, out);
     case REF_FIELD:
+        if (w->signed_input) {
+            const struct sf_param *param = sf_param_get(w->signed_input, r->arg);
+            return param ? present(param->text, out) : ABSENT;
+        }
         return w->field_text.p ? field_get(w->field_text, w->fields, r->arg, out) : ABSENT;
     case REF_JSON:
         return json_lookup(w->arena, http_request_json(w->req), r->arg, out);

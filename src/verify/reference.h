@@ -87,9 +87,18 @@ struct field_rule {
     char separator, assign;
 };
 
-enum problem_kind { PROBLEM_NONE, PROBLEM_MISMATCH, PROBLEM_STALE, PROBLEM_KEY };
+enum problem_kind {
+    PROBLEM_NONE,
+    PROBLEM_MISMATCH,
+    PROBLEM_STALE,
+    PROBLEM_KEY,
+    PROBLEM_MALFORMED,
+    PROBLEM_DOUBLED,
+    PROBLEM_UNCOVERED /* what must be signed is not */
+};
 
 struct key_source;
+struct sf_item;
 
 /* What references are looked up in: one request, and what was found out about it so far. */
 struct view {
@@ -97,7 +106,10 @@ struct view {
     struct arena *arena;
     str public_url;
     int64_t now_ms;
-    const struct key_source *keys; /* for keys that lie at a URL; NULL: none can be had */
+    int64_t tolerance_ms; /* the source's own; 0: the scheme's */
+    int64_t made_ms;      /* when a signature that says so itself was made; 0: it does not */
+    const struct sf_item *signed_input; /* what the verified message signature says of itself */
+    const struct key_source *keys;      /* for keys that lie at a URL; NULL: none can be had */
     str ts, id;
     str secret;                  /* the key's bytes, for {{ secret }} and the hmac filters */
     str text;                    /* `text` of the handshake or alternative at hand */

@@ -4,7 +4,6 @@
 #include "verify/scheme.h"
 
 #define TOLERANCE_DEFAULT_MS (300 * 1000)
-#define TOLERANCE_MAX_MS (24 * 3600 * 1000)
 #define KEY_TTL_DEFAULT_MS (24 * 3600 * 1000)
 
 #define REFS_GATHERED                                                                              \
@@ -110,15 +109,24 @@ static void compile_wrapping(struct signature_rule *r, struct arena *a, const st
     r->is_raw_pair = word == 1;
 }
 
+static void name_header(struct signature_rule *r, str name)
+{
+    r->from[0] = (struct ref){REF_HEADER, name, name};
+    r->from_count = 1;
+}
+
 static void compile_signature(struct scheme *s, struct arena *a, const struct yaml *node,
                               const struct yaml *place, struct problems *p)
 {
     static const char *const known[] = {"from",     "fields", "pick",   "prefix", "strip",
                                         "encoding", "unwrap", "member", "form",   NULL};
     struct signature_rule *r = &s->signature;
+    if (s->ops->is_message) {
+        name_header(r, STR("Signature"));
+        return;
+    }
     if (s->ops->credential) {
-        r->from[0] = (struct ref){REF_HEADER, STR("Authorization"), STR("Authorization")};
-        r->from_count = 1;
+        name_header(r, STR("Authorization"));
         r->prefix = str_from_cstr(s->ops->credential);
         r->prefix_nocase = true;
         r->encoding = s->ops->credential_encoding;
@@ -215,7 +223,7 @@ static void compile_public_key(struct scheme *s, struct arena *a, const struct y
     const struct yaml *pinned = yaml_get(node, STR("pinned")), *url = yaml_get(node, STR("url"));
     const struct yaml *hosts = yaml_get(node, STR("hosts")), *ttl = yaml_get(node, STR("ttl"));
     r->ttl_ms = KEY_TTL_DEFAULT_MS;
-    if ((pinned || url) && !s->ops->is_public && !s->ops->is_jose) {
+    if ((pinned || url) && !scheme_has_public_key(s)) {
         problem_at_key(p, pinned ? pinned : url,
                        "a key in this file or at a URL is known to "
                        "everybody: only public keys can be");
@@ -431,6 +439,10 @@ static void describe(struct scheme *s, struct arena *a)
         s->what = str_from_cstr(s->ops == &scheme_jwt ? "a JSON Web Token" : "a detached JWS");
         return;
     }
+    if (s->ops->is_message) {
+        s->what = STR("the parts of the request that it covers (RFC 9421)");
+        return;
+    }
     if (!s->ops->signs_text) {
         s->what = str_from_cstr(s->ops->credential ? "the credentials" : "the token");
         return;
@@ -442,6 +454,12 @@ static void describe(struct scheme *s, struct arena *a)
     s->what = arena_printf(
         a, "%s%s%s of %s" STR_FMT "%s", word, *digest ? "-" : "", digest, plain ? "the body" : "\"",
         STR_ARG(plain ? STR("") : str_slice(t->source, 0, 120)), plain ? "" : "\"");
+}
+
+bool scheme_has_public_key(const struct scheme *s)
+{
+    return s->ops->is_public || (s->ops->is_jose && !s->jose.keyed) ||
+           (s->ops->is_message && !s->message.keyed);
 }
 
 bool scheme_needs_secret(const struct scheme *s)
@@ -459,6 +477,9 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
     static const char *const jws_keys[] = {
         "scheme",        "key",       "signature", "algorithms", "signed", "id",
         "body-unsigned", "timestamp", "assert",    "when",       NULL};
+    static const char *const message_keys[] = {"scheme", "key", "algorithms", "components",
+                                               "keyid",  "tag", "tolerance",  "body-unsigned",
+                                               "when",   NULL};
     static const char *const token_keys[] = {"scheme", "key", "signature", "when", "each", NULL};
     static const char *const credential_keys[] = {"scheme", "when", NULL};
     static const char *const bare_keys[] = {"scheme", NULL};
@@ -471,7 +492,7 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
     if (node->kind != YAML_MAP || !word) {
         problem_at(p, node,
                    "\"scheme\" is missing: hmac, hash, ed25519, rsa, rsa-pss, ecdsa, jwt, jws, "
-                   "paytm, token, basic, bearer, ip or none");
+                   "paytm, rfc9421, token, basic, bearer, ip or none");
         return false;
     }
     if (!read_enum(p, word, words, &index))
@@ -480,6 +501,7 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
     const char *const *keys = !s->ops->needs_secret   ? bare_keys
                               : s->ops == &scheme_jwt ? jwt_keys
                               : s->ops == &scheme_jws ? jws_keys
+                              : s->ops->is_message    ? message_keys
                               : s->ops->credential    ? credential_keys
                               : s->ops->signs_text    ? text_keys
                                                       : token_keys;
@@ -487,6 +509,9 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
         return false;
     if (s->ops->is_jose)
         jose_compile(s, a, node, p);
+    s->timestamp.tolerance_ms = TOLERANCE_DEFAULT_MS;
+    if (s->ops->is_message)
+        message_compile(s, a, node, p);
     compile_key(s, a, yaml_get(node, STR("key")), p);
     if (s->ops->needs_secret) {
         compile_signature(s, a, yaml_get(node, STR("signature")), node, p);

@@ -154,6 +154,26 @@ void jose_compile(struct scheme *s, struct arena *a, const struct yaml *node, st
 size_t jose_algorithm(str word);
 bool jose_algorithm_is_known(size_t index, bool *keyed);
 
+#define TOLERANCE_MAX_MS (24 * 3600 * 1000)
+#define COMPONENTS_MAX 32 /* that a file may ask for */
+
+/* What RFC 9421 leaves to the two sides. */
+struct message_rule {
+    unsigned algorithms; /* bits, by message_algorithm */
+    bool keyed;          /* they are HMACs */
+    bool body_unsigned;
+    str *components; /* that must be covered, canonical; none: method, URL, and a body's digest */
+    size_t component_count;
+    str keyid, tag; /* signatures with others do not count; what is signed has them */
+};
+/* Reads algorithms, components, keyid, tag, tolerance. */
+void message_compile(struct scheme *s, struct arena *a, const struct yaml *node,
+                     struct problems *p);
+/* As jose_algorithm, of the registry of RFC 9421. */
+size_t message_algorithm(str word);
+bool message_algorithm_is_known(size_t index, bool *keyed);
+#define MESSAGE_FIELDS 3
+
 #define ITEMS_MAX 10000 /* of `each` */
 
 struct scheme_ops {
@@ -164,6 +184,7 @@ struct scheme_ops {
     bool is_credential;     /* what is sent is the secret itself */
     bool is_public;         /* keys are public: PEM, DER, JWK */
     bool is_jose;           /* what is sent is a JWS in compact form */
+    bool is_message;        /* the request says itself what is signed (RFC 9421) */
     const char *credential; /* how the Authorization header begins: "Basic " */
     enum encoding credential_encoding;
     const char *secret_form; /* what a secret looks like, for people */
@@ -182,6 +203,12 @@ struct scheme_ops {
                   bool *able);
     /* The signature for sign.h, in the arena; STR_NONE as above. NULL: cannot be produced. */
     str (*sign)(const struct scheme *s, struct key *k, struct view *w);
+    /* Instead of sign, for a signature that is several fields: in the arena; those without a name
+     * are none. */
+    enum err (*sign_fields)(const struct scheme *s, struct key *k, struct view *w,
+                            struct http_field out[MESSAGE_FIELDS], struct reason *why);
+    /* Instead of the signed text, for explain.h. */
+    void (*explain)(const struct scheme *s, struct view *w, struct buf *out);
 };
 
 /* One alternative of a provider, compiled. */
@@ -197,6 +224,7 @@ struct scheme {
     bool has_text;
     struct pieces text; /* {{ text }}: a part that is passed through filters as one */
     struct jose_rule jose;
+    struct message_rule message;
     struct condition *when; /* all must hold, or the alternative is passed over */
     size_t when_count;
     struct assertion *asserts;
@@ -218,6 +246,7 @@ struct scheme {
     X(jwt)                                                                                         \
     X(jws)                                                                                         \
     X(paytm)                                                                                       \
+    X(rfc9421)                                                                                     \
     X(token)                                                                                       \
     X(basic)                                                                                       \
     X(bearer)                                                                                      \
@@ -292,6 +321,8 @@ bool signed_text_gather(const struct scheme *s, struct view *w, struct buf *out)
 bool host_patterns_are_good(const str *hosts, size_t count);
 /* True when url is https at a host that one of the patterns allows. */
 bool key_url_is_allowed(const str *hosts, size_t count, str url);
+/* True when what is configured is known to everybody: a public key. */
+bool scheme_has_public_key(const struct scheme *s);
 /* False for alternatives that need no proof, or whose keys are the provider's own. */
 bool scheme_needs_secret(const struct scheme *s);
 /* True when some alternative can use a secret. */

@@ -186,6 +186,20 @@ static enum err make_signature(struct signing *g, struct key *k, str ts, str ts_
     return e;
 }
 
+static enum err write_fields(struct signing *g, struct key *k)
+{
+    struct http_request req;
+    struct view w;
+    struct http_field made[MESSAGE_FIELDS];
+    make_request(&req, &w, g);
+    enum err e = g->s->ops->sign_fields(g->s, k, &w, made, g->why);
+    http_request_release(&req);
+    for (size_t i = 0; e == ERR_OK && i < MESSAGE_FIELDS; i++)
+        if (made[i].name.p && !add_field(g, made[i].name, made[i].value))
+            e = fail(g->why, ERR_LIMIT, "no room for the headers");
+    return e;
+}
+
 static enum err write_one(struct signing *g, struct key *k)
 {
     str ts, ts_field, value = STR_NONE;
@@ -194,6 +208,8 @@ static enum err write_one(struct signing *g, struct key *k)
         e = write_id(g);
     if (e == ERR_OK)
         e = write_timestamp(g, &ts, &ts_field);
+    if (e == ERR_OK && g->s->ops->sign_fields)
+        return write_fields(g, k);
     if (e == ERR_OK && !g->s->ops->compute && !g->s->ops->sign)
         e = fail(g->why, ERR_INVALID,
                  STR_FMT " cannot be signed for: the scheme can only be verified",

@@ -42,6 +42,7 @@ static str describe_refusal(struct verifier *v, const struct scheme *s)
 {
     struct buf b;
     bool own = !scheme_needs_secret(s);
+    bool signs_url = s->ops->is_message || (s->signed_text.mentions & REF_BIT(REF_URL));
     char secrets[48] = "the secret";
     str title = v->provider->title;
     buf_init(&b, 4096);
@@ -51,20 +52,18 @@ static str describe_refusal(struct verifier *v, const struct scheme *s)
     if (s->ops->is_credential)
         buf_printf(&b, " does not hold %s; is it the one set at " STR_FMT "?", secrets,
                    STR_ARG(title));
-    else if (own || s->ops->is_public || s->ops->is_jose)
+    else if (own || scheme_has_public_key(s) || s->ops->is_jose)
         buf_printf(&b,
                    " does not match " STR_FMT " under %s; did " STR_FMT
                    " send this, and does a proxy change the body%s?",
                    STR_ARG(s->what), own ? "the sender's public key" : secrets, STR_ARG(title),
-                   s->signed_text.mentions & REF_BIT(REF_URL) ? " or the URL" : "");
+                   signs_url ? " or the URL (public_url must be the one registered there)" : "");
     else
         buf_printf(&b,
                    " does not match " STR_FMT " under %s; is the secret the one set at " STR_FMT
                    ", and does a proxy change the body%s?",
                    STR_ARG(s->what), secrets, STR_ARG(title),
-                   s->signed_text.mentions & REF_BIT(REF_URL)
-                       ? " or the URL (public_url must be the one registered there)"
-                       : "");
+                   signs_url ? " or the URL (public_url must be the one registered there)" : "");
     str text = keep_text(&v->own, &b);
     buf_release(&b);
     return text;

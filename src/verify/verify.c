@@ -129,11 +129,28 @@ static bool read_timestamp(struct check *c)
     return false;
 }
 
+/* A message signature is read by its scheme: it may stand on several lines. */
+static bool find_message_signature(struct check *c, struct candidates *all)
+{
+    const struct ref *from = &c->s->signature.from[0];
+    const struct http_fields *fields = &c->w->req->fields;
+    c->out->code = VERDICT_NO_SIGNATURE;
+    if (!http_field_get(fields, from->arg).n && http_field_count(fields, from->arg) < 2)
+        return false;
+    c->label = from->label;
+    all->count = all->offered = 1;
+    all->used = 0;
+    all->v[0] = STR("");
+    return true;
+}
+
 /* Decodes what every source that is there offers. False when none is (code NO_SIGNATURE, without
  * a text: another alternative may do) or one is doubled. */
 static bool read_sources(struct check *c, struct candidates *all)
 {
     const struct signature_rule *r = &c->s->signature;
+    if (c->s->ops->is_message)
+        return find_message_signature(c, all);
     size_t bytes = c->s->ops->signature_bytes ? c->s->ops->signature_bytes(c->s) : 0;
     all->count = all->offered = all->used = 0;
     for (size_t i = 0; i < r->from_count; i++) {
@@ -235,7 +252,10 @@ static void say_mismatch(struct check *c)
 {
     static const enum verdict_code codes[] = {[PROBLEM_MISMATCH] = VERDICT_MISMATCH,
                                               [PROBLEM_STALE] = VERDICT_STALE,
-                                              [PROBLEM_KEY] = VERDICT_NO_KEY};
+                                              [PROBLEM_KEY] = VERDICT_NO_KEY,
+                                              [PROBLEM_MALFORMED] = VERDICT_MALFORMED,
+                                              [PROBLEM_DOUBLED] = VERDICT_DOUBLE_SIGNATURE,
+                                              [PROBLEM_UNCOVERED] = VERDICT_MISSING_INPUT};
     if (c->w->key_pending) {
         say(c->out, VERDICT_KEY_PENDING,
             "the public key of " STR_FMT " is being fetched: send it again in a few seconds",
@@ -340,6 +360,8 @@ static void judge(struct check *c)
     }
     if (!judge_time(c) || !judge_asserts(c))
         return;
+    if (c->w->made_ms)
+        c->out->timestamp_ms = c->w->made_ms;
     c->out->code = VERDICT_VERIFIED;
     c->out->secret_index = scheme_needs_secret(c->s) ? (int)i : -1;
     memcpy(c->out->text, c->keys[i].accepted.p, c->keys[i].accepted.n + 1);
@@ -432,6 +454,8 @@ static void check_schemes(struct verifier *v, struct view *w, int64_t now_ms, st
         w->item = w->claims = NULL;
         w->missing = NULL;
         w->problem = PROBLEM_NONE;
+        w->made_ms = 0;
+        w->signed_input = NULL;
         w->key_pending = false;
         check_alternative(&c);
         if (into->code == VERDICT_VERIFIED || into->code == VERDICT_DOUBLE_SIGNATURE ||
@@ -490,6 +514,7 @@ void verifier_check(struct verifier *v, struct http_request *req, int64_t now_ms
                      .arena = req->arena,
                      .public_url = v->public_url,
                      .now_ms = now_ms,
+                     .tolerance_ms = v->tolerance_ms,
                      .keys = v->sources};
     const struct scheme_ops *ops = v->recipe->alternatives[0].ops;
     out->secret_index = -1;

@@ -77,8 +77,8 @@ export class Daemon {
       listen: "127.0.0.1:0",
       admin: { listen: "127.0.0.1:0" },
       sources,
-      destinations: { out: { log: { file: "events.jsonl" } } },
-      routes: Object.keys(sources).map((name) => ({ name, from: name, to: ["out"] })),
+      destinations: { out: { log: { file: "events.jsonl" } }, ...more.destinations },
+      routes: [...Object.keys(sources).map((name) => ({ name, from: name, to: ["out"] })), ...(more.routes ?? [])],
     };
     const path = join(daemon.directory, "gaff.yaml");
     writeFileSync(path, JSON.stringify(config, null, 2));

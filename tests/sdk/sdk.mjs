@@ -5,6 +5,7 @@ import { createHmac, generateKeyPairSync, sign as signWithKey } from "node:crypt
 import { createRequire } from "node:module";
 
 import { Daemon, expect, finish, gaffSign, load, test } from "./harness.mjs";
+import { messages } from "./message.mjs";
 import { bodyOf, providers } from "./providers.mjs";
 import { sending } from "./sending.mjs";
 
@@ -340,5 +341,6 @@ if (daemon instanceof Daemon) {
   await test("the daemon starts", () => Promise.reject(daemon));
 }
 for (const [proof, names] of Object.entries(proofs)) console.log(`${names.size} providers ${proof}`);
+await messages();
 await sending();
 finish();

@@ -7,6 +7,7 @@ import hashlib
 import json
 
 import keys
+import message
 import more
 import odd
 from tools import (BODY, HERE, HEX, KEY, NOW, RAW, SECRET, WHSEC, b64, b64url, case, event, mac,
@@ -452,6 +453,6 @@ def ed25519_keys():
 
 for make in (stripe, github, slack, standard, generic, credentials, plain, svix, timed, odd_keys,
              urls, plain_hashes, in_the_body, tokens, ed25519_keys, *odd.MAKERS, *keys.MAKERS,
-             *more.MAKERS):
+             *more.MAKERS, *message.MAKERS):
     make()
 write_files()
