@@ -7,6 +7,8 @@
 #include "base/buf.h"
 #include "base/json.h"
 
+#include <pthread.h>
+
 /* Exit codes of the command line; the daemon's are sysexits (see daemon.h). */
 enum cli_exit {
     CLI_OK = 0,
@@ -57,6 +59,13 @@ const char *cli_option(const struct cli *c, const char *name);
 bool cli_flag(const struct cli *c, const char *name);
 /* Prints "gaff: ..." on stderr and returns code. */
 int cli_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* From now on the last error's text goes there instead: for verbs that own the terminal, or speak a
+ * protocol. Before any other thread starts. */
+struct cli_errors {
+    pthread_mutex_t lock;
+    char text[512];
+};
+void cli_errors_keep(struct cli_errors *where);
 
 /* --- the daemon's API ------------------------------------------------------------------------ */
 

@@ -1,12 +1,11 @@
 /* cli_listen.c -- gaff listen: events of a daemon, near or far, as they are stored; and the tunnel:
  * each is sent on, byte for byte, to a program on this machine. The stream is resumed after a
  * break with the last event that was seen, so none is missed; what comes twice is left out. */
-#include "app/cli.h"
+#include "app/cli_listen.h"
 
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/id.h"
-#include "base/map.h"
 #include "http/client.h"
 
 #include <unistd.h>
@@ -16,16 +15,6 @@
 #define TIMEOUT_MS 60000
 #define PAUSE_MS_MIN 200
 #define PAUSE_MS_MAX 5000
-
-struct listening {
-    struct cli *c;
-    struct cli posting;  /* the answers' own arena */
-    struct buf pending;  /* bytes of a line not yet whole */
-    struct idmap seen;   /* ids, of this run */
-    const char *forward; /* NULL: only shown */
-    char last[64];       /* id of the last event: where a new stream begins */
-    unsigned pause_ms;
-};
 
 static str member(struct listening *l, const struct json *v, const char *name)
 {
@@ -91,7 +80,7 @@ static void tell_answer(struct listening *l, str id, const struct http_answer *a
     arena_reset(&l->posting.arena);
 }
 
-static void forward(struct listening *l, const struct json *v)
+void listening_forward(struct listening *l, const struct json *v)
 {
     struct http_field fields[FIELDS_MAX];
     struct http_answer answer = {0};
@@ -113,16 +102,21 @@ static void forward(struct listening *l, const struct json *v)
         !answer.error[0])
         snprintf(answer.error, sizeof(answer.error), "%.255s", why.text);
     int64_t us = (clock_mono_ns(clock_real()) - began) / 1000;
-    if (l->c->output == CLI_TABLE) {
-        bool good = answer.status >= 200 && answer.status < 300;
-        printf("    -> %s%d %s%s  %.1f ms\n", cli_color(l->c, good ? "green" : "red"),
-               answer.status, answer.status ? http_status_text(answer.status) : answer.error,
-               cli_color(l->c, "off"), (double)us / 1000.0);
-    }
+    const char *text = answer.status ? http_status_text(answer.status) : answer.error;
+    l->shows->answered(l, json_str(json_get(v, STR("id"))), answer.status, text, us);
     tell_answer(l, json_str(json_get(v, STR("id"))), &answer, us);
 }
 
-static void show(struct listening *l, const struct json *v)
+static void print_answer(struct listening *l, str id, int status, const char *text, int64_t us)
+{
+    bool good = status >= 200 && status < 300;
+    UNUSED(id);
+    if (l->c->output == CLI_TABLE)
+        printf("    -> %s%d %s%s  %.1f ms\n", cli_color(l->c, good ? "green" : "red"), status, text,
+               cli_color(l->c, "off"), (double)us / 1000.0);
+}
+
+static void print_event(struct listening *l, const struct json *v)
 {
     char time[24];
     if (l->c->output != CLI_TABLE) {
@@ -149,9 +143,9 @@ static void take(struct listening *l, str json)
         if (l->seen.count >= SEEN_MAX)
             idmap_release(&l->seen);
         idmap_put(&l->seen, key, l);
-        show(l, v);
+        l->shows->event(l, v);
         if (l->forward)
-            forward(l, v);
+            listening_forward(l, v);
         fflush(stdout);
         snprintf(l->last, sizeof(l->last), STR_FMT, STR_ARG(id));
     }
@@ -197,30 +191,61 @@ static int stream(struct listening *l)
     return code;
 }
 
+bool listening_init(struct listening *l, struct cli *c, const struct listen_shows *shows)
+{
+    struct reason why = {0};
+    *l = (struct listening){.c = c,
+                            .posting = *c,
+                            .shows = shows,
+                            .forward = cli_option(c, "forward"),
+                            .pause_ms = PAUSE_MS_MIN};
+    if (l->forward && http_url_check(str_from_cstr(l->forward), OUTBOUND_PRIVATE, &why) != ERR_OK) {
+        cli_error(CLI_USAGE, "--forward: %s", why.text);
+        return false;
+    }
+    if (cli_option(c, "after"))
+        snprintf(l->last, sizeof(l->last), "%s", cli_option(c, "after"));
+    arena_init(&l->posting.arena, 16u << 20);
+    buf_init(&l->pending, 96u << 20);
+    return true;
+}
+
+void listening_release(struct listening *l)
+{
+    idmap_release(&l->seen);
+    buf_release(&l->pending);
+    arena_release(&l->posting.arena);
+}
+
+int listening_run(struct listening *l)
+{
+    for (;;) {
+        int code = stream(l);
+        if (code != CLI_OK && code != CLI_UNREACHABLE)
+            return code; /* refused: it will not be better the next time */
+        usleep(l->pause_ms * 1000);
+        l->pause_ms = l->pause_ms * 2 > PAUSE_MS_MAX ? PAUSE_MS_MAX : l->pause_ms * 2;
+    }
+}
+
 int cli_listen(struct cli *c)
 {
-    struct listening l = {
-        .c = c, .posting = *c, .forward = cli_option(c, "forward"), .pause_ms = PAUSE_MS_MIN};
+    static const struct listen_shows lines = {print_event, print_answer};
+    struct listening l;
     struct reason why = {0};
     int code;
-    if (l.forward && http_url_check(str_from_cstr(l.forward), OUTBOUND_PRIVATE, &why) != ERR_OK)
-        return cli_error(CLI_USAGE, "--forward: %s", why.text);
-    if (cli_option(c, "after"))
-        snprintf(l.last, sizeof(l.last), "%s", cli_option(c, "after"));
-    arena_init(&l.posting.arena, 16u << 20);
-    buf_init(&l.pending, 96u << 20);
+    bool whole = c->terminal && isatty(STDIN_FILENO) && c->output == CLI_TABLE;
+    if (whole && !cli_flag(c, "plain")) {
+        if (listen_on_screen(c, &code, &why) == ERR_OK)
+            return code;
+        fprintf(stderr, "gaff: lines instead of the full screen: %s\n", why.text);
+    }
+    if (!listening_init(&l, c, &lines))
+        return CLI_USAGE;
     if (c->output == CLI_TABLE)
         fprintf(stderr, "listening%s%s; Ctrl-C ends it\n", l.forward ? ", forwarding to " : "",
                 l.forward ? l.forward : "");
-    for (;;) {
-        code = stream(&l);
-        if (code != CLI_OK && code != CLI_UNREACHABLE)
-            break; /* refused: it will not be better the next time */
-        usleep(l.pause_ms * 1000);
-        l.pause_ms = l.pause_ms * 2 > PAUSE_MS_MAX ? PAUSE_MS_MAX : l.pause_ms * 2;
-    }
-    idmap_release(&l.seen);
-    buf_release(&l.pending);
-    arena_release(&l.posting.arena);
+    code = listening_run(&l);
+    listening_release(&l);
     return code;
 }

@@ -298,7 +298,8 @@ const struct cli_command cli_commands[] = {
     {"listen", "", "show events as they are stored, and send them on to a program of this machine",
      "--source NAME       only of this source\n"
      "--forward URL       send each on, byte for byte, and tell what was answered\n"
-     "--after ID          begin behind this event (default: now)\n",
+     "--after ID          begin behind this event (default: now)\n"
+     "--plain             lines instead of the full screen, on a terminal\n",
      "gaff listen --source github --forward http://localhost:3000/hooks\n"
      "  gaff listen --api https://hooks.example.org:8081 --token $TOKEN -o jsonl",
      0, 0, cli_listen},

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -17,10 +18,24 @@
 /* For those that have no line of their own about it. */
 #define CONFIG "--config FILE       its configuration, which names the data directory\n"
 
+static struct cli_errors *kept;
+
+void cli_errors_keep(struct cli_errors *where)
+{
+    kept = where;
+}
+
 int cli_error(int code, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
+    if (kept) {
+        pthread_mutex_lock(&kept->lock);
+        vsnprintf(kept->text, sizeof(kept->text), fmt, args);
+        pthread_mutex_unlock(&kept->lock);
+        va_end(args);
+        return code;
+    }
     fputs("gaff: ", stderr);
     vfprintf(stderr, fmt, args);
     fputc('\n', stderr);
