@@ -335,14 +335,10 @@ static void write_paths(struct json_writer *w)
 /* What we send by ourselves to who listens to an organisation's own events. */
 static void write_webhooks(struct json_writer *w)
 {
-    static const char *const types[] = {"endpoint.created",         "endpoint.updated",
-                                        "endpoint.deleted",         "endpoint.disabled",
-                                        "message.attempt.failing",  "message.attempt.exhausted",
-                                        "message.attempt.recovered"};
     json_key(w, "webhooks");
     json_open(w, '{');
-    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        json_key(w, types[i]);
+    for (size_t i = 0; operational_types[i]; i++) {
+        json_key(w, operational_types[i]);
         json_raw(w,
                  STR("{\"post\":{\"requestBody\":{\"content\":{\"application/json\":{\"schema\":{"
                      "\"type\":\"object\",\"required\":[\"type\",\"data\"],\"properties\":{"

@@ -385,18 +385,17 @@ static enum err commit_set(struct send_call *s, struct object_set *set, struct r
     struct commit_ticket *ticket = xcalloc(1, sizeof(*ticket));
     commit_ticket_init(ticket, NULL, NULL);
     commit_ticket_add_set(ticket, set);
-    if (s->also) {
-        s->also->event.only_with = set;
-        commit_ticket_add_event(ticket, &s->also->event);
+    for (size_t i = 0; i < s->also_count; i++) {
+        s->also[i]->event.only_with = set;
+        commit_ticket_add_event(ticket, &s->also[i]->event);
     }
     enum err err = committer_commit(core->committer, ticket, why);
     free(ticket);
-    if (s->also) {
-        dispatch_offers_init(&offers, core);
-        app_message_settle(core, s->also, err, &offers);
-        dispatch_offers_send(&offers);
-        s->also = NULL;
-    }
+    dispatch_offers_init(&offers, core);
+    for (size_t i = 0; i < s->also_count; i++)
+        app_message_settle(core, s->also[i], err, &offers);
+    dispatch_offers_send(&offers);
+    s->also_count = 0;
     return err;
 }
 

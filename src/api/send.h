@@ -13,6 +13,7 @@
 #include "engine/app_message.h"
 #include "engine/directory.h"
 #include "engine/endpoint_health.h"
+#include "engine/operational.h"
 #include "verify/jwt.h"
 
 #define SEND_DEFAULT_ORG DEFAULT_ORG
@@ -22,6 +23,10 @@
 #define SEND_IDEMPOTENCY_MS (24 * 3600 * INT64_C(1000))
 
 /* Who may. From SEND_APP on the application's own token too, as far as its capabilities go. */
+/* Operations on the endpoints that listen to an organisation's operational events: the handlers are
+ * those of any endpoint, their application is that of the listeners. */
+#define SEND_LISTENERS_TAG "OperationalWebhookEndpoint"
+
 enum send_access {
     SEND_OPEN,
     SEND_ORG,
@@ -75,7 +80,8 @@ struct send_call {
     int64_t now_ms;
     struct application app; /* {app_id} of the path */
     const struct json *body;
-    struct app_message_plan *also; /* an event that is stored only with the next send_commit */
+    struct app_message_plan *also[2]; /* events that are stored only with the next send_commit */
+    size_t also_count;
 };
 
 /* --- send.c, and who asks ----------------------------------------------------------------------
@@ -178,8 +184,10 @@ bool send_type_load(struct send_call *s, str name, struct object *out);
 /* One message more of the application. False, and answered 503, when it may send no more now. */
 bool send_quota_take(struct send_call *s);
 
-/* An operational event for who listens to the organisation's; rides on the next send_commit. */
-void send_operational(struct send_call *s, const char *type, str data);
+/* An operational event of an endpoint for who listens to the organisation's; rides on the next
+ * send_commit. more: as operational_plan. */
+void send_operational(struct send_call *s, const char *type, const struct object *endpoint,
+                      str more);
 
 /* One handler an operation. */
 send_handler send_app_list, send_app_create, send_app_get, send_app_put, send_app_patch;

@@ -142,6 +142,26 @@ static bool token_allows(const struct send_call *s)
     return false;
 }
 
+/* The application of those who listen to the organisation's operational events: made with its first
+ * endpoint. Without it there is none of them. */
+static bool find_listeners(struct send_call *s)
+{
+    struct directory *d = send_api(s)->core->directory;
+    bool found = directory_application(d, STR(MANAGEMENT_ORG), s->org, s->a, &s->app);
+    if (!found)
+        s->app = (struct application){.id = STR(""), .org = STR(MANAGEMENT_ORG), .uid = STR("")};
+    if (found || (s->op->fn != send_endpoint_create && s->op->fn != send_endpoint_put))
+        return true;
+    struct send_call own = *s;
+    struct json_doc *doc = json_parse(
+        arena_printf(s->a, "{\"name\":\"operational\",\"uid\":\"" STR_FMT "\"}", STR_ARG(s->org)),
+        NULL);
+    own.org = STR(MANAGEMENT_ORG);
+    bool made = doc && send_app_make(&own, json_root(doc));
+    json_doc_free(doc);
+    return made && directory_application(d, STR(MANAGEMENT_ORG), s->org, s->a, &s->app);
+}
+
 /* The application of the path, if the caller may know of it. */
 static bool find_application(struct send_call *s)
 {
@@ -150,6 +170,8 @@ static bool find_application(struct send_call *s)
         send_error(s, 403, "insufficient access", "Insufficient access for the given operation.");
         return false;
     }
+    if (strcmp(s->op->tag, SEND_LISTENERS_TAG) == 0)
+        return find_listeners(s);
     if (!name.p || s->op->fn == send_app_put || s->op->fn == send_message_create ||
         s->op->fn == send_portal)
         return true;

@@ -191,8 +191,10 @@ static bool types_exist(struct send_call *s)
     if (!types || json_kind_of(types) != JSON_ARRAY)
         return true;
     buf_init(&missing, 8192);
+    bool operational = str_eq(s->app.org, STR(MANAGEMENT_ORG));
     while (json_next(types, &it))
-        if (!send_type_exists(s, json_str(it.value)))
+        if (operational ? !operational_type_exists(json_str(it.value))
+                        : !send_type_exists(s, json_str(it.value)))
             buf_printf(&missing, "%s" STR_FMT, missing.len ? ", " : "",
                        STR_ARG(json_str(it.value)));
     bool good = missing.len == 0;
@@ -220,21 +222,17 @@ static bool is_usable(struct send_call *s, const struct object *o)
     return e != NULL;
 }
 
-static str event_data(struct send_call *s, const struct object *o)
+/* Switched on or off by hand is told beside the change itself. */
+static void tell_change(struct send_call *s, const struct object *o, bool is_new, bool was_disabled)
 {
-    struct buf b;
-    struct json_writer w;
-    buf_init(&b, 8192);
-    json_writer_init(&w, &b);
-    json_open(&w, '{');
-    json_pair(&w, "appId", s->app.id);
-    json_pair(&w, "appUid", s->app.uid.n ? s->app.uid : STR_NONE);
-    json_pair(&w, "endpointId", o->id);
-    json_pair(&w, "endpointUid", o->name.n ? o->name : STR_NONE);
-    json_close(&w, '}');
-    str data = arena_str(s->a, buf_str(&b));
-    buf_release(&b);
-    return data;
+    bool disabled = json_bool(json_get(s->body, STR("disabled")));
+    send_operational(s, is_new ? "endpoint.created" : "endpoint.updated", o, STR(""));
+    if (is_new || disabled == was_disabled || !json_get(s->body, STR("disabled")))
+        return;
+    if (disabled)
+        send_operational(s, "endpoint.disabled", o, STR(",\"trigger\":\"manual\""));
+    else
+        send_operational(s, "endpoint.enabled", o, STR(""));
 }
 
 static void write(struct send_call *s, const struct object *old, bool keep, int status)
@@ -253,12 +251,12 @@ static void write(struct send_call *s, const struct object *old, bool keep, int 
                     .updated_ms = s->now_ms,
                     .doc = make_doc(s, json_root(doc), keep)},
          .expect = old ? old->version : OBJECT_ABSENT}};
+    bool was_disabled = json_bool(json_get(json_root(doc), STR("disabled")));
     json_doc_free(doc);
     if (!types_exist(s) || !is_usable(s, &changes[0].object))
         return;
     view(s, &changes[0].object);
-    send_operational(s, old ? "endpoint.updated" : "endpoint.created",
-                     event_data(s, &changes[0].object));
+    tell_change(s, &changes[0].object, !old, was_disabled);
     if (send_commit(s, changes, 1, status, uid_taken))
         send_ok(s, status);
 }
@@ -294,7 +292,7 @@ void send_endpoint_delete(struct send_call *s)
     if (!send_find_endpoint(s, &o))
         return;
     struct object_change changes[2] = {{.op = OBJECT_DELETE, .object = o}};
-    send_operational(s, "endpoint.deleted", event_data(s, &o));
+    send_operational(s, "endpoint.deleted", &o, STR(""));
     if (!send_commit(s, changes, 1, 204, NULL))
         return;
     send_cancel_deliveries(s, o.id);

@@ -2,29 +2,14 @@
  * operational events to who listens to an organisation's. */
 #include "api/send.h"
 
-#define PLAN_ARENA_MAX (16u << 20)
-
-/* The application that an organisation's listeners belong to. */
-static bool listeners(struct send_call *s, struct application *out)
+void send_operational(struct send_call *s, const char *type, const struct object *endpoint,
+                      str more)
 {
-    return directory_application(send_api(s)->core->directory, STR(SEND_MANAGEMENT_ORG), s->org,
-                                 s->a, out) &&
-           out->endpoints > 0;
-}
-
-void send_operational(struct send_call *s, const char *type, str data)
-{
-    struct application to;
-    struct reason why;
-    if (str_eq(s->org, STR(SEND_MANAGEMENT_ORG)) || !listeners(s, &to))
-        return;
-    struct app_message m = {.application = to.id,
-                            .event_type = str_from_cstr(type),
-                            .payload = arena_printf(s->a, "{\"type\":\"%s\",\"data\":" STR_FMT "}",
-                                                    type, STR_ARG(data))};
     struct app_message_plan *plan = ARENA_NEW(s->a, struct app_message_plan);
-    if (plan && app_message_plan(send_api(s)->core, &m, s->a, plan, &why) == ERR_OK)
-        s->also = plan;
+    if (plan && s->also_count < ARRAY_LEN(s->also) &&
+        operational_plan(send_api(s)->core, s->app.id, type, endpoint->id, endpoint->name, more,
+                         s->a, plan))
+        s->also[s->also_count++] = plan;
 }
 
 /* --- examples --------------------------------------------------------------------------------- */
@@ -120,7 +105,7 @@ void send_endpoint_example(struct send_call *s)
         return;
     }
     struct object_change changes[1];
-    s->also = &plan;
+    s->also[s->also_count++] = &plan;
     send_message_view(s, &plan.event.event, false);
     if (send_commit(s, changes, 0, 200, NULL))
         send_ok(s, 200);

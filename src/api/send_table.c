@@ -9,6 +9,8 @@
 #define EP1 EP "/{endpoint_id}"
 #define MSG ONE "/msg"
 #define MSG1 MSG "/{msg_id}"
+#define OPS "/api/v1/operational-webhook/endpoint"
+#define OPS1 OPS "/{endpoint_id}"
 #define TYPE "/api/v1/event-type"
 #define TYPE1 TYPE "/{event_type_name}"
 #define PAGE "limit iterator "
@@ -85,6 +87,32 @@ const struct send_operation send_operations[] = {
     {"GET " EP1 "/msg", "v1.message-attempt.list-attempted-messages", "MessageAttempt",
      send_endpoint_messages, SEND_APP, NULL, &schema_endpoint_message, 200,
      PAGE TIMES CHOICE "status with_content", "List the messages of an endpoint"},
+
+    {"GET " OPS, "v1.operational-webhook.endpoint.list", SEND_LISTENERS_TAG, send_endpoint_list,
+     SEND_ORG, NULL, &schema_endpoint_out, 200, PAGE "order",
+     "List endpoints that hear operational events"},
+    {"POST " OPS, "v1.operational-webhook.endpoint.create", SEND_LISTENERS_TAG,
+     send_endpoint_create, SEND_ORG, &schema_endpoint_in, &schema_endpoint_out, 201, "",
+     "Create an endpoint that hears operational events"},
+    {"GET " OPS1, "v1.operational-webhook.endpoint.get", SEND_LISTENERS_TAG, send_endpoint_get,
+     SEND_ORG, NULL, &schema_endpoint_out, 200, "", "Get one of them"},
+    {"PUT " OPS1, "v1.operational-webhook.endpoint.update", SEND_LISTENERS_TAG, send_endpoint_put,
+     SEND_ORG, &schema_endpoint_put, &schema_endpoint_out, 200, "",
+     "Replace one of them, or create it"},
+    {"DELETE " OPS1, "v1.operational-webhook.endpoint.delete", SEND_LISTENERS_TAG,
+     send_endpoint_delete, SEND_ORG, NULL, NULL, 204, "", "Delete one of them"},
+    {"GET " OPS1 "/headers", "v1.operational-webhook.endpoint.get-headers", SEND_LISTENERS_TAG,
+     send_endpoint_headers_get, SEND_ORG, NULL, &schema_headers_out, 200, "",
+     "Get the header fields of one of them"},
+    {"PUT " OPS1 "/headers", "v1.operational-webhook.endpoint.update-headers", SEND_LISTENERS_TAG,
+     send_endpoint_headers_put, SEND_ORG, &schema_headers_in, NULL, 204, "",
+     "Replace the header fields of one of them"},
+    {"GET " OPS1 "/secret", "v1.operational-webhook.endpoint.get-secret", SEND_LISTENERS_TAG,
+     send_endpoint_secret, SEND_ORG, NULL, &schema_secret_out, 200, "",
+     "Get the secret of one of them"},
+    {"POST " OPS1 "/secret/rotate", "v1.operational-webhook.endpoint.rotate-secret",
+     SEND_LISTENERS_TAG, send_endpoint_rotate, SEND_ORG, &schema_rotate_in, NULL, 204, "",
+     "Replace the secret of one of them"},
 
     {"GET " MSG, "v1.message.list", "Message", send_message_list, SEND_APP, NULL,
      &schema_message_out, 200, PAGE TIMES CHOICE "with_content", "List messages"},

@@ -308,19 +308,34 @@ static struct app *find_app(struct directory *d, str org, str id_or_uid)
     return app;
 }
 
-bool directory_application(struct directory *d, str org, str id_or_uid, struct arena *a,
-                           struct application *out)
+/* The lock is held. */
+static bool copy_app(const struct app *app, struct arena *a, struct application *out)
 {
-    pthread_rwlock_rdlock(&d->lock);
-    const struct app *app = find_app(d, org, id_or_uid);
     if (app)
         *out = (struct application){.id = arena_str(a, app->a.id),
                                     .org = arena_str(a, app->a.org),
                                     .uid = arena_str(a, app->a.uid),
                                     .name = arena_str(a, app->a.name),
                                     .endpoints = app->count};
-    pthread_rwlock_unlock(&d->lock);
     return app && arena_ok(a);
+}
+
+bool directory_application(struct directory *d, str org, str id_or_uid, struct arena *a,
+                           struct application *out)
+{
+    pthread_rwlock_rdlock(&d->lock);
+    bool found = copy_app(find_app(d, org, id_or_uid), a, out);
+    pthread_rwlock_unlock(&d->lock);
+    return found;
+}
+
+bool directory_application_by_id(struct directory *d, str id, struct arena *a,
+                                 struct application *out)
+{
+    pthread_rwlock_rdlock(&d->lock);
+    bool found = copy_app(map_get(&d->apps, id), a, out);
+    pthread_rwlock_unlock(&d->lock);
+    return found;
 }
 
 struct allowance *directory_allowance(struct directory *d, str application)

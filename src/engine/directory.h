@@ -29,6 +29,8 @@ struct application {
 /* By id or uid within an organisation; slices in the arena. */
 bool directory_application(struct directory *d, str org, str id_or_uid, struct arena *a,
                            struct application *out);
+bool directory_application_by_id(struct directory *d, str id, struct arena *a,
+                                 struct application *out);
 /* What an application may do; NULL when there is none such; unref it. */
 struct allowance *directory_allowance(struct directory *d, str application);
 /* NULL when there is none; unref it. */

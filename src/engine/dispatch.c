@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "action/jq_worker.h"
+#include "engine/app_message.h"
 #include "engine/directory.h"
 #include "engine/lane.h"
 #include "http/client.h"
@@ -279,7 +280,10 @@ static void retry_outcomes(struct loop_timer *t)
     struct commit_ticket *from = &d->retry;
     for (struct settlement *s = from->settlements, *next; s; s = next) {
         next = s->next;
+        struct flight *f = CONTAINER_OF(s, struct flight, settlement);
         commit_ticket_add_settlement(d->lanes_context.outcomes, s);
+        if (f->news)
+            commit_ticket_add_event(d->lanes_context.outcomes, &f->news->event);
     }
     commit_ticket_clear(from);
 }
@@ -288,13 +292,20 @@ static void outcomes_committed(struct commit_ticket *t)
 {
     struct outcome_round *r = CONTAINER_OF(t, struct outcome_round, ticket);
     struct dispatcher *d = r->dispatcher;
+    struct dispatch_offers offers;
+    dispatch_offers_init(&offers, d->core);
     for (struct settlement *s = t->settlements, *next; s; s = next) {
+        struct flight *f = CONTAINER_OF(s, struct flight, settlement);
         next = s->next;
-        if (t->settle_err == ERR_OK)
-            lane_settled(CONTAINER_OF(s, struct flight, settlement));
-        else
+        if (t->settle_err != ERR_OK) {
             commit_ticket_add_settlement(&d->retry, s);
+            continue;
+        }
+        if (f->news)
+            app_message_settle(d->core, f->news, t->err, &offers);
+        lane_settled(f);
     }
+    dispatch_offers_send(&offers);
     if (t->settle_err != ERR_OK)
         loop_timer_start(d->loop, &d->retry_timer, SETTLE_RETRY_MS, retry_outcomes);
     d->rounds_out--;

@@ -4,8 +4,8 @@
 #include "engine/endpoint_health.h"
 
 #include "base/log.h"
-#include "engine/app_message.h"
 #include "engine/directory.h"
+#include "engine/operational.h"
 
 #define NOTE_ARENA_MAX (16u << 20)
 
@@ -70,38 +70,15 @@ static str changed_doc(const struct json *doc, const struct change *c, struct ar
     return out;
 }
 
-/* {"type":"endpoint.disabled","data":{...}} for who listens; false when nobody does. */
-static bool plan_event(struct engine_core *core, struct store_reader *r, const struct object *o,
-                       int64_t since_ms, struct arena *a, struct app_message_plan *plan)
+static bool plan_event(struct engine_core *core, const struct object *o, int64_t since_ms,
+                       struct arena *a, struct app_message_plan *plan)
 {
-    struct object app;
-    struct application to;
     char when[CLOCK_TEXT_MAX];
-    struct buf b;
-    struct json_writer w;
-    if (store_object(r, STR(APPLICATION_KIND), o->parent, a, &app, NULL) != ERR_OK ||
-        !directory_application(core->directory, STR(MANAGEMENT_ORG), app.parent, a, &to) ||
-        to.endpoints == 0)
-        return false;
-    buf_init(&b, 8192);
-    json_writer_init(&w, &b);
-    json_open(&w, '{');
-    json_pair(&w, "type", STR("endpoint.disabled"));
-    json_key(&w, "data");
-    json_open(&w, '{');
-    json_pair(&w, "appId", app.id);
-    json_pair(&w, "appUid", app.name.n ? app.name : STR_NONE);
-    json_pair(&w, "endpointId", o->id);
-    json_pair(&w, "endpointUid", o->name.n ? o->name : STR_NONE);
-    json_pair(&w, "failSince",
-              clock_format(since_ms ? since_ms : clock_wall_ms(core->clock), when));
-    json_close(&w, '}');
-    json_close(&w, '}');
-    const struct app_message m = {.application = to.id,
-                                  .event_type = STR("endpoint.disabled"),
-                                  .payload = arena_str(a, buf_str(&b))};
-    buf_release(&b);
-    return m.payload.p && app_message_plan(core, &m, a, plan, NULL) == ERR_OK;
+    str since = clock_format(since_ms ? since_ms : clock_wall_ms(core->clock), when);
+    str more =
+        arena_printf(a, ",\"failSince\":\"" STR_FMT "\",\"trigger\":\"automatic\"", STR_ARG(since));
+    return more.p &&
+           operational_plan(core, o->parent, "endpoint.disabled", o->id, o->name, more, a, plan);
 }
 
 static void commit(struct engine_core *core, struct object_change *change,
@@ -145,7 +122,7 @@ void endpoint_note(struct engine_core *core, struct store_reader *r, str id,
         put.object.updated_ms = now_ms;
         if (decide(json_root(doc), news, now_ms, c->sending.disable_after_ms, &change)) {
             put.object.doc = changed_doc(json_root(doc), &change, &a);
-            bool told = change.disable && plan_event(core, r, &o, change.fail_since_ms, &a, &plan);
+            bool told = change.disable && plan_event(core, &o, change.fail_since_ms, &a, &plan);
             if (put.object.doc.p)
                 commit(core, &put, told ? &plan : NULL);
             if (change.disable)

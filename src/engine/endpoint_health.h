@@ -6,9 +6,6 @@
 
 #include "engine/engine.h"
 
-/* Whose applications listen to organisations: each has the organisation as its uid. */
-#define MANAGEMENT_ORG "org_00000000000SvixManagement00"
-
 enum endpoint_news { ENDPOINT_GONE, ENDPOINT_EXHAUSTED, ENDPOINT_WELL };
 
 /* Blocks for a commit; not for a loop. An endpoint that is gone or disabled already is left. */

@@ -23,6 +23,7 @@ static struct flight *flight_place(struct lane *l)
     f->lane = l;
     f->superseded_by = 0;
     f->place = NULL;
+    f->news = NULL;
     f->output = STR_NONE;
     list_init(&f->link);
     l->held++;

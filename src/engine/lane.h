@@ -14,6 +14,7 @@
 #include "engine/turns.h"
 
 struct lane;
+struct app_message_plan;
 
 /* An action made from one configuration, kept until the last attempt that uses it ended. */
 struct endpoint;
@@ -37,11 +38,12 @@ struct flight {
     struct arena arena; /* of the attempt */
     struct task task;
     struct settlement settlement;
-    struct attempt_trace *trace; /* NULL: it is told to no collector */
-    struct filter *filter;       /* its programs run, the action does not yet; NULL */
-    str output;                  /* what its command wrote, when somebody waits for it */
-    struct party *place;         /* whose place of the loop's budget it holds; NULL: none */
-    uint64_t superseded_by;      /* a newer delivery of its key came while it ran; 0: none */
+    struct attempt_trace *trace;   /* NULL: it is told to no collector */
+    struct filter *filter;         /* its programs run, the action does not yet; NULL */
+    str output;                    /* what its command wrote, when somebody waits for it */
+    struct app_message_plan *news; /* told with its outcome to who operates; NULL */
+    struct party *place;           /* whose place of the loop's budget it holds; NULL: none */
+    uint64_t superseded_by;        /* a newer delivery of its key came while it ran; 0: none */
     int64_t started_ns;
     bool sent; /* the action was asked: what comes of it tells of the destination */
 };
@@ -144,6 +146,8 @@ void settle_superseded(struct flight *f);
 /* settle.c: tells who watches of a part of its output; who waits for it, what came of it. */
 void settle_tell_output(struct flight *f, bool errors, str bytes);
 void settle_tell_waiter(struct flight *f);
+/* settle_news.c: what the settlement, which is filled, tells beyond its delivery. */
+void settle_tell_news(struct flight *f, const struct outcome *o);
 /* settle.c: turns an outcome into a settlement on this turn's ticket. */
 void settle_outcome(struct flight *f, const struct outcome *o);
 

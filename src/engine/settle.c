@@ -2,9 +2,6 @@
  * state is decided after its plan; every move is checked against the table of allowed moves. */
 #include "engine/lane.h"
 
-#include "engine/endpoint.h"
-#include "engine/recovery.h"
-
 #include "engine/retry.h"
 #include "engine/trace_tell.h"
 #include "http/client.h"
@@ -143,21 +140,6 @@ static bool is_last(const struct flight *f, const struct destination_config *d)
            (d->in_order && d->dead_when_blocked);
 }
 
-static void tell_health(struct flight *f, const struct outcome *o,
-                        const struct retry_decision *next)
-{
-    struct recovery *r = f->lane->ctx->core->recovery;
-    const struct endpoint *e = f->by->endpoint;
-    if (!e)
-        return;
-    if (o->gone)
-        recovery_note(r, e->id, ENDPOINT_GONE);
-    else if (next->state == DELIVERY_DEAD)
-        recovery_note(r, e->id, ENDPOINT_EXHAUSTED);
-    else if (next->state == DELIVERY_DELIVERED && e->fail_since_ms)
-        recovery_note(r, e->id, ENDPOINT_WELL);
-}
-
 void settle_outcome(struct flight *f, const struct outcome *o)
 {
     struct lane_context *ctx = f->lane->ctx;
@@ -204,7 +186,7 @@ void settle_outcome(struct flight *f, const struct outcome *o)
     if (counts)
         trace_tell_attempt(ctx->core->tracer, f->trace, &f->event, &f->delivery,
                            &f->settlement.attempt);
-    tell_health(f, o, &next);
+    settle_tell_news(f, o);
     tell_attempt(f);
     commit_ticket_add_settlement(ctx->outcomes, &f->settlement);
 }

@@ -236,7 +236,7 @@ def test_the_contract_is_kept_at_its_edges():
         reply = d.request("GET", "/api/v1/app", base=d.admin)
         assert reply.status == 401 and reply.json()["code"] == "authentication_failed"
         document = d.request("GET", "/openapi.json", base=d.admin).json()
-        assert document["openapi"] == "3.1.0" and len(document["webhooks"]) == 7
+        assert document["openapi"] == "3.1.0" and len(document["webhooks"]) == 8
         operations = sum(len(path) for path in document["paths"].values())
         assert operations >= 50, operations
         assert "/api/v1/app/{app_id}/msg" in document["paths"]
