@@ -388,6 +388,51 @@ static bool read_message(struct send_call *s, struct app_message *m)
     return true;
 }
 
+/* --- against the schema of its type ----------------------------------------------------------- */
+
+static void add_fault(str place, const char *text, void *arg)
+{
+    char loc[1200] = "body\0payload";
+    size_t n = sizeof("body\0payload");
+    if (place.n <= sizeof(loc) - n) {
+        memcpy(loc + n, place.p ? place.p : "", place.n);
+        n += place.n;
+    }
+    wire_fault(arg, str_of(loc, n), "value_error", "%s", text);
+}
+
+/* What can't be decided is not accepted. */
+static bool judge(struct send_call *s, const struct event_type *t, const struct json *payload)
+{
+    struct wire_faults f;
+    struct reason why = {.text = "the schema of this event type can't be applied"};
+    wire_faults_init(&f);
+    if (!payload)
+        why = (struct reason){.text = "the payload is no JSON, which its type asks for"};
+    enum err err = t->schema && payload ? json_schema_check(t->schema, payload, add_fault, &f, &why)
+                                        : ERR_INVALID;
+    if (err != ERR_OK && (f.count == 0 || err == ERR_LIMIT))
+        wire_fault(&f, STR("body\0payload\0"), "value_error", "%s", why.text);
+    if (err != ERR_OK)
+        send_unprocessable(s, &f);
+    wire_faults_release(&f);
+    return err == ERR_OK;
+}
+
+/* Answered 422 with every place that is wrong when its type asks for validation. */
+static bool fits_its_type(struct send_call *s, const struct app_message *m)
+{
+    struct event_type *t =
+        directory_event_type(send_api(s)->core->directory, s->org, m->event_type);
+    if (!t)
+        return true;
+    struct json_doc *doc = json_parse(m->payload, NULL);
+    bool good = judge(s, t, json_root(doc));
+    json_doc_free(doc);
+    event_type_unref(t);
+    return good;
+}
+
 static void submit(struct send_call *s, struct waiting *wait)
 {
     struct send_state *state = send_api(s)->send;
@@ -415,7 +460,7 @@ void send_message_create(struct send_call *s)
     }
     if (!find_application(s))
         return;
-    if (!wait || !read_message(s, &m) || !send_quota_take(s))
+    if (!wait || !read_message(s, &m) || !fits_its_type(s, &m) || !send_quota_take(s))
         return;
     arena_init(&wait->arena, MESSAGE_ARENA_MAX);
     enum err err = app_message_plan(core, &m, &wait->arena, &wait->plan, &why);

@@ -72,6 +72,8 @@ const struct wire_schema schema_app_out = {"ApplicationOut", "", app_out_fields}
         FIELD("deprecated", WIRE_BOOLEAN, 0, 0, 0, CHECK_NONE, ""),                                \
         FIELD("schemas", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE,                             \
               "JSON Schemas of the payload by version."),                                          \
+        FIELD("validate", WIRE_BOOLEAN, WIRE_NULLABLE, 0, 0, CHECK_NONE,                           \
+              "Gaff: refuse messages that the last schema refuses."),                              \
         FIELD("featureFlag", WIRE_STRING, WIRE_NULLABLE, 1, 256, CHECK_WORD, ""),                  \
         FIELD("featureFlags", WIRE_STRINGS, WIRE_NULLABLE, 0, 50, CHECK_WORD, ""),                 \
         FIELD("groupName", WIRE_STRING, WIRE_NULLABLE, 1, 256, CHECK_WORD, "")

@@ -2,8 +2,8 @@
  * organisation; archived ones stay and are not offered. */
 #include "api/send.h"
 
-static const char *const members[] = {"description",  "deprecated", "schemas", "featureFlag",
-                                      "featureFlags", "groupName",  NULL};
+static const char *const members[] = {"description",  "deprecated", "schemas",  "featureFlag",
+                                      "featureFlags", "groupName",  "validate", NULL};
 
 static str type_id(struct send_call *s, str name)
 {
@@ -29,6 +29,7 @@ static void view(struct json_writer *w, const struct object *o, bool with_conten
     send_pair_or(w, "featureFlag", json_get(root, STR("featureFlag")), "null");
     send_pair_or(w, "featureFlags", json_get(root, STR("featureFlags")), NULL);
     send_pair_or(w, "groupName", json_get(root, STR("groupName")), NULL);
+    send_pair_or(w, "validate", json_get(root, STR("validate")), NULL);
     send_pair_time(w, "createdAt", o->created_ms);
     send_pair_time(w, "updatedAt", o->updated_ms);
     json_close(w, '}');
@@ -157,6 +158,20 @@ static struct object_change change_of(struct send_call *s, str name, const struc
     return c;
 }
 
+/* A type that asks for validation has a schema that can be applied wholly. */
+static bool is_applicable(struct send_call *s, const struct object *o)
+{
+    struct reason why = {0};
+    struct json_doc *doc = json_parse(o->doc, NULL);
+    bool good = event_type_judge(json_root(doc), &why) == ERR_OK;
+    if (!good)
+        send_fault(
+            s, STR("body\0schemas\0"), "value_error",
+            arena_cstr(s->a, arena_printf(s->a, STR_FMT ": %s", STR_ARG(name_of(o)), why.text)));
+    json_doc_free(doc);
+    return good;
+}
+
 static void write(struct send_call *s, str name, const struct object *old, bool keep, int status)
 {
     struct object_change changes[2] = {change_of(s, name, s->body, old, keep)};
@@ -164,6 +179,8 @@ static void write(struct send_call *s, str name, const struct object *old, bool 
         send_error(s, 413, "payload_too_large", "Request payload is too large.");
         return;
     }
+    if (!is_applicable(s, &changes[0].object))
+        return;
     view(send_json(s), &changes[0].object, true);
     if (send_commit(s, changes, 1, status, NULL))
         send_ok(s, status);
@@ -273,8 +290,65 @@ static const struct json *schema_of(const struct json *item)
     return json_get(json_get(content, STR("application/json")), STR("schema"));
 }
 
+#define COMPONENT STR("#/components/schemas/")
+
+/* The names of the components that v refers to. */
+static void collect_components(const struct json *v, struct map *names)
+{
+    struct json_iter it = {0};
+    bool object = json_kind_of(v) == JSON_OBJECT;
+    str ref = object ? json_str(json_get(v, STR("$ref"))) : STR_NONE;
+    if (str_starts(ref, COMPONENT)) {
+        str name = str_slice(ref, COMPONENT.n, ref.n);
+        name = str_slice(name, 0, str_find(name, '/'));
+        if (!map_get(names, name))
+            map_put(names, name, (void *)(uintptr_t)v);
+    }
+    if (object || json_kind_of(v) == JSON_ARRAY)
+        while (json_next(v, &it))
+            collect_components(it.value, names);
+}
+
+/* The schema with those components of the document that it refers to, where its references find
+ * them. */
+static void write_bundled(struct json_writer *w, const struct json *spec, const struct json *schema)
+{
+    const struct json *all = json_path(spec, STR("components.schemas"));
+    struct map names = {0};
+    struct map_entry e;
+    struct json_iter it = {0};
+    collect_components(schema, &names);
+    if (names.count == 0) {
+        json_value(w, schema);
+        return;
+    }
+    json_open(w, '{');
+    while (json_next(schema, &it)) {
+        json_key_str(w, it.key);
+        json_value(w, it.value);
+    }
+    json_key(w, "components");
+    json_open(w, '{');
+    json_key(w, "schemas");
+    json_open(w, '{');
+    for (size_t i = 0; map_next(&names, &i, &e);) { /* grows meanwhile */
+        str name = e.key;
+        const struct json *one = json_get(all, name);
+        if (!one)
+            continue;
+        collect_components(one, &names);
+        json_key_str(w, name);
+        json_value(w, one);
+    }
+    json_close(w, '}');
+    json_close(w, '}');
+    json_close(w, '}');
+    map_release(&names);
+}
+
 /* {"description":..., "schemas":{"1": SCHEMA}} of a webhook of the document. */
-static struct json_doc *type_of(struct send_call *s, const struct json *item)
+static struct json_doc *type_of(struct send_call *s, const struct json *spec,
+                                const struct json *item)
 {
     struct buf b;
     struct json_writer w;
@@ -290,7 +364,7 @@ static struct json_doc *type_of(struct send_call *s, const struct json *item)
         json_key(&w, "schemas");
         json_open(&w, '{');
         json_key(&w, "1");
-        json_value(&w, schema);
+        write_bundled(&w, spec, schema);
         json_close(&w, '}');
     }
     json_close(&w, '}');
@@ -347,13 +421,16 @@ void send_type_import(struct send_call *s)
         struct object old;
         if (!wire_is_word(it.key) || it.key.n > 256)
             continue;
-        struct json_doc *type = type_of(s, it.value);
+        struct json_doc *type = type_of(s, spec, it.value);
         bool there = find(s, it.key, &old);
         changes[count++] =
             change_of(s, arena_str(s->a, it.key), json_root(type), there ? &old : NULL, there);
         json_doc_free(type);
     }
     json_doc_free(parsed);
+    for (size_t i = 0; i < count; i++)
+        if (!is_applicable(s, &changes[i].object))
+            return;
     answer_import(s, changes, count);
     if (send_query_true(s, "dry_run", false) || json_bool(json_get(s->body, STR("dryRun"))) ||
         count == 0 || send_commit(s, changes, count, 200, NULL))

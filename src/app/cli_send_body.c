@@ -50,6 +50,7 @@ static const struct member {
     {"schema", "schemas", SCHEMA},
     {"group", "groupName", TEXT},
     {"deprecated", "deprecated", YES},
+    {"validate", "validate", YES},
 };
 
 const char *cli_send_time(struct cli *c, const char *option, const char *text, bool *good)

@@ -50,6 +50,7 @@
 #define TYPE_FIELDS                                                                                \
     "--description TEXT  for people\n"                                                             \
     "--schema FILE       the JSON Schema of its payload\n"                                         \
+    "--validate          refuse messages that it refuses\n"                                        \
     "--group NAME        where it is listed\n"                                                     \
     "--deprecated        still sent, no longer recommended\n"                                      \
     "--json JSON         further members as the API takes them\n"

@@ -25,6 +25,7 @@ struct directory {
     struct map apps, apps_by_uid; /* by id; by org 0 uid */
     struct map endpoints;         /* by id */
     struct map allowances;        /* by application; what was counted outlives a new reading */
+    struct map types;             /* by id, of those that are checked */
 };
 
 /* --- applications ----------------------------------------------------------------------------- */
@@ -182,6 +183,16 @@ static void put_endpoint(struct directory *d, const struct object *o,
     map_put(&d->endpoints, e->id, e);
 }
 
+/* --- event types ------------------------------------------------------------------------------ */
+
+static void put_type(struct directory *d, const struct object *o)
+{
+    event_type_unref(map_remove(&d->types, o->id));
+    struct event_type *t = o->deleted ? NULL : event_type_new(o);
+    if (t)
+        map_put(&d->types, o->id, t);
+}
+
 /* --- changes ---------------------------------------------------------------------------------- */
 
 /* Lanes that have work of it follow; the others will meet the new one when they are made. */
@@ -195,11 +206,14 @@ static void tell_lane(struct directory *d, str id)
 void directory_apply(struct directory *d, const struct object *o)
 {
     bool is_app = str_eq(o->kind, STR(APPLICATION_KIND));
-    if (!is_app && !str_eq(o->kind, STR(ENDPOINT_KIND)))
+    bool is_type = str_eq(o->kind, STR(EVENT_TYPE_KIND));
+    if (!is_app && !is_type && !str_eq(o->kind, STR(ENDPOINT_KIND)))
         return;
     struct config *c = engine_config(d->core->engine);
     pthread_rwlock_wrlock(&d->lock);
-    if (is_app && o->deleted)
+    if (is_type)
+        put_type(d, o);
+    else if (is_app && o->deleted)
         drop_app(d, o->id);
     else if (is_app)
         put_app(d, o);
@@ -209,7 +223,7 @@ void directory_apply(struct directory *d, const struct object *o)
         put_endpoint(d, o, &c->sending, o->version > 1);
     pthread_rwlock_unlock(&d->lock);
     config_unref(c);
-    if (!is_app)
+    if (!is_app && !is_type)
         tell_lane(d, o->id);
 }
 
@@ -220,10 +234,13 @@ static void clear(struct directory *d)
         endpoint_unref(e.value);
     for (size_t i = 0; map_next(&d->apps, &i, &e);)
         free_app(e.value);
+    for (size_t i = 0; map_next(&d->types, &i, &e);)
+        event_type_unref(e.value);
+    map_release(&d->types);
     map_release(&d->endpoints);
     map_release(&d->apps);
     map_release(&d->apps_by_uid);
-    d->endpoints = d->apps = d->apps_by_uid = (struct map){0};
+    d->endpoints = d->apps = d->apps_by_uid = d->types = (struct map){0};
 }
 
 struct loading {
@@ -236,6 +253,8 @@ static void load_one(struct loading *l, const struct object *o)
 {
     if (str_eq(o->kind, STR(APPLICATION_KIND)))
         put_app(l->d, o);
+    else if (str_eq(o->kind, STR(EVENT_TYPE_KIND)))
+        put_type(l->d, o);
     else
         put_endpoint(l->d, o, l->settings, map_get(&l->waiting, o->id) != NULL);
 }
@@ -286,6 +305,8 @@ enum err directory_load(struct directory *d, struct reason *why)
         err = load_kind(&l, r, APPLICATION_KIND, why);
     if (err == ERR_OK)
         err = load_kind(&l, r, ENDPOINT_KIND, why);
+    if (err == ERR_OK)
+        err = load_kind(&l, r, EVENT_TYPE_KIND, why);
     pthread_rwlock_unlock(&d->lock);
     map_release(&l.waiting);
     arena_release(&a);
@@ -388,6 +409,20 @@ bool directory_plan(struct directory *d, str application, const struct message_f
     }
     pthread_rwlock_unlock(&d->lock);
     return *out != NULL;
+}
+
+struct event_type *directory_event_type(struct directory *d, str org, str name)
+{
+    struct buf id;
+    buf_init(&id, 1024);
+    buf_printf(&id, STR_FMT "/" STR_FMT, STR_ARG(org), STR_ARG(name));
+    pthread_rwlock_rdlock(&d->lock);
+    struct event_type *t = map_get(&d->types, buf_str(&id));
+    if (t)
+        event_type_ref(t);
+    pthread_rwlock_unlock(&d->lock);
+    buf_release(&id);
+    return t;
 }
 
 size_t directory_count(struct directory *d)

@@ -8,6 +8,7 @@
 
 #include "engine/endpoint.h"
 #include "engine/engine.h"
+#include "engine/event_type.h"
 
 /* Whose applications those are when nobody says otherwise. */
 #define DEFAULT_ORG "org_23rb8YdGqMT0qIzpgGwdXfHirMu"
@@ -18,8 +19,8 @@ struct directory *directory_new(struct engine_core *core);
 void directory_free(struct directory *d); /* accepts NULL */
 /* Reads everything anew: at start, and when the settings of all endpoints changed. */
 enum err directory_load(struct directory *d, struct reason *why);
-/* An application or endpoint was committed (or deleted); other kinds are passed over. Lanes hear
- * of it. */
+/* An application, endpoint or event type was committed (or deleted); other kinds are passed over.
+ * Lanes hear of it. */
 void directory_apply(struct directory *d, const struct object *o);
 
 struct application {
@@ -37,6 +38,9 @@ struct allowance *directory_allowance(struct directory *d, str application);
 struct endpoint *directory_endpoint(struct directory *d, str id);
 /* By id or uid within an application; unref it. */
 struct endpoint *directory_find_endpoint(struct directory *d, str application, str id_or_uid);
+
+/* NULL when messages of that type are not checked; unref it. */
+struct event_type *directory_event_type(struct directory *d, str org, str name);
 
 struct planned_endpoint {
     struct gate *gate; /* its name is the endpoint's id */

@@ -22,7 +22,6 @@
 
 #define ENDPOINT_KIND "endpoint"
 #define APPLICATION_KIND "app"
-#define EVENT_TYPE_KIND "event-type"
 
 struct endpoint {
     _Atomic int refs;

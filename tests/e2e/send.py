@@ -242,5 +242,82 @@ def test_the_contract_is_kept_at_its_edges():
         assert "/api/v1/app/{app_id}/msg" in document["paths"]
 
 
+def places(reply):
+    return {".".join(fault["loc"]) for fault in reply.json()["detail"]}
+
+
+def test_messages_are_checked_by_the_schema_of_their_type_when_asked():
+    schema = {"type": "object", "required": ["id"], "additionalProperties": False,
+              "properties": {"id": {"type": "integer"}, "tags": {"items": {"type": "string"}},
+                             "kind": {"$ref": "#/$defs/kind"}},
+              "$defs": {"kind": {"enum": ["a", "b"]}}}
+    target = Target()
+
+    def post(payload, kind="user.created", **more):
+        return d.api("POST", "/app/acme/msg", {"eventType": kind, "payload": payload, **more})
+    with Daemon(CONFIG) as d:
+        app(d)
+        endpoint(d, target.url + "/a", "a")
+        one = d.api("POST", "/event-type", {"name": "user.created", "description": "",
+                                            "schemas": {"1": {"type": "array"}, "2": schema}})
+        assert one.status == 201, one.body
+        assert post({"no": 1}).status == 202  # nobody asked
+        one = d.api("PATCH", "/event-type/user.created", {"validate": True})
+        assert one.status == 200 and one.json()["validate"] is True, one.body
+        for restart in (False, True):
+            if restart:
+                d.kill()
+                d.start()
+            assert post({"id": 1, "tags": ["x"], "kind": "a"}).status == 202
+            bad = post({"id": "1", "tags": ["x", 2], "kind": "c", "more": 0})
+            assert bad.status == 422 and places(bad) == {
+                "body.payload.id", "body.payload.tags.[1]", "body.payload.kind",
+                "body.payload.more"}, bad.body
+            assert places(post({})) == {"body.payload.id"}
+        raw = {"rawPayload": "not json"}
+        assert post({}, transformationsParams=raw).status == 422
+        assert post({"no": 1}, "other.type").status == 202
+        count = len(d.api("GET", "/app/acme/msg").json()["data"])
+        assert count == 4, count  # what was refused is not there
+        # What can't be applied wholly is refused when it is stored, and changes nothing.
+        for bad in ({"unevaluatedProperties": False}, {"$ref": "https://example.org/x"},
+                    {"typ": 1}):
+            reply = d.api("PATCH", "/event-type/user.created", {"schemas": {"3": bad}})
+            assert reply.status == 422 and places(reply) == {"body.schemas"}, reply.body
+        assert d.api("PUT", "/event-type/new", {"description": "", "validate": True}).status == 422
+        assert places(post({})) == {"body.payload.id"}
+        # A schema that multiplies itself decides nothing, and lets nothing in.
+        loop = {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}
+        assert d.api("PATCH", "/event-type/user.created", {"schemas": {"4": loop}}).status == 200
+        assert places(post({"id": 1})) == {"body.payload"}
+        d.api("PATCH", "/event-type/user.created", {"validate": False})
+        assert post({"id": 1}).status == 202
+    target.close()
+
+
+def test_schemas_of_an_openapi_document_bring_their_components():
+    reference = {"$ref": "#/components/schemas/Order"}
+    document = {"openapi": "3.1.0", "webhooks": {"order.paid": {"post": {"requestBody": {
+        "content": {"application/json": {"schema": reference}}}}}}, "components": {"schemas": {
+            "Order": {"type": "object", "required": ["item"], "properties": {
+                "item": {"$ref": "#/components/schemas/Item"}}},
+            "Item": {"type": "object", "required": ["price"]}, "Unused": {"type": "null"}}}}
+    with Daemon(CONFIG) as d:
+        app(d)
+        reply = d.api("POST", "/event-type/import/openapi", {"spec": document})
+        assert reply.status == 200, reply.body
+        stored = d.api("GET", "/event-type/order.paid").json()["schemas"]["1"]
+        assert set(stored["components"]["schemas"]) == {"Order", "Item"}, stored
+        assert d.api("PATCH", "/event-type/order.paid", {"validate": True}).status == 200
+        reply = d.api("POST", "/app/acme/msg", {"eventType": "order.paid", "payload": {"item": {}}})
+        assert reply.status == 422 and places(reply) == {"body.payload.item.price"}, reply.body
+        assert d.api("POST", "/app/acme/msg", {
+            "eventType": "order.paid", "payload": {"item": {"price": 1}}}).status == 202
+        # An import that would leave a checked type without a schema that holds is refused whole.
+        document["webhooks"]["order.paid"]["post"]["requestBody"]["content"][
+            "application/json"]["schema"] = {"$ref": "#/components/schemas/Gone"}
+        assert d.api("POST", "/event-type/import/openapi", {"spec": document}).status == 422
+
+
 if __name__ == "__main__":
     run(globals())
