@@ -16,6 +16,7 @@ const struct api_route api_routes[] = {
     {"GET /readyz", api_readyz, ROLE_ANYONE},
     {"GET /metrics", api_metrics, ROLE_VIEWER},
     {"GET /api/v1/status", api_status, ROLE_VIEWER},
+    {"GET /api/v1/disk", api_disk, ROLE_VIEWER},
     {"GET /api/v1/nodes", api_nodes, ROLE_VIEWER},
     {"GET /api/v1/events", api_events_list, ROLE_VIEWER},
     {"POST /api/v1/events/replay", api_events_replay, ROLE_OPERATOR},

@@ -2,6 +2,7 @@
 #include "api/call.h"
 
 #include "engine/definitions.h"
+#include "engine/growth.h"
 
 static void pair_time(struct json_writer *w, const char *key, int64_t ms)
 {
@@ -174,6 +175,59 @@ void api_status(struct api_call *c)
         json_pair_int(&c->json, delivery_state_word((enum delivery_state)s),
                       (int64_t)counts.by_state[s]);
     json_close(&c->json, '}');
+    json_close(&c->json, '}');
+    api_send(c, 200);
+}
+
+static int64_t oldest_event_ms(struct api_call *c)
+{
+    struct event_filter f = {.state = -1, .ascending = true, .limit = 1};
+    struct event_list list = {0};
+    struct reason why = {0};
+    enum err err = store_events(c->api->reader, &f, c->x->arena, &list, &why);
+    return err == ERR_OK && list.count ? list.v[0].event.received_ms : 0;
+}
+
+static void pair_known(struct json_writer *w, const char *key, int64_t value, bool known)
+{
+    json_key(w, key);
+    if (known)
+        json_integer(w, value);
+    else
+        json_raw(w, STR("null"));
+}
+
+void api_disk(struct api_call *c)
+{
+    struct growth *g = ARENA_NEW(c->x->arena, struct growth);
+    struct store_counts counts = {0};
+    struct reason why = {.text = "out of memory"};
+    enum err err = g ? store_counts_get(c->api->reader, &counts, &why) : ERR_LIMIT;
+    if (err == ERR_OK)
+        err = growth_load(c->api->reader, g, &why);
+    if (err != ERR_OK) {
+        api_fail(c, err, &why);
+        return;
+    }
+    struct config *config = engine_config(c->api->options.engine);
+    struct growth_now now = {.at_ms = clock_wall_ms(c->api->core->clock),
+                             .bytes = (int64_t)counts.bytes,
+                             .free = (int64_t)counts.free_bytes,
+                             .oldest_ms = oldest_event_ms(c),
+                             .age_ms = config->retention_age_ms,
+                             .size = config->retention_bytes};
+    config_unref(config);
+    struct growth_outlook o = growth_look(g, &now);
+    json_open(&c->json, '{');
+    json_pair_int(&c->json, "bytes", now.bytes);
+    pair_known(&c->json, "free_bytes", now.free, now.free > 0);
+    pair_time(&c->json, "oldest_event", now.oldest_ms);
+    pair_known(&c->json, "bytes_per_day", o.per_day, o.is_known);
+    pair_known(&c->json, "levels_at_bytes", o.levels_at, o.levels_at > 0);
+    pair_known(&c->json, "full_in_days", o.full_in_days, o.full_in_days >= 0);
+    pair_time(&c->json, "observed_since", g->count ? g->v[0].at_ms : 0);
+    json_pair_int(&c->json, "retention_age_ms", now.age_ms);
+    json_pair_int(&c->json, "retention_bytes", now.size);
     json_close(&c->json, '}');
     api_send(c, 200);
 }

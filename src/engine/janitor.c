@@ -1,8 +1,10 @@
 /* janitor.c -- deletes what retention no longer wants, in small steps with pauses between them so
- * that the store's writer is never held for long; writes down when secrets were used. */
+ * that the store's writer is never held for long; writes down when secrets were used and how the
+ * store grows. */
 #include "engine/janitor.h"
 
 #include "base/log.h"
+#include "engine/growth.h"
 #include "engine/secret_book.h"
 
 #define ROUND_MS 60000
@@ -16,7 +18,8 @@ struct janitor {
     struct loop_thread thread;
     bool started;
     struct loop_timer timer;
-    int64_t warned_ms; /* of idle secrets */
+    int64_t warned_ms;           /* of idle secrets */
+    struct store_reader *reader; /* opened with the first look at the growth */
 };
 
 /* A rotation that was forgotten half-way: one of several secrets that nobody signs with. */
@@ -42,6 +45,16 @@ static void care_for_secrets(struct janitor *j, const struct config *c)
     }
 }
 
+static void note_growth(struct janitor *j)
+{
+    struct reason why = {0};
+    if (!j->reader)
+        j->reader = store_reader_open(j->core->store, &why);
+    if (j->reader && growth_note(j->core, j->reader, &why) != ERR_OK)
+        log_event(LOG_WARN, "the size of the store could not be noted",
+                  LOG_F("reason", str_from_cstr(why.text)));
+}
+
 static void tick(struct loop_timer *t)
 {
     struct janitor *j = CONTAINER_OF(t, struct janitor, timer);
@@ -50,6 +63,7 @@ static void tick(struct loop_timer *t)
     struct reason why = {0};
     uint64_t deleted = 0;
     care_for_secrets(j, c);
+    note_growth(j);
     config_unref(c);
     if (store_purge(j->core->store, &keep, clock_wall_ms(j->core->clock), &deleted, &why) != ERR_OK)
         log_event(LOG_WARN, "retention could not delete", LOG_F("reason", str_from_cstr(why.text)));
@@ -81,6 +95,7 @@ void janitor_free(struct janitor *j)
         loop_thread_join(&j->thread);
     }
     loop_timer_stop(&j->timer);
+    store_reader_close(j->reader);
     loop_free(j->loop);
     free(j);
 }

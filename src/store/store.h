@@ -254,6 +254,7 @@ struct store_counts {
     uint64_t events, rejected;
     uint64_t by_state[DELIVERY_STATE_COUNT];
     uint64_t bytes;            /* on disk */
+    uint64_t free_bytes;       /* left on that disk; 0: not known to this store */
     uint64_t lag;              /* acknowledged but not yet queryable without waiting, in bytes */
     int64_t oldest_pending_ms; /* created_ms of the oldest undelivered delivery; 0 */
     uint64_t max_id;           /* greatest id in the store, for id_source_init */

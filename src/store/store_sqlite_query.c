@@ -7,6 +7,7 @@
 #include "base/id.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define PEEK_BYTES 2048u
 
@@ -399,6 +400,12 @@ static uint64_t file_bytes(const char *path, const char *suffix)
     return (uint64_t)st.st_size;
 }
 
+static uint64_t free_bytes(const char *directory)
+{
+    struct statvfs fs;
+    return statvfs(directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+}
+
 static bool read_counters(struct connection *c, struct store_counts *out)
 {
     sqlite3_stmt *q =
@@ -454,6 +461,7 @@ enum err sqlite_counts(struct store_reader *base, struct store_counts *out, stru
         out->max_id = noted;
     out->object_sequence = atomic_load(&s->object_sequence_shown);
     out->lag = journal_end(s->journal) - applied;
+    out->free_bytes = free_bytes(s->dir);
     out->bytes = file_bytes(s->path, "") + file_bytes(s->path, "-wal") + journal_bytes(s->journal);
     return ERR_OK;
 }

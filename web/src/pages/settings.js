@@ -2,7 +2,8 @@
 // was done.
 import { html, useEffect, useState } from "../dom.js";
 import { api, may, me } from "../api.js";
-import { bytes, count, inUtc } from "../format.js";
+import { bytes, count, inUtc, span } from "../format.js";
+import { useData } from "../ui/data.js";
 import { Copy, CommandLine, Empty, Loading, Problem, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
 
 export function Settings() {
@@ -37,14 +38,28 @@ function Configuration() {
 }
 
 function Store() {
-    const [status, setStatus] = useState(/** @type {any} */ (null));
-    useEffect(() => {
-        api.get("/status").then(setStatus, sayError);
-    }, []);
+    const { data: status, error } = useData("/status");
+    const { data: disk } = useData("/disk");
+    if (error) return html`<${Problem} error=${error} />`;
     if (!status) return html`<${Loading} />`;
     return html`<dl class="pairs"><dt>Store</dt><dd>${status.store}</dd><dt>Events</dt><dd>${count(status.events)}</dd><dt>On disk</dt><dd>${bytes(status.store_bytes)}</dd>
         <dt>Waits to be applied</dt><dd>${bytes(status.store_lag_bytes)}</dd><dt>Oldest undelivered</dt><dd><${Time} iso=${status.oldest_pending} relative /></dd>
-        <dt>Running since</dt><dd><${Time} iso=${status.started} relative /></dd></dl>`;
+        <dt>Running since</dt><dd><${Time} iso=${status.started} relative /></dd></dl>
+        ${disk && html`<section class="panel" aria-labelledby="disk-title"><h2 id="disk-title">The disk</h2><p class=${disk.full_in_days === null ? "" : "hint"}>${outlook(disk)}</p>
+            <dl class="pairs"><dt>Free</dt><dd>${disk.free_bytes === null ? "not known to this store" : bytes(disk.free_bytes)}</dd>
+            <dt>Growth</dt><dd>${disk.bytes_per_day === null ? "not known yet" : `${disk.bytes_per_day < 0 ? "−" : ""}${bytes(Math.abs(disk.bytes_per_day))} a day`}${disk.observed_since && html` <span class="dim">seen since <${Time} iso=${disk.observed_since} relative /></span>`}</dd>
+            <dt>Kept</dt><dd>${disk.retention_age_ms ? `for ${span(disk.retention_age_ms)}` : "for ever"}${disk.retention_bytes ? `, up to ${bytes(disk.retention_bytes)}` : ""} <span class="dim">(retention)</span></dd>
+            <dt>Oldest event</dt><dd><${Time} iso=${disk.oldest_event} relative /></dd></dl></section>`}
+        <${CommandLine} line="gaff status" />`;
+}
+
+/** What the growth comes to, in a sentence. @param {any} disk */
+function outlook(disk) {
+    if (disk.bytes_per_day === null) return "How the store grows is known after ten minutes; it is noted once an hour, for a week.";
+    const level = disk.levels_at_bytes === null ? "" : ` Retention stops it at about ${bytes(disk.levels_at_bytes)}.`;
+    if (disk.full_in_days !== null) return `The disk is full in about ${disk.full_in_days < 1 ? "a day" : `${count(disk.full_in_days)} days`}.${level} A shorter retention.age or a retention.size keeps it from that; a full disk answers 503 and loses nothing.`;
+    if (disk.bytes_per_day <= 0) return "The store does not grow.";
+    return `It fits.${level}`;
 }
 
 function Keys() {
