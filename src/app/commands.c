@@ -304,6 +304,10 @@ const struct cli_command cli_commands[] = {
      "gaff listen --source github --forward http://localhost:3000/hooks\n"
      "  gaff listen --api https://hooks.example.org:8081 --token $TOKEN -o jsonl",
      0, 0, cli_listen},
+    {"top", "", "what goes in and out a second, lanes, the queue's age, errors, as it is now",
+     "--every DURATION    between two looks, 2s unless told\n"
+     "--once              print it once, on a terminal too\n",
+     "gaff top\n  gaff top -o json | jq .oldest_pending_age_ms", 0, 0, cli_top},
     {"open", "", "print a link that opens the dashboard once, signed in", "", "gaff open", 0, 0,
      cli_open},
     {"export", "", "print what was made in the dashboard, as YAML for a configuration file", "",

@@ -176,4 +176,54 @@ def test_it_ends_when_the_daemon_refuses():
         t.shows("ended with 4")
 
 
+# ---- gaff top ----
+
+def busy(target):
+    return (OPEN + f"destinations: {{ ci: {{ http: {{ url: {target.url} }},"
+            " retry: { schedule: [] } } }\nroutes: [ { from: open, to: [ci] } ]\n")
+
+
+def test_top_shows_rates_lanes_and_errors_and_lives_on_without_the_daemon():
+    target = Target(lambda request, count: (500, {}, b""))
+    with Daemon(busy(target)) as d, Terminal(d, "top", "--every", "200ms") as t:
+        t.shows("ready", "SOURCE", "DESTINATION", "open", "ci", "q quit")
+
+        def is_busy():
+            d.post("/in/open", b"{}")
+            row = t.line("ci ").split()
+            return len(row) > 5 and float(row[4]) > 0 and float(row[5]) > 0
+        until(is_busy, "a rate of attempts, and of those that fail", 60)
+        until(lambda: re.search(r"in [1-9][\d.]*/s|in 0\.[1-9]/s", t.text())
+              or d.post("/in/open", b"{}") is None, "the rate of events", 60)
+        until(lambda: int(t.line("ci ").split()[6]) > 0, "dead letters", 60)
+        d.kill()
+        t.shows("cannot reach")
+        t.tmux("resize-window", "-x", "50", "-y", "6")
+        t.shows("cannot reach")
+        t.keys("q")
+        t.shows("ended with 0")
+    target.close()
+
+
+def test_top_for_scripts():
+    target = Target()
+    with Daemon(busy(target)) as d:
+        for n in range(3):
+            d.settled(d.post("/in/open", b"%d" % n).json()["id"])
+        now = json.loads(d.cli("top", "-o", "json", "--every", "100ms").stdout)
+        assert now["state"] == "ready" and now["oldest_pending_age_ms"] is None, now
+        assert now["deliveries"]["delivered"] == 3
+        assert [(s["name"], s["received"]) for s in now["sources"]] == [("open", 3), ("other", 0)]
+        assert now["destinations"][0]["name"] == "ci" and now["destinations"][0]["state"] == "ok"
+        text = d.cli("top", "--every", "100ms").stdout.decode()
+        assert "DESTINATION" in text and "\x1b" not in text, text
+        d.api("POST", "/destinations/ci/pause")
+        d.post("/in/open", b"held")
+        now = json.loads(d.cli("top", "-o", "json", "--every", "100ms").stdout)
+        assert now["destinations"][0]["state"] == "paused", now
+        assert now["oldest_pending_age_ms"] >= 0
+        assert d.cli("top", "--every", "1ms", code=2) and d.cli("top", "-o", "id", code=2)
+    target.close()
+
+
 run(globals())
