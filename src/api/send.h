@@ -163,6 +163,10 @@ void send_endpoint_view(struct json_writer *w, const struct object *o, const str
                         bool with_metadata);
 void send_message_view(struct send_call *s, const struct event *e, bool with_content);
 void send_message_members(struct send_call *s, const struct event *e, bool with_content);
+/* A job of the application (engine/recovery.h) begins; answered 202 with it. endpoint may be empty.
+ */
+void send_task_start(struct send_call *s, const char *task, str endpoint, int64_t since_ms,
+                     int64_t until_ms);
 /* One message of an application by id or uid; false and answered. */
 bool send_find_message(struct send_call *s, struct event *out);
 bool send_find_endpoint(struct send_call *s, struct object *out);
@@ -201,7 +205,8 @@ send_handler send_endpoint_rotate, send_endpoint_stats, send_endpoint_example;
 send_handler send_endpoint_recover, send_endpoint_replay, send_endpoint_bulk;
 send_handler send_endpoint_circuit_close;
 send_handler send_message_create, send_message_list, send_message_get, send_message_expunge;
-send_handler send_message_precheck;
+send_handler send_message_precheck, send_message_bulk_expunge, send_message_expunge_all;
+send_handler send_poll, send_poll_consumer, send_poll_seek;
 send_handler send_attempts_of_endpoint, send_attempts_of_message, send_attempt_get;
 send_handler send_attempt_expunge, send_endpoint_messages, send_message_endpoints, send_resend;
 send_handler send_task_list, send_task_get, send_task_cancel;

@@ -62,17 +62,34 @@ static bool was_by_hand(struct send_call *s, const struct attempt *x)
            str_eq(list.v[0].route, STR("resend"));
 }
 
+static int status_of_attempt(const struct attempt *x)
+{
+    if (x->result == ATTEMPT_SKIPPED || x->result == ATTEMPT_CANCELLED)
+        return STATUS_CANCELED;
+    return x->result == ATTEMPT_SUCCESS ? STATUS_SUCCESS : STATUS_FAIL;
+}
+
+/* It ended before anything was sent; then there is nothing that could have been taken out. */
+static bool was_not_sent(const struct attempt *x)
+{
+    static const char *const classes[] = {"filter", "setup", "store", "gone", "invalid", "auth"};
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+        if (str_eq(x->error_class, str_from_cstr(classes[i])))
+            return true;
+    return false;
+}
+
 static void view(struct send_call *s, const struct attempt *x, bool with_content, bool with_msg)
 {
     struct json_writer *w = send_json(s);
     char id[KSUID_TEXT_MAX], message[KSUID_TEXT_MAX];
-    bool expunged = x->response.n == 0 && x->request.n == 0;
+    bool expunged = x->response.n == 0 && x->request.n == 0 && !was_not_sent(x);
     json_open(w, '{');
     json_pair(w, "id", ksuid_format(ATTEMPT_PREFIX, x->id, id));
     json_pair(w, "msgId", ksuid_format(MESSAGE_PREFIX, x->event_id, message));
     json_pair(w, "endpointId", x->destination);
     json_pair(w, "url", url_of(s, x->destination));
-    write_status(w, x->result == ATTEMPT_SUCCESS ? STATUS_SUCCESS : STATUS_FAIL);
+    write_status(w, status_of_attempt(x));
     json_pair_int(w, "triggerType", was_by_hand(s, x));
     json_pair(w, "response",
               expunged         ? STR("EXPUNGED")
@@ -132,7 +149,10 @@ static bool read_choice(struct send_call *s, struct choice *c)
             send_error(s, 400, "generic_error", "status must be 0, 1, 2, 3 or 4");
             return false;
         }
-        c->f.result = n == STATUS_SUCCESS ? ATTEMPT_SUCCESS : n == STATUS_FAIL ? -2 : ATTEMPT_LOST;
+        c->f.result = n == STATUS_SUCCESS    ? ATTEMPT_SUCCESS
+                      : n == STATUS_FAIL     ? -2
+                      : n == STATUS_CANCELED ? ATTEMPT_SKIPPED
+                                             : ATTEMPT_LOST;
     }
     if (class.p && class.n) {
         if (!str_to_u64(class, &n) || n > 500 || n % 100) {

@@ -5,10 +5,10 @@
 #include "base/log.h"
 #include "base/rand.h"
 
-static const char *const members[] = {"description", "url",       "disabled", "channels",
-                                      "metadata",    "version",   "match",    "concurrency",
-                                      "orderBy",     "onBlocked", "retry",    "timeout",
-                                      "signature",   "format",    "circuit",  NULL};
+static const char *const members[] = {
+    "description", "url",     "disabled",  "channels", "metadata", "version",   "match",
+    "concurrency", "orderBy", "onBlocked", "retry",    "timeout",  "signature", "format",
+    "circuit",     "where",   "transform", "delivery", NULL};
 static const char *const kept[] = {"secrets", "headers", NULL};
 static const char uid_taken[] = "An endpoint with that id or uid already exists";
 
@@ -17,7 +17,8 @@ void send_endpoint_view(struct json_writer *w, const struct object *o, const str
 {
     static const char *const extra[] = {"match",     "concurrency",    "orderBy",   "onBlocked",
                                         "retry",     "timeout",        "signature", "format",
-                                        "failSince", "disabledReason", "circuit",   NULL};
+                                        "failSince", "disabledReason", "circuit",   "where",
+                                        "transform", "delivery",       NULL};
     const struct json *types = json_get(doc, STR("eventTypes"));
     const struct json *rate = json_get(doc, STR("throttleRate"));
     json_pair(w, "id", o->id);

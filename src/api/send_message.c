@@ -265,6 +265,51 @@ void send_message_expunge(struct send_call *s)
         send_empty(s, 204);
 }
 
+/* One of the list. False when the store can't take payloads out at all, or fails; answered then. */
+static bool expunge_one(struct send_call *s, str name, const char **result)
+{
+    struct reason why = {0};
+    struct event e;
+    uint64_t id;
+    bool found = ksuid_parse(MESSAGE_PREFIX, name, &id)
+                     ? store_load(send_api(s)->reader, id, 0, s->a, &e, &why) == ERR_OK
+                     : find_by_uid(s, name, &e);
+    *result = "not-found";
+    if (!found || !str_eq(e.source, s->app.id))
+        return true;
+    enum err err = store_expunge(send_api(s)->core->store, e.id, 0, &why);
+    *result = "expunged";
+    if (err == ERR_INVALID)
+        send_error(s, 501, "not_implemented", "%s", why.text);
+    else if (err != ERR_OK && err != ERR_NOT_FOUND)
+        send_failed(s, err, &why);
+    return err == ERR_OK || err == ERR_NOT_FOUND;
+}
+
+void send_message_bulk_expunge(struct send_call *s)
+{
+    struct json_iter it = {0};
+    const char *result;
+    json_open(send_json(s), '{');
+    json_key(send_json(s), "results");
+    json_open(send_json(s), '{');
+    while (json_next(json_get(s->body, STR("ids")), &it)) {
+        str name = json_str(it.value);
+        if (!expunge_one(s, name, &result))
+            return;
+        json_key_str(send_json(s), name);
+        json_string(send_json(s), str_from_cstr(result));
+    }
+    json_close(send_json(s), '}');
+    json_close(send_json(s), '}');
+    send_ok(s, 200);
+}
+
+void send_message_expunge_all(struct send_call *s)
+{
+    send_task_start(s, "application.purge_content", STR(""), 0, s->now_ms + 1);
+}
+
 /* Would anybody be told of such a message? */
 void send_message_precheck(struct send_call *s)
 {

@@ -3,6 +3,7 @@
 #include "api/send_schema.h"
 
 #include "action/action_webhook.h"
+#include "rule/jq.h"
 
 #define END                                                                                        \
     {                                                                                              \
@@ -25,6 +26,7 @@
 #define RATE_MAX 65535
 #define COUNT_MAX INT64_C(1000000000000)
 
+static const char *const delivery_words[] = {"push", "poll", NULL};
 static const char *const blocked_words[] = {"wait", "deadLetter", NULL};
 
 /* --- applications ----------------------------------------------------------------------------- */
@@ -138,6 +140,12 @@ static const struct wire_schema schema_circuit = {"EndpointCircuit", "", circuit
               "Gaff: seconds an attempt may take in all."),                                        \
         ENUM("signature", WIRE_NULLABLE, webhook_style_words, "Gaff: how messages are signed."),   \
         ENUM("format", WIRE_NULLABLE, webhook_format_words, "Gaff: what the body is."),            \
+        FIELD("where", WIRE_STRING, WIRE_NULLABLE, 1, JQ_PROGRAM_MAX, CHECK_NONE,                  \
+              "Gaff: a jq program; what it does not call true is skipped."),                       \
+        FIELD("transform", WIRE_STRING, WIRE_NULLABLE, 1, JQ_PROGRAM_MAX, CHECK_NONE,              \
+              "Gaff: a jq program that makes the body; nothing: the message is skipped."),         \
+        ENUM("delivery", WIRE_NULLABLE, delivery_words,                                            \
+             "Gaff: poll: messages are fetched by a poller, the URL is not called."),              \
     {                                                                                              \
         "circuit", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE, NULL, &schema_circuit, NULL,      \
             "Gaff: when it is left alone for a while after failures."                              \
@@ -277,6 +285,26 @@ const struct wire_schema schema_precheck_in = {"MessagePrecheckIn", "", precheck
 static const struct wire_field precheck_out_fields[] = {
     FIELD("active", WIRE_BOOLEAN, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""), END};
 const struct wire_schema schema_precheck_out = {"MessagePrecheckOut", "", precheck_out_fields};
+
+static const struct wire_field bulk_expunge_fields[] = {
+    FIELD("ids", WIRE_STRINGS, WIRE_REQUIRED, 1, 250, CHECK_WORD, "Ids or eventIds."), END};
+const struct wire_schema schema_bulk_expunge_in = {"BulkExpungeContentsIn", "",
+                                                   bulk_expunge_fields};
+static const struct wire_field bulk_expunge_out_fields[] = {
+    FIELD("results", WIRE_MAP, WIRE_REQUIRED, 0, 0, CHECK_NONE, "By what was asked for."), END};
+const struct wire_schema schema_bulk_expunge_out = {"BulkExpungeContentsOut", "",
+                                                    bulk_expunge_out_fields};
+static const struct wire_field poll_out_fields[] = {
+    FIELD("data", WIRE_OBJECTS, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Messages, oldest first."),
+    FIELD("iterator", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Go on behind it."),
+    FIELD("done", WIRE_BOOLEAN, WIRE_REQUIRED, 0, 0, CHECK_NONE, "No more for now."), END};
+const struct wire_schema schema_poll_out = {"PollingEndpointOut", "", poll_out_fields};
+static const struct wire_field seek_fields[] = {
+    FIELD("after", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Messages after then."), END};
+const struct wire_schema schema_seek_in = {"PollingEndpointConsumerSeekIn", "", seek_fields};
+static const struct wire_field seek_out_fields[] = {
+    FIELD("iterator", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""), END};
+const struct wire_schema schema_seek_out = {"PollingEndpointConsumerSeekOut", "", seek_out_fields};
 
 /* --- attempts --------------------------------------------------------------------------------- */
 

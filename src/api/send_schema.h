@@ -33,7 +33,8 @@ extern const struct wire_schema schema_message_out;
 extern const struct wire_schema schema_endpoint_message;
 extern const struct wire_schema schema_message_endpoint;
 extern const struct wire_schema schema_precheck_in;
-extern const struct wire_schema schema_precheck_out;
+extern const struct wire_schema schema_precheck_out, schema_bulk_expunge_in,
+    schema_bulk_expunge_out, schema_poll_out, schema_seek_in, schema_seek_out;
 extern const struct wire_schema schema_attempt_out;
 extern const struct wire_schema schema_portal_in;
 extern const struct wire_schema schema_portal_out;

@@ -17,8 +17,11 @@ static void view(struct json_writer *w, const struct object *o)
     json_pair(w, "task", json_str(json_get(root, STR("task"))));
     json_key(w, "data");
     json_open(w, '{');
-    send_pair_or(w, "endpointId", json_get(root, STR("endpoint")), NULL);
+    if (json_str(json_get(root, STR("endpoint"))).n)
+        send_pair_or(w, "endpointId", json_get(root, STR("endpoint")), NULL);
     send_pair_or(w, "count", json_get(root, STR("moved")), "0");
+    if (str_eq(json_str(json_get(root, STR("task"))), STR("application.purge_content")))
+        send_pair_or(w, "messagesPurged", json_get(root, STR("moved")), "0");
     send_pair_or(w, "reason", json_get(root, STR("reason")), NULL);
     json_close(w, '}');
     send_pair_time(w, "updatedAt", o->updated_ms);
@@ -51,6 +54,27 @@ static str make_doc(struct send_call *s, const char *task, str endpoint, int64_t
     return doc;
 }
 
+void send_task_start(struct send_call *s, const char *task, str endpoint, int64_t since_ms,
+                     int64_t until_ms)
+{
+    struct object_change changes[2] = {
+        {.op = OBJECT_PUT,
+         .object = {.kind = STR(TASK_KIND),
+                    .id = send_new_id(s, TASK_PREFIX),
+                    .parent = s->app.id,
+                    .name = STR(""),
+                    .created_ms = s->now_ms,
+                    .updated_ms = s->now_ms,
+                    .expires_ms = s->now_ms + TASK_KEPT_MS,
+                    .doc = make_doc(s, task, endpoint, since_ms, until_ms)},
+         .expect = OBJECT_ABSENT}};
+    view(send_json(s), &changes[0].object);
+    if (!send_commit(s, changes, 1, 202, NULL))
+        return;
+    recovery_wake(send_api(s)->core->recovery);
+    send_ok(s, 202);
+}
+
 static void start(struct send_call *s, const char *task)
 {
     struct object o;
@@ -65,22 +89,7 @@ static void start(struct send_call *s, const char *task)
         send_fault(s, STR("body\0until\0"), "value_error", "until is before since");
         return;
     }
-    struct object_change changes[2] = {
-        {.op = OBJECT_PUT,
-         .object = {.kind = STR(TASK_KIND),
-                    .id = send_new_id(s, TASK_PREFIX),
-                    .parent = s->app.id,
-                    .name = STR(""),
-                    .created_ms = s->now_ms,
-                    .updated_ms = s->now_ms,
-                    .expires_ms = s->now_ms + TASK_KEPT_MS,
-                    .doc = make_doc(s, task, o.id, since_ms, until_ms)},
-         .expect = OBJECT_ABSENT}};
-    view(send_json(s), &changes[0].object);
-    if (!send_commit(s, changes, 1, 202, NULL))
-        return;
-    recovery_wake(send_api(s)->core->recovery);
-    send_ok(s, 202);
+    send_task_start(s, task, o.id, since_ms, until_ms);
 }
 
 void send_endpoint_recover(struct send_call *s)

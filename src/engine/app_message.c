@@ -120,7 +120,7 @@ static bool find_endpoints(struct engine_core *core, const struct app_message *m
     if (m->only_endpoint.n) {
         struct endpoint *e = directory_endpoint(core->directory, m->only_endpoint);
         *out = ARENA_ARRAY(a, struct planned_endpoint, 1);
-        *count = e && *out ? 1 : 0;
+        *count = e && !e->polled && *out ? 1 : 0;
         if (*count)
             (*out)[0] = (struct planned_endpoint){e->gate, plan_order_key(&e->destination, &facts)};
         endpoint_unref(e);

@@ -190,6 +190,12 @@ static bool read_order(struct endpoint *e, const struct json *doc, struct reason
            template_compile(&e->destination.order_by, &e->arena, by, NULL, NULL, why) == ERR_OK;
 }
 
+static str program_of(struct endpoint *e, const struct json *doc, const char *key)
+{
+    str text = text_of(e, doc, key);
+    return text.n ? text : STR_NONE;
+}
+
 static bool read_doc(struct endpoint *e, const struct json *doc, const struct sending_config *s,
                      struct reason *why)
 {
@@ -198,6 +204,9 @@ static bool read_doc(struct endpoint *e, const struct json *doc, const struct se
     e->url = text_of(e, doc, "url");
     e->disabled = json_bool(json_get(doc, STR("disabled")));
     e->fail_since_ms = number_of(doc, "failSince", 0);
+    e->polled = str_eq(json_str(json_get(doc, STR("delivery"))), STR("poll"));
+    d->where = program_of(e, doc, "where");
+    d->transform = program_of(e, doc, "transform");
     d->name = e->id;
     d->is_endpoint = true;
     d->action = &w->base;
@@ -277,13 +286,17 @@ static bool has_text(const str *v, size_t count, str wanted)
     return false;
 }
 
-bool endpoint_wants(const struct endpoint *e, const struct message_facts *m)
+bool endpoint_fits(const struct endpoint *e, const struct message_facts *m)
 {
-    if (e->disabled ||
-        (e->event_types && !has_text(e->event_types, e->event_type_count, m->event_type)))
+    if (e->event_types && !has_text(e->event_types, e->event_type_count, m->event_type))
         return false;
     bool shares = e->channels == NULL;
     for (size_t i = 0; !shares && i < m->channel_count; i++)
         shares = has_text(e->channels, e->channel_count, m->channels[i]);
     return shares && (!e->match || match_eval(e->match, m->facts, NULL));
+}
+
+bool endpoint_wants(const struct endpoint *e, const struct message_facts *m)
+{
+    return !e->disabled && !e->polled && endpoint_fits(e, m);
 }

@@ -7,6 +7,8 @@
  *   match        as in gaff.yaml, over the payload
  *   concurrency, orderBy, onBlocked ("wait", "deadLetter"), retry [seconds], timeout (seconds)
  *   circuit      {"failures", "waitSeconds", "maxSeconds"}; failures 0: never opens
+ *   where, transform    jq programs, as of a destination in gaff.yaml
+ *   delivery     "push", "poll"
  *   signature, format   words of action/action_webhook.h
  *   failSince, disabledReason   what the engine noted
  *   trusted      true: named by the program itself, so that it may lead to private addresses; no
@@ -30,6 +32,7 @@ struct endpoint {
     uint64_t version;
     str url;
     bool disabled;
+    bool polled;      /* its messages are fetched (api/send_poll.c): nothing is planned for it */
     str *event_types; /* NULL: all */
     size_t event_type_count;
     str *channels; /* NULL: all */
@@ -70,5 +73,7 @@ struct message_facts {
 };
 /* True when the endpoint is to be told: enabled, and no filter says no. */
 bool endpoint_wants(const struct endpoint *e, const struct message_facts *m);
+/* The same by its filters alone. */
+bool endpoint_fits(const struct endpoint *e, const struct message_facts *m);
 
 #endif

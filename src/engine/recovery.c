@@ -273,6 +273,46 @@ static enum err step_replay(struct recovery *r, struct job *j, struct arena *a, 
     return err;
 }
 
+/* What was accepted after the job began stays. */
+static enum err step_purge(struct recovery *r, struct job *j, struct arena *a, bool *done,
+                           struct reason *why)
+{
+    struct event_filter f = {.source = j->object.parent,
+                             .listed = true,
+                             .state = -1,
+                             .until_ms = j->until_ms,
+                             .ascending = true,
+                             .after = (uint64_t)j->cursor,
+                             .limit = STEP_ROWS};
+    struct event_list page = {0};
+    enum err err = store_events(r->reader, &f, a, &page, why);
+    for (size_t i = 0; err == ERR_OK && i < page.count; i++) {
+        const struct event *e = &page.v[i].event;
+        if (!(e->flags & EVENT_EXPUNGED)) {
+            err = store_expunge(r->core->store, e->id, 0, why);
+            j->moved += err == ERR_OK;
+        }
+        if (err == ERR_NOT_FOUND)
+            err = ERR_OK;
+        if (err == ERR_OK)
+            j->cursor = (int64_t)e->id;
+    }
+    if (err == ERR_OK && page.next)
+        j->cursor = (int64_t)page.next;
+    *done = err == ERR_OK && page.next == 0;
+    return err;
+}
+
+typedef enum err job_step(struct recovery *r, struct job *j, struct arena *a, bool *done,
+                          struct reason *why);
+
+static job_step *step_of(const struct job *j)
+{
+    if (str_eq(j->task, STR("endpoint.recover")))
+        return step_recover;
+    return str_eq(j->task, STR("application.purge_content")) ? step_purge : step_replay;
+}
+
 static bool take_note(struct recovery *r, struct note *out)
 {
     pthread_mutex_lock(&r->lock);
@@ -323,9 +363,7 @@ static void run(struct recovery *r, struct job *j)
     while (!done && !is_stopping(r)) {
         struct reason why = {0};
         arena_reset(&a);
-        enum err err = str_eq(j->task, STR("endpoint.recover"))
-                           ? step_recover(r, j, &a, &done, &why)
-                           : step_replay(r, j, &a, &done, &why);
+        enum err err = step_of(j)(r, j, &a, &done, &why);
         if (done)
             j->status = "finished";
         if (err == ERR_NOT_FOUND || err == ERR_LIMIT || err == ERR_INVALID) {

@@ -4,6 +4,7 @@
  *   task      "endpoint.recover"       dead deliveries of the endpoint are due again
  *             "endpoint.replay"        messages the endpoint was never told of are planned for it
  *             "endpoint.bulk-replay"   every message that fits is planned for it anew
+ *             "application.purge_content"   the payload of every message is taken out
  *   status    "running", "finished", "failed"
  *   endpoint, since, until (ms), eventTypes, channel, tag, deliveryStatus
  *   cursor, moved, total             how far it is; exact

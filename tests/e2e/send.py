@@ -146,7 +146,8 @@ def test_what_waits_goes_on_after_a_kill():
     failing = Target(lambda request, count: (503, {}, b""))
     with Daemon(CONFIG) as d:
         app(d)
-        endpoint(d, failing.url + "/a", "a", retry=[0.2] * 40)
+        endpoint(d, failing.url + "/a", "a", retry=[0.2] * 40,
+                 circuit={"failures": 0})
         ids = {send(d, payload={"n": n})["id"] for n in range(20)}
         until(lambda: failing.requests, "tried")
         d.kill()
