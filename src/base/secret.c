@@ -20,12 +20,22 @@ void secret_release(struct secret *s)
 
 bool secret_equal(const void *a, size_t a_n, const void *b, size_t b_n)
 {
-    const volatile unsigned char *x = a, *y = b;
-    unsigned char differ = 0;
+    const unsigned char *x = a, *y = b;
+    uint64_t differ = 0, one, other;
+    size_t i = 0;
     if (a_n != b_n)
         return false;
-    for (size_t i = 0; i < a_n; i++)
-        differ = (unsigned char)(differ | (x[i] ^ y[i]));
+    for (; i + sizeof(one) <= a_n; i += sizeof(one)) {
+        memcpy(&one, x + i, sizeof(one));
+        memcpy(&other, y + i, sizeof(other));
+        differ |= one ^ other;
+        /* The compiler must not know what is in it, or it could leave the loop early. */
+        __asm__ volatile("" : "+r"(differ));
+    }
+    for (; i < a_n; i++) {
+        differ |= (uint64_t)(x[i] ^ y[i]);
+        __asm__ volatile("" : "+r"(differ));
+    }
     return differ == 0;
 }
 

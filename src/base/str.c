@@ -108,9 +108,16 @@ str str_cut(str *rest, char sep)
 bool str_to_u64(str s, uint64_t *out)
 {
     uint64_t value = 0;
+    size_t i = 0;
     if (s.n == 0)
         return false;
-    for (size_t i = 0; i < s.n; i++) {
+    for (; i < s.n && i < 19; i++) { /* so many digits fit, whatever they are */
+        unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
+        if (digit > 9)
+            return false;
+        value = value * 10 + digit;
+    }
+    for (; i < s.n; i++) {
         unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
         if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
             __builtin_add_overflow(value, digit, &value))

@@ -209,12 +209,9 @@ void verifier_explain(struct verifier *v, struct http_request *req, int64_t now_
 {
     for (size_t i = 0; v->keys && i < v->recipe->alternative_count; i++) {
         const struct scheme *s = &v->recipe->alternatives[i];
-        struct view w = {.req = req,
-                         .arena = req->arena,
-                         .public_url = v->public_url,
-                         .now_ms = now_ms,
-                         .keys = v->sources};
+        struct view w;
         bool applies = true;
+        view_init(&w, req, v->public_url, now_ms, v->sources);
         for (size_t k = 0; k < s->when_count; k++)
             applies = applies && condition_holds(&s->when[k], &w);
         buf_printf(out, "way %zu of %zu: " STR_FMT "%s\n", i + 1, v->recipe->alternative_count,

@@ -140,8 +140,9 @@ bool verifier_greet(struct verifier *v, struct http_request *req, const struct v
     CHECK_MAGIC(v, VERIFIER_MAGIC);
     if (!v->recipe->handshake_count || (verdict && verdict->code != VERDICT_VERIFIED))
         return false;
-    struct view w = {
-        .req = req, .arena = req->arena, .public_url = v->public_url, .secret = first_secret(v)};
+    struct view w;
+    view_init(&w, req, v->public_url, 0, NULL);
+    w.secret = first_secret(v);
     for (size_t i = 0; i < v->recipe->handshake_count; i++) {
         const struct handshake *h = &v->recipe->handshakes[i];
         if (applies(h, &w) && is_time_for(v, h, verdict, &w) && reply(v, h, &w, out))

@@ -394,8 +394,7 @@ enum presence field_get(str text, struct field_rule rule, str name, str *out)
     }
     while (text.p) {
         str value = str_trim(str_cut(&text, rule.separator));
-        str key = str_cut(&value, rule.assign);
-        if (!value.p || !str_eq(key, name))
+        if (!field_cut(&value, name, rule.assign))
             continue;
         if (found == PRESENT)
             return DOUBLED;

@@ -77,11 +77,8 @@ static void make_request(struct http_request *req, struct view *w, const struct 
     req->path = str_cut(&req->query, '?');
     if (!req->query.p)
         req->query = STR("");
-    *w = (struct view){.req = req,
-                       .arena = g->a,
-                       .public_url = str_slice(url, 0, slash),
-                       .id = in->id,
-                       .now_ms = in->now_ms};
+    view_init(w, req, str_slice(url, 0, slash), in->now_ms, NULL);
+    w->id = in->id;
 }
 
 /* Writes a value to where the verifier will read it. */

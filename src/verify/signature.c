@@ -28,44 +28,57 @@ static const uint8_t base64_digits[256] = {
     ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
 };
 
+/* What is no digit shows in the end: a branch a digit costs more than the digits. */
 static bool decode_hex(str in, uint8_t *out, size_t out_max, size_t *n)
 {
+    unsigned missing = 0;
     if (in.n % 2 || in.n / 2 > out_max)
         return false;
     for (size_t i = 0; i < in.n; i += 2) {
-        unsigned high = hex_digits[(uint8_t)in.p[i]], low = hex_digits[(uint8_t)in.p[i + 1]];
-        if (!high || !low)
-            return false;
-        out[i / 2] = (uint8_t)((high - 1) << 4 | (low - 1));
+        unsigned high = hex_digits[(uint8_t)in.p[i]] - 1u;
+        unsigned low = hex_digits[(uint8_t)in.p[i + 1]] - 1u;
+        missing |= high | low;
+        out[i / 2] = (uint8_t)(high << 4 | (low & 15));
     }
     *n = in.n / 2;
-    return true;
+    return missing < 16;
+}
+
+static inline uint32_t base64_group(const char *p, unsigned *missing)
+{
+    unsigned a = base64_digits[(uint8_t)p[0]] - 1u, b = base64_digits[(uint8_t)p[1]] - 1u;
+    unsigned c = base64_digits[(uint8_t)p[2]] - 1u, d = base64_digits[(uint8_t)p[3]] - 1u;
+    *missing |= a | b | c | d;
+    return a << 18 | b << 12 | c << 6 | d;
 }
 
 /* RFC 4648 section 4 with its padding, and zero in the spare bits: one spelling a signature. */
 static bool decode_base64(str in, uint8_t *out, size_t out_max, size_t *n)
 {
     size_t pad = 0, len = 0;
+    unsigned missing = 0;
     while (pad < 2 && pad < in.n && in.p[in.n - 1 - pad] == '=')
         pad++;
     if (in.n == 0 || in.n % 4 || in.n / 4 * 3 - pad > out_max)
         return false;
-    for (size_t i = 0; i < in.n; i += 4) {
-        size_t left = i + 4 == in.n ? 4 - pad : 4; /* digits of this group */
-        uint32_t bits = 0;
-        for (size_t j = 0; j < 4; j++) {
-            unsigned digit = j < left ? base64_digits[(uint8_t)in.p[i + j]] : 1;
-            if (!digit)
-                return false;
-            bits = bits << 6 | (digit - 1);
-        }
-        for (size_t j = 0; j + 1 < left; j++)
-            out[len++] = (uint8_t)(bits >> (16 - 8 * j));
-        if (left < 4 && (bits & (left == 3 ? 0xffu : 0xffffu)))
+    size_t whole = pad ? in.n - 4 : in.n;
+    for (size_t i = 0; i < whole; i += 4, len += 3) {
+        uint32_t bits = base64_group(in.p + i, &missing);
+        out[len] = (uint8_t)(bits >> 16);
+        out[len + 1] = (uint8_t)(bits >> 8);
+        out[len + 2] = (uint8_t)bits;
+    }
+    if (pad) {
+        char last[4] = {in.p[whole], in.p[whole + 1], pad == 1 ? in.p[whole + 2] : 'A', 'A'};
+        uint32_t bits = base64_group(last, &missing);
+        if (bits & (pad == 1 ? 0xffu : 0xffffu))
             return false;
+        out[len++] = (uint8_t)(bits >> 16);
+        if (pad == 1)
+            out[len++] = (uint8_t)(bits >> 8);
     }
     *n = len;
-    return true;
+    return missing < 64;
 }
 
 /* Whole groups as ever; of the last one what is there. */
@@ -134,10 +147,10 @@ static void add_one(struct candidates *c, const struct signature_rule *r, str te
     c->used += n;
 }
 
-static bool is_picked(const struct signature_rule *r, str name)
+static bool cut_picked(const struct signature_rule *r, str *part)
 {
     for (size_t i = 0; i < r->pick_count; i++)
-        if (str_eq(name, r->pick[i]))
+        if (field_cut(part, r->pick[i], r->fields.assign))
             return true;
     return false;
 }
@@ -173,8 +186,7 @@ void candidates_add(struct candidates *c, const struct signature_rule *r, str va
                 add_one(c, r, one, bytes);
             continue;
         }
-        str name = str_cut(&one, r->fields.assign);
-        if (one.p && is_picked(r, name))
+        if (cut_picked(r, &one))
             add_one(c, r, one, bytes);
     }
 }

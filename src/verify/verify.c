@@ -510,13 +510,10 @@ void verifier_check(struct verifier *v, struct http_request *req, int64_t now_ms
                     struct verdict *out)
 {
     CHECK_MAGIC(v, VERIFIER_MAGIC);
-    struct view w = {.req = req,
-                     .arena = req->arena,
-                     .public_url = v->public_url,
-                     .now_ms = now_ms,
-                     .tolerance_ms = v->tolerance_ms,
-                     .keys = v->sources};
+    struct view w;
     const struct scheme_ops *ops = v->recipe->alternatives[0].ops;
+    view_init(&w, req, v->public_url, now_ms, v->sources);
+    w.tolerance_ms = v->tolerance_ms;
     out->secret_index = -1;
     out->timestamp_ms = 0;
     out->delivery_id = out->event_type = STR_NONE;
