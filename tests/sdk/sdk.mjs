@@ -340,7 +340,7 @@ if (daemon instanceof Daemon) {
 } else {
   await test("the daemon starts", () => Promise.reject(daemon));
 }
-for (const [proof, names] of Object.entries(proofs)) console.log(`${names.size} providers ${proof}`);
+for (const [proof, names] of Object.entries(proofs)) console.log(`proof: ${names.size} providers ${proof}`);
 await messages();
 await sending();
 finish();
