@@ -151,7 +151,7 @@ static void explain_time(const struct verifier *v, const struct scheme *s, struc
 {
     int64_t at, tolerance_ms = v->tolerance_ms ? v->tolerance_ms : s->timestamp.tolerance_ms;
     char off[CLOCK_TEXT_MAX];
-    if (!s->has_timestamp)
+    if (!s->has_timestamp || s->timestamp.from.kind == REF_JOSE)
         return;
     if (view_get(w, &s->timestamp.from, &w->ts) != PRESENT) {
         buf_printf(out, "  timestamp    " STR_FMT ": missing\n", STR_ARG(s->timestamp.from.label));

@@ -295,7 +295,10 @@ static void compile_timestamp(struct scheme *s, struct arena *a, const struct ya
         return;
     if (!from)
         problem_at(p, node, "\"from\" is missing: \"header:NAME\" or \"field:NAME\" for example");
-    else if (ref_compile(&r->from, a, from, REFS_SOURCE | REF_BIT(REF_FIELD), p) &&
+    else if (ref_compile(&r->from, a, from,
+                         s->ops == &scheme_jws ? REFS_SOURCE | REF_BIT(REF_JOSE)
+                                               : REFS_SOURCE | REF_BIT(REF_FIELD),
+                         p) &&
              r->from.kind == REF_FIELD && !s->signature.fields.separator)
         problem_at(p, from, "\"field:\" needs \"fields\" in \"signature\"");
     const struct yaml *word = yaml_get(node, STR("unit"));
@@ -308,9 +311,12 @@ static void compile_timestamp(struct scheme *s, struct arena *a, const struct ya
     read_duration(p, tol, 1000, TOLERANCE_MAX_MS, &r->tolerance_ms);
 }
 
-/* A time inside the body is signed with it. */
+/* A time inside the body is signed with it; the header of a JWS always is. */
 static bool signs_timestamp(const struct scheme *s, unsigned has)
 {
+    if (s->timestamp.from.kind == REF_JOSE)
+        return true;
+
     bool in_body = s->timestamp.from.kind == REF_JSON || s->timestamp.from.kind == REF_FORM ||
                    s->timestamp.from.kind == REF_FORM_JSON || s->timestamp.from.kind == REF_ITEM;
     return (has & REF_BIT(REF_TS)) || (in_body && (has & REF_BIT(REF_BODY)));

@@ -279,6 +279,30 @@ static bool detached_fits(const struct scheme *s, struct key *k, struct view *w,
     return good;
 }
 
+/* The time that the header of the JWS says, which is signed with it. */
+static bool judge_head_time(const struct scheme *s, struct view *w)
+{
+    int64_t at, tolerance_ms = w->tolerance_ms ? w->tolerance_ms : s->timestamp.tolerance_ms;
+    str text;
+    if (!s->has_timestamp || s->timestamp.from.kind != REF_JOSE)
+        return true;
+    if (json_lookup(w->arena, w->jose, s->timestamp.from.arg, &text) != PRESENT ||
+        !timestamp_read(text, s->timestamp.unit, &at)) {
+        view_problem(w, PROBLEM_MISMATCH,
+                     "the signature is right, but its header has no time at " STR_FMT,
+                     STR_ARG(s->timestamp.from.arg));
+        return false;
+    }
+    w->made_ms = at;
+    if (w->now_ms - at <= tolerance_ms && at - w->now_ms <= tolerance_ms)
+        return true;
+    view_problem(w, PROBLEM_STALE,
+                 "the signature is right, but its time (" STR_FMT " in its header) is more than "
+                 "%lld s from this machine's clock",
+                 STR_ARG(s->timestamp.from.arg), (long long)(tolerance_ms / 1000));
+    return false;
+}
+
 static bool check_jws(const struct scheme *s, struct key *k, struct view *w,
                       const struct candidates *c, bool *able)
 {
@@ -290,7 +314,7 @@ static bool check_jws(const struct scheme *s, struct key *k, struct view *w,
         if (token_read(&t, s, w, c->v[i])) {
             w->jose = json_root(t.head);
             *able = signed_text_gather(s, w, &payload);
-            good = *able && detached_fits(s, k, w, &t, buf_str(&payload));
+            good = *able && detached_fits(s, k, w, &t, buf_str(&payload)) && judge_head_time(s, w);
             w->jose = NULL;
             buf_release(&payload);
         }
@@ -320,8 +344,12 @@ static str compact(const struct scheme *s, struct key *k, struct view *w, str pa
     uint8_t bytes[PUBLIC_SIGNATURE_MAX];
     size_t n = 0;
     str b64 = STR("base64url");
-    str head = arena_printf(w->arena, "{\"alg\":\"" STR_FMT "\",\"typ\":\"JWT\"}",
-                            STR_ARG(algorithms[algorithm].word));
+    str time = STR("");
+    if (s->has_timestamp && s->timestamp.from.kind == REF_JOSE)
+        time = arena_printf(w->arena, ",\"" STR_FMT "\":" STR_FMT, STR_ARG(s->timestamp.from.arg),
+                            STR_ARG(w->ts));
+    str head = arena_printf(w->arena, "{\"alg\":\"" STR_FMT "\",\"typ\":\"JWT\"" STR_FMT "}",
+                            STR_ARG(algorithms[algorithm].word), STR_ARG(time));
     str head64 = template_filter_builtin(b64, head, w->arena);
     str payload64 = template_filter_builtin(b64, payload, w->arena);
     str input = arena_printf(w->arena, STR_FMT "." STR_FMT, STR_ARG(head64), STR_ARG(payload64));

@@ -124,6 +124,8 @@ static enum err write_timestamp(struct signing *g, str *ts, str *ts_field)
     if (!g->s->has_timestamp)
         return ERR_OK;
     *ts = timestamp_text(g->a, t->unit, g->in->now_ms);
+    if (t->from.kind == REF_JOSE)
+        return ERR_OK; /* the scheme writes its header */
     if (t->from.kind == REF_FIELD) {
         *ts_field = t->from.arg;
         return ERR_OK;

@@ -118,7 +118,7 @@ static bool read_timestamp(struct check *c)
                                         "a Unix time",
                                         ""};
     const struct timestamp_rule *t = &c->s->timestamp;
-    if (!c->s->has_timestamp)
+    if (!c->s->has_timestamp || t->from.kind == REF_JOSE) /* that is read with the JWS */
         return true;
     if (!read_beside(c, &t->from, VERDICT_BAD_TIMESTAMP, &c->w->ts))
         return false;
@@ -274,7 +274,7 @@ static void say_mismatch(struct check *c)
 static bool judge_time(struct check *c)
 {
     const struct timestamp_rule *t = &c->s->timestamp;
-    if (!c->s->has_timestamp || t->unit == UNIT_NONCE)
+    if (!c->s->has_timestamp || t->unit == UNIT_NONCE || t->from.kind == REF_JOSE)
         return true;
     int64_t tolerance_ms = c->v->tolerance_ms ? c->v->tolerance_ms : t->tolerance_ms;
     int64_t age_ms = c->now_ms - c->out->timestamp_ms;

@@ -4,10 +4,12 @@ import hashlib
 import json
 from urllib.parse import quote, urlencode
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import padding as pad
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from keys import ED, FORM, OTHER_ED, jwks, raw, signed, token
+from keys import ED, FORM, OTHER_ED, RSA, jwks, raw, signed, token
 from tools import HEX, NOW, SECRET, b64, b64url, case, mac, write
 
 URL = "https://hooks.example.org/in/x"
@@ -105,6 +107,12 @@ def public_keys():
                f"{head}.{b64url(f'{NOW}000.{b64url(b)}'.encode())}".encode())),
            beside={"X-Neon-Timestamp": f"{NOW}000", "X-Neon-Signature-Kid": "k2"},
            keys={auth + "/.well-known/jwks.json": jwks()}, options={"url": auth})
+    head = b64url(json.dumps({"alg": "RS256", "ts": NOW, "b64": False, "crit": ["b64"], "kid": "k1"},
+                             separators=(",", ":")).encode())
+    signed("constant-contact", "X-CTCT-WEBHOOK-SIG", None, ".event_type",
+           lambda b: f"{head}.." + b64url(RSA.sign(
+               f"{head}.".encode() + b, padding.PKCS1v15(), hashes.SHA256())),
+           keys={"https://developer.constantcontact.com/.well-known/jwks.json": jwks()})
     write("zoho-desk", [case(
         "one", "", {"X-ZDesk-JWT": token({"iss": "orgId:7", "aud": "webhookId:9", **TIMES},
                                          "RS256", "k1")},
