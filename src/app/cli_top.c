@@ -189,6 +189,7 @@ static void write_head(struct top *t)
     struct rates in = sum(t, true), out = sum(t, false);
     char age[CLOCK_TEXT_MAX];
     int64_t age_ms = queue_age_ms(t);
+    int64_t waiting = number(s, "deliveries.pending") + number(s, "deliveries.claimed");
     bool ready = str_eq(text(s, "state"), STR("ready"));
     line(t, ready ? SCREEN_BOLD : SCREEN_RED, STR_FMT "  " STR_FMT "  " STR_FMT " (" STR_FMT ")",
          STR_ARG(text(s, "state")), STR_ARG(text(s, "url")), STR_ARG(text(s, "store")),
@@ -197,7 +198,7 @@ static void write_head(struct top *t)
          in.bad, out.in, out.bad);
     line(t, age_ms > 60000 ? SCREEN_YELLOW : SCREEN_PLAIN,
          "waiting %lld   oldest " STR_FMT "   dead letters %lld   events %lld   %.1f MiB",
-         (long long)(number(s, "deliveries.pending") + number(s, "deliveries.claimed")),
+         (long long)waiting,
          STR_ARG(age_ms < 0 ? STR("-") : clock_duration_format(age_ms, age)),
          (long long)number(s, "deliveries.dead"), (long long)number(s, "events"),
          (double)number(s, "store_bytes") / 1048576.0);
