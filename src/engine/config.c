@@ -178,6 +178,7 @@ void config_unref(struct config *c)
     if (c->tree)
         wipe_expansions(c->tree);
     secret_release(&c->admin_token);
+    secret_release(&c->secret_key);
     secret_release(&c->sending.jwt_secret);
     provider_table_free(c->providers);
     target_table_free(c->targets);

@@ -145,6 +145,7 @@ struct config {
     size_t listen_count;
     struct listen_config *admin_listen; /* default 127.0.0.1:8081 */
     size_t admin_listen_count;
+    struct secret secret_key;  /* n == 0: see sealing.h */
     struct secret admin_token; /* n == 0: made at first start and kept in the data directory */
     struct http_limits limits;
     struct net *trusted_proxies;

@@ -10,6 +10,7 @@
 #include "engine/pause.h"
 #include "engine/recovery.h"
 #include "engine/schedule.h"
+#include "engine/sealing.h"
 #include "engine/secret_book.h"
 #include "engine/tracer.h"
 
@@ -240,7 +241,8 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     METRIC_SET(&e->core.metrics, config_loaded_ms, o->config->loaded_ms);
     METRIC_SET(&e->core.metrics, config_ok, 1);
     e->core.registry = registry_new(delivery_loops(e->config));
-    bool ready = open_store(e, why) && pause_restore(&e->core, why) == ERR_OK;
+    bool ready = open_store(e, why) && sealing_start(&e->core, e->config, why) == ERR_OK &&
+                 pause_restore(&e->core, why) == ERR_OK;
     if (ready) {
         e->core.directory = directory_new(&e->core);
         ready = directory_load(e->core.directory, why) == ERR_OK && bind_fronts(e, o, why);
@@ -481,7 +483,9 @@ void engine_free(struct engine *e)
     committer_free(e->core.committer);
     for (size_t i = 0; i < e->core.dispatcher_count; i++)
         dispatcher_free(e->core.dispatchers[i]);
+    const struct seal *seal = e->core.store ? e->core.store->seal : NULL;
     store_close(e->core.store);
+    seal_free((struct seal *)(uintptr_t)seal);
     directory_free(e->core.directory);
     registry_free(e->core.registry);
     waiting_free(e->core.waiting);

@@ -26,6 +26,12 @@ enum err object_put(struct engine_core *core, struct object *o, uint64_t expect,
         o->parent = STR("");
     if (!o->name.p)
         o->name = STR("");
+    return object_replace(core, o, expect, why);
+}
+
+enum err object_replace(struct engine_core *core, struct object *o, uint64_t expect,
+                        struct reason *why)
+{
     struct object_change change = {.op = OBJECT_PUT, .object = *o, .expect = expect};
     enum err err = commit(core, &change, why);
     *o = change.object;

@@ -25,6 +25,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "store/model.h"
+#include "store/sealed.h"
 
 #include <stdatomic.h>
 
@@ -381,6 +382,9 @@ struct store { /* first member of every implementation */
     _Atomic unsigned lost;    /* how often its lease was lost: what was claimed before is void */
     _Atomic int durability;   /* enum store_durability */
     _Atomic bool unreachable; /* what is asked now is refused at once */
+    /* What secrets are sealed with, see sealed.h; of whoever opened the store, set before anything
+     * else is asked. NULL: documents pass as they are. */
+    const struct seal *seal;
 };
 #define STORE_NODES_MAX 64
 struct store_reader {
@@ -437,7 +441,7 @@ static inline enum err store_nodes(struct store_reader *r, struct arena *a, stru
 
 static inline enum err store_commit(struct store *s, struct batch *b, struct reason *why)
 {
-    return s->ops->commit(s, b, why);
+    return s->seal ? sealed_commit(s, b, why) : s->ops->commit(s, b, why);
 }
 static inline enum err store_claim(struct store *s, const struct claim *c, struct arena *a,
                                    struct delivery_list *out, int64_t *next_due_ms,
@@ -486,23 +490,29 @@ static inline enum err store_attempt_log(struct store_reader *r, const struct at
 static inline enum err store_object(struct store_reader *r, str kind, str id, struct arena *a,
                                     struct object *out, struct reason *why)
 {
-    return r->store->ops->object(r, kind, id, STR(""), STR(""), a, out, why);
+    enum err err = r->store->ops->object(r, kind, id, STR(""), STR(""), a, out, why);
+    return err == ERR_OK && r->store->seal ? sealed_open(r->store->seal, out, 1, a, why) : err;
 }
 static inline enum err store_object_named(struct store_reader *r, str kind, str parent, str name,
                                           struct arena *a, struct object *out, struct reason *why)
 {
-    return r->store->ops->object(r, kind, STR(""), parent, name, a, out, why);
+    enum err err = r->store->ops->object(r, kind, STR(""), parent, name, a, out, why);
+    return err == ERR_OK && r->store->seal ? sealed_open(r->store->seal, out, 1, a, why) : err;
 }
 static inline enum err store_objects(struct store_reader *r, const struct object_filter *f,
                                      struct arena *a, struct object_list *out, struct reason *why)
 {
-    return r->store->ops->objects(r, f, a, out, why);
+    enum err err = r->store->ops->objects(r, f, a, out, why);
+    return err == ERR_OK && r->store->seal ? sealed_open(r->store->seal, out->v, out->count, a, why)
+                                           : err;
 }
 static inline enum err store_object_changes(struct store_reader *r, uint64_t after, size_t limit,
                                             struct arena *a, struct object_list *out,
                                             struct reason *why)
 {
-    return r->store->ops->object_changes(r, after, limit, a, out, why);
+    enum err err = r->store->ops->object_changes(r, after, limit, a, out, why);
+    return err == ERR_OK && r->store->seal ? sealed_open(r->store->seal, out->v, out->count, a, why)
+                                           : err;
 }
 static inline enum err store_counts_get(struct store_reader *r, struct store_counts *out,
                                         struct reason *why)

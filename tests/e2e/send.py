@@ -320,5 +320,88 @@ def test_schemas_of_an_openapi_document_bring_their_components():
         assert d.api("POST", "/event-type/import/openapi", {"spec": document}).status == 422
 
 
+KEY_A, KEY_B = base64.b64encode(b"a" * 32).decode(), base64.b64encode(b"b" * 32).decode()
+
+
+def kept(d):
+    """Every byte that the store holds on disk of objects."""
+    if d.database:
+        return d.sql("SELECT encode(doc, 'escape') FROM gaff.objects").encode()
+    found = b""
+    for folder, _, names in os.walk(d.path("gaff-data")):
+        for name in names:
+            if name not in ("secret.key", "admin.token", "jwt.secret"):
+                with open(os.path.join(folder, name), "rb") as f:
+                    found += f.read()
+    return found
+
+
+def refused_start(d, key):
+    d.env["GAFF_SECRET_KEY"] = key
+    mark = len(d.log())
+    d.start(wait=False)
+    assert d.process.wait(60) != 0
+    said = d.log()[mark:]
+    assert "the key of secrets" in said, said
+    assert KEY_A not in said and KEY_B not in said and "whsec_" not in said
+    return said
+
+
+def test_secrets_are_sealed_at_rest_and_their_key_rotates():
+    target = Target()
+    secret = "whsec_" + base64.b64encode(b"the secret of an endpoint").decode()
+
+    def works():
+        assert d.api("GET", "/app/acme/endpoint/a/secret").json()["key"] == secret
+        before = len(target.requests)
+        send(d)
+        got = until(lambda: target.requests[before:], "delivered")[0]
+        signed = b".".join([got["headers"]["webhook-id"].encode(),
+                            got["headers"]["webhook-timestamp"].encode(), got["body"]])
+        mac = hmac.new(base64.b64decode(secret[6:]), signed, hashlib.sha256).digest()
+        assert "v1," + base64.b64encode(mac).decode() in got["headers"]["webhook-signature"]
+        for hidden in (secret[6:], "a-token-of-the-header"):
+            assert hidden.encode() not in kept(d), hidden
+    with Daemon(CONFIG, env={"GAFF_SECRET_KEY": KEY_A}) as d:
+        app(d)
+        endpoint(d, target.url + "/a", "a", secret=secret,
+                 headers={"Authorization": "Bearer a-token-of-the-header"})
+        assert b"acme" in kept(d)  # what is no secret can be found, so the search finds
+        works()
+        d.stop()
+        refused_start(d, KEY_B)
+        d.env["GAFF_SECRET_KEY"] = f"{KEY_B} {KEY_A}"
+        d.start()
+        works()
+        assert "sealed with the first key now" in d.log()
+        d.stop()
+        refused_start(d, KEY_A)
+        d.env["GAFF_SECRET_KEY"] = KEY_B
+        d.start()
+        works()
+        d.stop()
+        refused_start(d, "too short")
+    target.close()
+
+
+def test_a_key_is_made_beside_the_store_and_missed_when_it_is_gone():
+    with Daemon(CONFIG) as d:
+        if d.database:
+            raise Skip("the key of a PostgreSQL store is its operator's")
+        app(d)
+        endpoint(d, "http://127.0.0.1:9/", "a")
+        assert os.stat(d.path("gaff-data/secret.key")).st_mode & 0o777 == 0o600
+        key = d.api("GET", "/app/acme/endpoint/a/secret").json()["key"]
+        assert key[6:].encode() not in kept(d)
+        d.stop()
+        os.rename(d.path("gaff-data/secret.key"), d.path("kept"))
+        d.start(wait=False)
+        assert d.process.wait(60) != 0
+        assert "secret.key" in d.log() and "is not this store's" in d.log()
+        os.rename(d.path("kept"), d.path("gaff-data/secret.key"))
+        d.start()
+        assert d.api("GET", "/app/acme/endpoint/a/secret").json()["key"] == key
+
+
 if __name__ == "__main__":
     run(globals())
