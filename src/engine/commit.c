@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
 /* Above this a loop no longer leads: the disk would make its connections wait. */
 #define SLOW_COMMIT_NS 1500000
@@ -14,6 +16,11 @@
 #define BATCH_TICKETS_MAX 64
 
 #define COMMIT_THREADS_MAX 4
+/* Where several commits may be on their way, the next one starts when as much as this waits: a
+ * commit costs as much as some dozens of events do, so many small ones at a time do less than few
+ * large ones. One that hangs holds the others up for WAIT_NS at most. */
+#define WORTH_ITEMS 64u
+#define WAIT_NS 20000000
 
 struct committer {
     struct store *store;
@@ -25,6 +32,8 @@ struct committer {
     pthread_cond_t wake;
     pthread_mutex_t lead_lock;
     struct commit_ticket *first, **last;
+    size_t waiting;     /* items in those */
+    unsigned under_way; /* commits of the threads */
     bool stopping;
     _Atomic int64_t average_ns; /* of recent commits */
 };
@@ -75,12 +84,22 @@ void commit_ticket_add_set(struct commit_ticket *t, struct object_set *s)
     t->set_count++;
 }
 
+static size_t item_count(const struct commit_ticket *t)
+{
+    return t->event_count + t->settlement_count + t->set_count + t->rejection_count;
+}
+
 static struct commit_ticket *take_waiting(struct committer *c)
 {
     pthread_mutex_lock(&c->queue_lock);
     struct commit_ticket *chain = c->first, *t = chain;
-    for (size_t n = 1; t && n < BATCH_TICKETS_MAX; n++)
+    if (t)
+        c->waiting -= item_count(t);
+    for (size_t n = 1; t && n < BATCH_TICKETS_MAX; n++) {
         t = t->next;
+        if (t)
+            c->waiting -= item_count(t);
+    }
     if (t) {
         c->first = t->next;
         t->next = NULL;
@@ -226,24 +245,51 @@ static void lead_no_more(struct committer *c)
         pthread_mutex_unlock(&c->lead_lock);
 }
 
+/* Waits until there is something worth a commit; false: never again. */
+static bool await_work(struct committer *c)
+{
+    bool patient = true;
+    pthread_mutex_lock(&c->queue_lock);
+    while (!c->stopping && (!c->first || (c->under_way && c->waiting < WORTH_ITEMS && patient))) {
+        struct timespec until;
+        if (!c->first) {
+            pthread_cond_wait(&c->wake, &c->queue_lock);
+            continue;
+        }
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += WAIT_NS;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        patient = pthread_cond_timedwait(&c->wake, &c->queue_lock, &until) != ETIMEDOUT;
+    }
+    bool more = c->first != NULL;
+    c->under_way += more;
+    pthread_mutex_unlock(&c->queue_lock);
+    return more;
+}
+
+static void work_is_done(struct committer *c)
+{
+    pthread_mutex_lock(&c->queue_lock);
+    c->under_way--;
+    pthread_mutex_unlock(&c->queue_lock);
+}
+
 static void *thread_main(void *arg)
 {
     struct committer *c = arg;
-    for (;;) {
-        pthread_mutex_lock(&c->queue_lock);
-        while (!c->first && !c->stopping)
-            pthread_cond_wait(&c->wake, &c->queue_lock);
-        bool stop = c->stopping && !c->first;
-        pthread_mutex_unlock(&c->queue_lock);
-        if (stop)
-            return NULL;
+    while (await_work(c)) {
         lead(c);
         struct commit_ticket *chain = take_waiting(c);
         if (chain)
             commit_chain(c, chain);
         lead_no_more(c);
+        work_is_done(c);
         hand_back(chain);
     }
+    return NULL;
 }
 
 struct committer *committer_new(struct store *store, const struct clock *clock,
@@ -257,7 +303,11 @@ struct committer *committer_new(struct store *store, const struct clock *clock,
     METRIC_SET(metrics, store_ok, 1);
     pthread_mutex_init(&c->queue_lock, NULL);
     pthread_mutex_init(&c->lead_lock, NULL);
-    pthread_cond_init(&c->wake, NULL);
+    pthread_condattr_t by_monotonic;
+    pthread_condattr_init(&by_monotonic);
+    pthread_condattr_setclock(&by_monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->wake, &by_monotonic);
+    pthread_condattr_destroy(&by_monotonic);
     c->thread_count = store->writers < 1                    ? 1
                       : store->writers > COMMIT_THREADS_MAX ? COMMIT_THREADS_MAX
                                                             : store->writers;
@@ -298,6 +348,7 @@ static void enqueue(struct committer *c, struct commit_ticket *t, bool wake_thre
     assert(!c->stopping);
     *c->last = t;
     c->last = &t->next;
+    c->waiting += item_count(t);
     if (wake_thread)
         pthread_cond_signal(&c->wake);
     pthread_mutex_unlock(&c->queue_lock);

@@ -234,31 +234,46 @@ DECLARE
     firsts bigint[] := '{}';
     reused bigint[] := '{}';
     alive boolean := true;
+    known boolean;
 BEGIN
     IF array_length(k_id, 1) > 0 THEN
-        SELECT array_agg(k.id) INTO reused
-            FROM unnest(k_key, k_body, k_id, k_since) AS k (key, body, id, since)
-            WHERE EXISTS (SELECT 1 FROM gaff.dedupe d WHERE d.key = k.key AND d.body <> k.body
-                            AND d.until_ms > k.since);
-        WITH i AS (
-            INSERT INTO gaff.dedupe AS d (key, body, event_id, since_ms, until_ms)
-            SELECT * FROM unnest(k_key, k_body, k_id, k_since, k_until)
-            ON CONFLICT (key, body) DO UPDATE SET
-                event_id = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.event_id
-                                ELSE d.event_id END,
-                since_ms = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.since_ms
-                                ELSE d.since_ms END,
-                until_ms = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.until_ms
-                                ELSE d.until_ms END
-            RETURNING d.event_id, d.key, d.body)
-        SELECT array_agg(k.id), array_agg(i.event_id) INTO repeats, firsts
-            FROM i JOIN unnest(k_key, k_body, k_id) AS k (key, body, id)
-                ON k.key = i.key AND k.body = i.body
-            WHERE NOT (i.event_id = ANY (k_id));
-        repeats := coalesce(repeats, '{}');
-        firsts := coalesce(firsts, '{}');
-        reused := coalesce(reused, '{}');
-        RETURN QUERY SELECT u.r, u.f, 0, true FROM unnest(repeats, firsts) AS u (r, f);
+        -- Mostly all keys are new: then a plain insert does, for half the price of an upsert.
+        PERFORM 1 FROM unnest(k_key) AS k (key)
+            WHERE EXISTS (SELECT 1 FROM gaff.dedupe d WHERE d.key = k.key) LIMIT 1;
+        known := FOUND;
+        IF NOT known THEN
+            BEGIN
+                INSERT INTO gaff.dedupe (key, body, event_id, since_ms, until_ms)
+                    SELECT * FROM unnest(k_key, k_body, k_id, k_since, k_until);
+            EXCEPTION WHEN unique_violation THEN
+                known := true;
+            END;
+        END IF;
+        IF known THEN
+            SELECT array_agg(k.id) INTO reused
+                FROM unnest(k_key, k_body, k_id, k_since) AS k (key, body, id, since)
+                WHERE EXISTS (SELECT 1 FROM gaff.dedupe d WHERE d.key = k.key AND d.body <> k.body
+                                AND d.until_ms > k.since);
+            WITH i AS (
+                INSERT INTO gaff.dedupe AS d (key, body, event_id, since_ms, until_ms)
+                SELECT * FROM unnest(k_key, k_body, k_id, k_since, k_until)
+                ON CONFLICT (key, body) DO UPDATE SET
+                    event_id = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.event_id
+                                    ELSE d.event_id END,
+                    since_ms = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.since_ms
+                                    ELSE d.since_ms END,
+                    until_ms = CASE WHEN d.until_ms <= excluded.since_ms THEN excluded.until_ms
+                                    ELSE d.until_ms END
+                RETURNING d.event_id, d.key, d.body)
+            SELECT array_agg(k.id), array_agg(i.event_id) INTO repeats, firsts
+                FROM i JOIN unnest(k_key, k_body, k_id) AS k (key, body, id)
+                    ON k.key = i.key AND k.body = i.body
+                WHERE NOT (i.event_id = ANY (k_id));
+            repeats := coalesce(repeats, '{}');
+            firsts := coalesce(firsts, '{}');
+            reused := coalesce(reused, '{}');
+            RETURN QUERY SELECT u.r, u.f, 0, true FROM unnest(repeats, firsts) AS u (r, f);
+        END IF;
     END IF;
     IF array_length(x_id, 1) > 0 THEN
         repeats := repeats || gaff.take_keys(x_key, x_hash, x_id, x_place, x_since, x_until);
@@ -298,24 +313,22 @@ BEGIN
                 d_listed)
         AS d (id, event, destination, route, okey, claimed, created, next, listed)
     WHERE NOT (d.event = ANY (repeats));
-    INSERT INTO gaff.counters AS c (slot, day, events, bytes)
-    SELECT p_slot, gaff.day(e.id), count(*), sum(e.bytes)
-    FROM (SELECT u.id, octet_length(u.head) + octet_length(u.body) + 200 AS bytes
-          FROM unnest(e_id, e_head, e_body) AS u (id, head, body)
-          WHERE NOT (u.id = ANY (repeats))) e GROUP BY gaff.day(e.id)
-    ON CONFLICT (slot, day) DO UPDATE SET events = c.events + excluded.events,
-        bytes = c.bytes + excluded.bytes;
-    IF array_length(d_id, 1) > 0 THEN
-        INSERT INTO gaff.counters AS c (slot, day, pending, claimed)
-        SELECT p_slot, gaff.day(d.id), count(*) FILTER (WHERE NOT (d.claimed AND alive)),
-               count(*) FILTER (WHERE d.claimed AND alive)
+    INSERT INTO gaff.counters AS c (slot, day, events, bytes, pending, claimed)
+    SELECT p_slot, t.day, sum(t.n), sum(t.bytes), sum(t.pending), sum(t.claimed) FROM (
+        SELECT gaff.day(e.id) AS day, 1 AS n,
+               octet_length(e.head) + octet_length(e.body) + 200 AS bytes, 0 AS pending, 0 AS claimed
+        FROM unnest(e_id, e_head, e_body) AS e (id, head, body) WHERE NOT (e.id = ANY (repeats))
+        UNION ALL
+        SELECT gaff.day(d.id), 0, 0, (NOT (d.claimed AND alive))::int, (d.claimed AND alive)::int
         FROM unnest(d_id, d_event, d_claimed) AS d (id, event, claimed)
-        WHERE NOT (d.event = ANY (repeats)) GROUP BY gaff.day(d.id)
-        ON CONFLICT (slot, day) DO UPDATE SET pending = c.pending + excluded.pending,
-            claimed = c.claimed + excluded.claimed;
+        WHERE NOT (d.event = ANY (repeats))) t GROUP BY t.day
+    ON CONFLICT (slot, day) DO UPDATE SET events = c.events + excluded.events,
+        bytes = c.bytes + excluded.bytes, pending = c.pending + excluded.pending,
+        claimed = c.claimed + excluded.claimed;
+    IF reused <> '{}' THEN
+        RETURN QUERY SELECT u, 0::bigint, 0, false FROM unnest(reused) AS u
+            WHERE NOT (u = ANY (repeats));
     END IF;
-    RETURN QUERY SELECT u, 0::bigint, 0, false FROM unnest(reused) AS u
-        WHERE NOT (u = ANY (repeats));
 END $$;
 
 -- Cancels what the stored ones among these deliveries supersede: what is older of their destination
