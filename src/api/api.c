@@ -41,6 +41,7 @@ const struct api_route api_routes[] = {
     {"GET /api/v1/secrets", api_secrets, ROLE_VIEWER},
     {"DELETE /api/v1/secrets/{source}", api_secret_forget, ROLE_ADMIN},
     {"GET /api/v1/destinations", api_destinations, ROLE_VIEWER},
+    {"GET /api/v1/destinations/{name}", api_destination_get, ROLE_VIEWER},
     {"POST /api/v1/destinations/{name}/test", api_destination_test, ROLE_OPERATOR},
     {"GET /api/v1/routes", api_routes_list, ROLE_VIEWER},
     {"POST /api/v1/session", api_session_begin, ROLE_ANYONE},

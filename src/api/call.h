@@ -136,6 +136,9 @@ void view_attempt(struct json_writer *w, const struct attempt *a);
 void view_rejection(struct json_writer *w, const struct rejection *r);
 /* "trace": [...], a line each. */
 void view_trace(struct json_writer *w, str trace);
+/* How a lane is doing: what waits and runs, counts, circuit, last results, latency. */
+struct gate;
+void view_gate(struct json_writer *w, struct gate *g);
 void view_cursor(struct json_writer *w, uint64_t next);
 
 /* One handler a row of the table. */
@@ -153,7 +156,7 @@ api_handler api_dead_groups, api_dead_replay, api_destination_pause, api_destina
 api_handler api_circuit_close;
 api_handler api_source_test, api_event_edit;
 api_handler api_page, api_portal, api_asset, api_providers, api_config, api_config_difference;
-api_handler api_destination_test;
+api_handler api_destination_test, api_destination_get;
 api_handler api_event_plan;
 api_handler api_listen, api_listen_answer;
 api_handler api_secrets, api_secret_forget;

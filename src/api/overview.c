@@ -76,6 +76,25 @@ static void pair_latency(struct json_writer *w, const struct histogram *h)
     json_close(w, '}');
 }
 
+void view_gate(struct json_writer *w, struct gate *g)
+{
+    json_pair_int(w, "ready", atomic_load(&g->ready));
+    json_pair_int(w, "running", atomic_load(&g->running));
+    json_pair_bool(w, "backlogged", atomic_load(&g->backlogged));
+    json_pair_int(w, "attempts", atomic_load(&g->attempts));
+    json_pair_int(w, "succeeded", atomic_load(&g->succeeded));
+    json_pair_int(w, "failed", atomic_load(&g->failed));
+    json_pair_int(w, "dead", atomic_load(&g->dead));
+    json_pair_bool(w, "paused", atomic_load(&g->paused));
+    json_pair(w, "circuit",
+              str_from_cstr(circuit_state_word((enum circuit_state)atomic_load(&g->circuit))));
+    pair_time(w, "circuit_until", atomic_load(&g->circuit_until_ms));
+    pair_recent(w, atomic_load(&g->recent));
+    pair_latency(w, &g->attempt_us);
+    pair_time(w, "last_success", atomic_load(&g->last_success_ms));
+    pair_time(w, "last_failure", atomic_load(&g->last_failure_ms));
+}
+
 void api_destinations(struct api_call *c)
 {
     struct config *config = engine_config(c->api->options.engine);
@@ -92,21 +111,7 @@ void api_destinations(struct api_call *c)
         json_pair_int(&c->json, "concurrency", d->concurrency);
         json_pair_bool(&c->json, "in_order", d->in_order);
         json_pair_int(&c->json, "attempts_max", (int64_t)d->retry.wait_count + 1);
-        json_pair_int(&c->json, "ready", atomic_load(&g->ready));
-        json_pair_int(&c->json, "running", atomic_load(&g->running));
-        json_pair_bool(&c->json, "backlogged", atomic_load(&g->backlogged));
-        json_pair_int(&c->json, "attempts", atomic_load(&g->attempts));
-        json_pair_int(&c->json, "succeeded", atomic_load(&g->succeeded));
-        json_pair_int(&c->json, "failed", atomic_load(&g->failed));
-        json_pair_int(&c->json, "dead", atomic_load(&g->dead));
-        json_pair_bool(&c->json, "paused", atomic_load(&g->paused));
-        json_pair(&c->json, "circuit",
-                  str_from_cstr(circuit_state_word((enum circuit_state)atomic_load(&g->circuit))));
-        pair_time(&c->json, "circuit_until", atomic_load(&g->circuit_until_ms));
-        pair_recent(&c->json, atomic_load(&g->recent));
-        pair_latency(&c->json, &g->attempt_us);
-        pair_time(&c->json, "last_success", atomic_load(&g->last_success_ms));
-        pair_time(&c->json, "last_failure", atomic_load(&g->last_failure_ms));
+        view_gate(&c->json, g);
         json_close(&c->json, '}');
     }
     json_close(&c->json, ']');

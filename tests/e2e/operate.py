@@ -135,6 +135,40 @@ def test_the_api_wants_its_token():
         assert d.api("POST", "/status").status == 405
 
 
+def test_a_destination_says_what_waits_and_what_goes_wrong():
+    target = Target(lambda request, count: (503, {}, b"") if request["path"] == "/down"
+                    else (200, {}, b""))
+    with Daemon(f"""sources:
+  in: {{ provider: none, insecure: true }}
+destinations:
+  down: {{ http: {{ url: "{target.url}/down" }}, retry: {{ schedule: [1h] }} }}
+  nowhere: {{ http: {{ url: "http://127.0.0.1:1/" }}, retry: {{ schedule: [] }} }}
+  fine: {{ http: {{ url: "{target.url}/fine" }} }}
+routes:
+  - {{ from: in, to: [down, nowhere, fine] }}
+""") as d:
+        first = d.post("/in/in", b"1").json()["id"]
+        d.post("/in/in", b"2")
+
+        def look(name, *wanted):
+            seen = d.api("GET", "/destinations/" + name).json()
+            errors = sorted((e["cause"], e["count"]) for e in seen["errors"])
+            return seen if (seen["waiting"], errors) == wanted else None
+
+        down = until(lambda: look("down", 2, [("HTTP 503", 2)]), "two wait")
+        event = d.api("GET", "/events/" + first).json()
+        made = [x["created"] for x in event["deliveries"] if x["destination"] == "down"]
+        assert down["oldest_waiting"] == made[0] and down["waiting_is_all"], down
+        until(lambda: look("nowhere", 0, [("connect", 2)]), "nobody is there")
+        fine = until(lambda: look("fine", 0, []), "all is well")
+        assert fine["oldest_waiting"] is None and fine["circuit"] == "closed", fine
+        assert d.api("GET", "/destinations/unknown").status == 404
+        disk = d.api("GET", "/disk").json()
+        assert disk["bytes"] > 0 and disk["bytes_per_day"] is None, disk
+        assert d.database or disk["free_bytes"] > 0, disk  # PostgreSQL does not say
+    target.close()
+
+
 def test_metrics_count():
     with Daemon(OPEN) as d:
         for _ in range(3):

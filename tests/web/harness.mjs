@@ -59,6 +59,10 @@ export class Daemon {
         rmSync(this.dir, { recursive: true, force: true });
     }
 
+    write(name, text) {
+        writeFileSync(join(this.dir, name), text);
+    }
+
     token() {
         return readFileSync(join(this.dir, "gaff-data/admin.token"), "utf8").trim();
     }
@@ -100,9 +104,11 @@ export class Daemon {
 export async function target(status) {
     const requests = [];
     const server = createServer((request, response) => {
-        requests.push({ url: request.url, headers: request.headers });
-        request.resume();
+        let body = "";
+        request.setEncoding("utf8");
+        request.on("data", (part) => (body += part));
         request.on("end", () => {
+            requests.push({ url: request.url, headers: request.headers, body });
             response.statusCode = status(request.url);
             response.end("said");
         });

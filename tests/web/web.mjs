@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Daemon, SECRET, enter, expect, finish, openBrowser, openPage, shot, target, test, until, violations, widerThanWindow } from "./harness.mjs";
+import { destinations } from "./destinations.mjs";
 import { portal } from "./portal.mjs";
 
 const TOP = process.env.TOP;
@@ -182,7 +183,7 @@ await test("the routes tell what a stored event would meet", async () => {
 });
 
 const SCREENS = { live: "", events: "events", rejected: "rejected", sources: "sources", wizard: "sources/new", destinations: "destinations",
-    destination: "destinations/down", dead: "dead", routes: "routes", applications: "applications", settings: "settings" };
+    destination: "destinations/down", "destination-new": "destinations/new", dead: "dead", routes: "routes", applications: "applications", settings: "settings" };
 
 for (const [scheme, width] of [["dark", 1280], ["light", 1280], ["dark", 320]]) {
     await test(`no screen has an accessibility violation, ${scheme}, ${width} px`, async () => {
@@ -292,6 +293,7 @@ await test("a first start without any file: three steps to the first event on sc
     await first.stop();
 });
 
+await destinations(browser);
 await portal(browser);
 await browser.close();
 sink.close();

@@ -8,6 +8,7 @@ import { Endpoint } from "../sending/endpoint.js";
 import { EndpointForm, Endpoints } from "../sending/endpoints.js";
 import { Message, Messages } from "../sending/messages.js";
 import { useData } from "../ui/data.js";
+import { Doing } from "../ui/health.js";
 import { CommandLine, Copy, Empty, Id, Loading, Problem, Table, Tabs, Time, say, sayError } from "../ui/parts.js";
 
 export function Applications() {
@@ -16,7 +17,7 @@ export function Applications() {
     const at = { app: id, path: ["applications", id], can: () => may("operator") };
     if (!one) return html`<${Application} key=${id} at=${at} part=${part} />`;
     return html`<p><a href=${link([...at.path, part])}>All ${part}</a></p>
-        ${part === "messages" ? html`<${Message} key=${one} at=${at} id=${one} />` : one === "new" ? html`<${EndpointForm} at=${at} />` : html`<${Endpoint} key=${one} at=${at} id=${one} />`}`;
+        ${part === "messages" ? html`<${Message} key=${one} at=${at} id=${one} />` : one === "new" ? html`<${EndpointForm} at=${at} />` : html`<${Endpoint} key=${one} at=${at} id=${one} /><${Doing} path=${`/destinations/${one}`} ofEndpoint />`}`;
 }
 
 function List() {

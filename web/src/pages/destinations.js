@@ -1,11 +1,14 @@
-// destinations.js -- where deliveries go, and how each is doing.
+// destinations.js -- where deliveries go, how each is doing, and making one.
 import { html, useEffect, useState } from "../dom.js";
 import { api, may, query } from "../api.js";
-import { count, span } from "../format.js";
+import { count } from "../format.js";
 import { link, place, go } from "../route.js";
 import { text } from "../text.js";
 import { Chart } from "../ui/chart.js";
-import { CommandLine, Empty, Loading, Problem, State, Table, Tile, Time, say, sayError } from "../ui/parts.js";
+import { useData } from "../ui/data.js";
+import { Doing, Health, Strip } from "../ui/health.js";
+import { CommandLine, Empty, Loading, Problem, State, Table, Time, say, sayError } from "../ui/parts.js";
+import { DestinationForm } from "./define.js";
 
 export function Destinations() {
     const [, name] = place.value.path;
@@ -19,10 +22,12 @@ export function Destinations() {
     }, []);
     if (error) return html`<${Problem} error=${error} />`;
     if (!list) return html`<${Loading} />`;
+    if (name === "new") return html`<${DestinationForm} onDone=${load} />`;
     if (name) return html`<${Destination} d=${list.find((d) => d.name === name)} name=${name} onChange=${load} />`;
     return html`<section aria-labelledby="destinations-title">
-        <header class="page"><h1 id="destinations-title">Destinations</h1></header>
-        ${list.length === 0 && html`<${Empty} title="No destination yet: events are stored and shown."><p class="dim">Name one in the configuration: a command, a URL, a worker, a log.</p><//>`}
+        <header class="page"><h1 id="destinations-title">Destinations</h1><p class="dim">Where events of your sources go. The endpoints of those you send to are under <a href=${link(["applications"])}>Applications</a>.</p>
+            <div class="actions"><a class="button primary" href=${link(["destinations", "new"])}>Add a destination</a></div></header>
+        ${list.length === 0 && html`<${Empty} title="No destination yet: events are stored and shown."><p class="dim">Add a URL here, or name a command, a worker, a queue in the configuration.</p><//>`}
         ${list.length > 0 && html`<${Table} caption="Destinations" columns=${[{ label: "Name" }, { label: "Kind" }, { label: "State" }, { label: "Last attempts" }, { label: "Running", class: "number" }, { label: "Waiting", class: "number" }, { label: "Succeeded", class: "number" }, { label: "Failed", class: "number" }, { label: "Dead", class: "number" }]}>
             ${list.map((d) => html`<tr key=${d.name} class="row" data-href=${link(["destinations", d.name])}>
                 <td data-label="Name"><a href=${link(["destinations", d.name])}>${d.name}</a></td><td data-label="Kind">${d.kind}</td>
@@ -36,38 +41,14 @@ export function Destinations() {
     </section>`;
 }
 
-/** @param {{d: any}} props */
-function Health({ d }) {
-    if (d.paused) return html`<${State} state="paused" />`;
-    if (d.circuit && d.circuit !== "closed") return html`<${State} state="open" label=${`circuit ${d.circuit}`} />`;
-    const failing = d.last_failure && (!d.last_success || d.last_failure > d.last_success);
-    return failing ? html`<${State} state="retry" label="failing" />` : html`<${State} state="success" label=${d.attempts ? "well" : "unused"} />`;
-}
-
-/** The last attempts as cells, oldest first: s, r or d. @param {{results: string}} props */
-function Strip({ results }) {
-    const good = [...results].filter((c) => c === "s").length;
-    return html`<svg class="strip" viewBox="0 0 90 10" role="img" aria-label=${`${good} of the last ${results.length} attempts succeeded`}>
-        ${[...results].slice(-30).map((c, i) => html`<rect class=${c === "s" ? "good" : c === "r" ? "wait" : "bad"} x=${i * 3} y=${c === "s" ? 0 : 3} width="2" height=${c === "s" ? 10 : 7} />`)}</svg>`;
-}
-
 /** @param {{d: any, name: string, onChange: () => void}} props */
 function Destination({ d, name, onChange }) {
-    const [page, setPage] = useState(/** @type {any} */ (null));
-    useEffect(() => {
-        api.get(`/deliveries${query({ destination: name, limit: 20 })}`).then(setPage, () => {});
-    }, [name, d?.attempts]);
+    const [editing, edit] = useState(false);
+    const { data: page } = useData(d ? `/deliveries${query({ destination: name, limit: 20 })}` : null, 3000);
     if (!d) return html`<${Empty} title=${`There is no destination ${name}.`} />`;
-    const act = (/** @type {string} */ verb, /** @type {string} */ done) => async () => {
-        try {
-            const answer = await api.post(`/destinations/${encodeURIComponent(name)}/${verb}`);
-            say(answer?.summary ?? done);
-            onChange();
-        } catch (e) {
-            sayError(e);
-        }
-    };
-    const l = d.latency_ms ?? {};
+    const path = `/destinations/${encodeURIComponent(name)}`;
+    const act = (/** @type {string} */ verb, /** @type {string} */ done) => () => api.post(`${path}/${verb}`).then((answer) => (say(answer?.summary ?? done), onChange()), sayError);
+    const remove = () => api.remove(`/definitions${path}`).then(() => (say(`${name} is gone.`), go(link(["destinations"]))), sayError);
     return html`<section aria-labelledby="destination-title">
         <header class="page"><h1 id="destination-title">${d.name} <${Health} d=${d} /></h1>
             <p class="facts">${d.kind} · ${d.concurrency} at once${d.in_order ? " · in order" : ""} · ${d.attempts_max} attempts at most</p>
@@ -77,12 +58,12 @@ function Destination({ d, name, onChange }) {
                     ? html`<button class="primary" disabled=${!may("operator")} onClick=${act("resume", "Going on.")}>Resume</button>`
                     : html`<button disabled=${!may("operator")} onClick=${act("pause", "Paused: what is running finishes, what comes waits on disk.")}>Pause</button>`}
                 <button disabled=${!may("operator")} onClick=${act("test", "Sent.")}>Send a test</button>
-                <button disabled=${!may("operator")} onClick=${() => cancelAll(name, onChange)}>Cancel what waits</button>
+                <button disabled=${!may("operator")} onClick=${() => drain(name, onChange)}>Drain</button>
+                ${d.managed && html`<button disabled=${!may("admin")} onClick=${() => edit(!editing)}>Edit</button>
+                    <button class="danger" disabled=${!may("admin")} onClick=${() => say(`Remove ${name}?`, { ms: 12000, action: { label: "Remove", run: remove } })}>Remove</button>`}
                 <a class="button" href=${link(["dead"], { destination: name })}>Dead letters</a></div></header>
-        <div class="tiles"><${Tile} label="p50" value=${l.p50 === undefined ? "–" : span(l.p50)} /><${Tile} label="p95" value=${l.p95 === undefined ? "–" : span(l.p95)} /><${Tile} label="p99" value=${l.p99 === undefined ? "–" : span(l.p99)} />
-            <${Tile} label="succeeded" value=${count(d.succeeded)} /><${Tile} label="failed" value=${count(d.failed)} tone=${d.failed ? "bad" : ""} />
-            <${Tile} label="oldest waiting" value=${d.oldest_pending ? html`<${Time} iso=${d.oldest_pending} relative />` : "–"} /></div>
-        <h2>Last attempts</h2><${Strip} results=${d.recent ?? ""} />
+        ${editing && html`<${DestinationForm} name=${name} onDone=${() => (edit(false), onChange())} />`}
+        <${Doing} path=${path} />
         ${page && page.deliveries.length > 1 && html`<${Chart} deliveries=${page.deliveries} />`}
         <h2>Last deliveries</h2>
         ${page && html`<${Table} caption="Last deliveries" columns=${[{ label: "Created" }, { label: "State" }, { label: "Attempts", class: "number" }, { label: "Reason", class: "wide" }, { label: "Event" }]}>
@@ -92,17 +73,17 @@ function Destination({ d, name, onChange }) {
     </section>`;
 }
 
-/** @param {string} name @param {() => void} onChange */
-async function cancelAll(name, onChange) {
+/** Ends what waits, after saying how much it is. @param {string} name @param {() => void} onChange */
+async function drain(name, onChange) {
     try {
         const { cancelled } = await api.post("/deliveries/cancel", { destination: name, dry_run: true });
         if (!cancelled) return say("Nothing waits.");
-        say(`Cancel ${count(cancelled)} waiting deliveries?`, {
+        say(`Cancel the ${count(cancelled)} deliveries that wait? Their events stay, and can be replayed.`, {
             ms: 12000,
-            action: { label: "Cancel them", run: () => api.post("/deliveries/cancel", { destination: name }).then(() => (say("Cancelled."), onChange()), sayError) },
+            action: { label: "Cancel them", run: () => api.post("/deliveries/cancel", { destination: name }).then(() => (say("Drained."), onChange()), sayError) },
         });
     } catch (e) {
         sayError(e);
     }
-    go(location.hash);
+    return undefined;
 }

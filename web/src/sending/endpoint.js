@@ -4,6 +4,7 @@ import { api, query } from "../api.js";
 import { count, span } from "../format.js";
 import { go, link } from "../route.js";
 import { useData } from "../ui/data.js";
+import { Circuit } from "../ui/health.js";
 import { Copy, Empty, Id, Loading, Problem, State, Table, Tile, Time, say, sayError } from "../ui/parts.js";
 import { EndpointForm, EndpointState, base } from "./endpoints.js";
 
@@ -31,6 +32,7 @@ export function Endpoint({ at, id }) {
             ${ep.description && html`<p>${ep.description}</p>`}
             ${ep.disabledReason && html`<p class="hint">${ep.disabledReason}</p>`}
             ${manage && html`<div class="actions"><button onClick=${() => edit(!editing)}>Edit</button><button onClick=${toggle}>${ep.disabled ? "Enable" : "Disable"}</button><button class="danger" onClick=${remove}>Delete</button></div>`}</header>
+        <${Circuit} state=${ep.circuitState} until=${ep.circuitUntil} close=${at.can("CreateAttempts") ? () => api.post(`${path}/circuit/close`).then(() => (say("It is tried again."), load()), sayError) : null} />
         ${editing && html`<${EndpointForm} at=${at} ep=${ep} onDone=${() => (edit(false), load())} />`}
         ${s && html`<div class="tiles" role="group" aria-label="The last 28 days"><${Tile} label="delivered" value=${count(s.success)} /><${Tile} label="failed" value=${count(s.fail)} tone=${s.fail ? "bad" : ""} /><${Tile} label="tried again" value=${count(s.sending)} tone=${s.sending ? "wait" : ""} /><${Tile} label="waiting" value=${count(s.pending)} /></div>`}
         <div class="cards">${at.can("ViewEndpointSecret") && html`<${Secret} at=${at} path=${path} />`}
