@@ -8,6 +8,7 @@
 #include "engine/ingest.h"
 
 #include "base/log.h"
+#include "engine/arrived.h"
 #include "engine/done.h"
 #include "engine/keyring.h"
 #include "engine/planned.h"
@@ -49,6 +50,9 @@ struct pending { /* in its exchange's arena */
     struct arena own;
     int64_t received_mono_ns;
     enum verdict_code rejected; /* not VERIFIED: the answer is this refusal */
+    bool is_part;               /* of a batch: the last of it answers for all */
+    struct pending *batch;      /* of that last one: all of them, in a row */
+    size_t batch_count;
 };
 
 struct round {
@@ -155,7 +159,7 @@ static void view_add_source(struct view *v, struct engine_core *core, size_t ind
         view_add_route(v, s, index, s->methods[i]);
     for (size_t i = 0; i < ARRAY_LEN(greeting_methods); i++)
         if (!takes_method(s, greeting_methods[i]) &&
-            provider_greets_by(s->provider, greeting_methods[i]))
+            verifier_greets_by(v->verifiers[index], greeting_methods[i]))
             view_add_route(v, s, index, greeting_methods[i]);
 }
 
@@ -242,6 +246,32 @@ static struct round *round_current(struct ingest *in)
 
 /* --- answers --------------------------------------------------------------------------------- */
 
+/* {"ids": [...], "duplicates": n}: of a batch, in its order. */
+static str batch_text(const struct pending *p)
+{
+    struct buf text;
+    struct json_writer w;
+    int64_t duplicates = 0;
+    buf_init(&text, 64 * p->batch_count + ANSWER_MAX);
+    json_writer_init(&w, &text);
+    json_open(&w, '{');
+    json_key(&w, "ids");
+    json_open(&w, '[');
+    for (size_t i = 0; i < p->batch_count; i++) {
+        const struct new_event *e = &p->batch[i].event;
+        char id[ID_TEXT_MAX];
+        duplicates += e->duplicate_of != 0;
+        json_string(&w, id_format("evt", e->duplicate_of ? e->duplicate_of : e->event.id, id));
+    }
+    json_close(&w, ']');
+    json_pair_int(&w, "duplicates", duplicates);
+    json_close(&w, '}');
+    buf_char(&text, '\n');
+    str out = arena_str(p->x->arena, buf_str(&text));
+    buf_release(&text);
+    return out;
+}
+
 static void answer_stored(struct pending *p, bool duplicate)
 {
     const struct source_config *s = p->view->config->sources[p->source];
@@ -264,6 +294,10 @@ static void answer_stored(struct pending *p, bool duplicate)
         return;
     }
     fields[count++] = (struct http_field){STR("Content-Type"), STR("application/json")};
+    if (p->batch) {
+        http_reply(p->x, 200, fields + 1, count - 1, batch_text(p));
+        return;
+    }
     int n = snprintf(text, sizeof(text), "{\"id\":\"" STR_FMT "\"%s}\n", STR_ARG(event_id),
                      duplicate ? ",\"duplicate\":true" : "");
     http_reply(p->x, 200, fields, count, str_of(text, (size_t)n));
@@ -351,7 +385,7 @@ static void wait_if_asked(struct ingest *in, struct pending *p, const struct com
 {
     const struct source_config *s = p->view->config->sources[p->source];
     if (p->rejected || t->err != ERR_OK || p->event.duplicate_of || s->ack != ACK_DONE ||
-        p->event.delivery_count == 0)
+        p->event.delivery_count == 0 || p->is_part || p->batch)
         return;
     done_wait(&in->waits, p->x, p->view->config, s, p->event.event.id,
               p->event.deliveries[p->awaited].id);
@@ -360,7 +394,7 @@ static void wait_if_asked(struct ingest *in, struct pending *p, const struct com
 
 static void answer(struct pending *p, const struct commit_ticket *t)
 {
-    if (p->is_waiting || p->is_answered)
+    if (p->is_waiting || p->is_answered || p->is_part)
         return;
     if (p->rejected)
         http_reply_error(p->x, verdict_status(p->rejected), verdict_word(p->rejected),
@@ -413,55 +447,6 @@ static void round_committed(struct commit_ticket *t)
 
 /* --- before the commit ----------------------------------------------------------------------- */
 
-/* Headers as stored lines. Values that are credentials themselves are not kept. */
-static str head_lines(struct http_request *req, const struct verifier *verifier)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < req->fields.count; i++)
-        n += req->fields.v[i].name.n + req->fields.v[i].value.n + 16; /* and "[redacted]" */
-    char *out = arena_alloc(req->arena, n + 1), *at = out;
-    if (!out)
-        return STR("");
-    for (size_t i = 0; i < req->fields.count; i++) {
-        str name = req->fields.v[i].name, value = req->fields.v[i].value;
-        if (str_eq_nocase(name, STR("Authorization")) || str_eq_nocase(name, STR("Cookie")) ||
-            str_eq_nocase(name, STR("Proxy-Authorization")) || verifier_hides(verifier, name))
-            value = STR("[redacted]");
-        memcpy(at, name.p, name.n);
-        at += name.n;
-        *at++ = ':';
-        *at++ = ' ';
-        memcpy(at, value.p, value.n);
-        at += value.n;
-        *at++ = '\r';
-        *at++ = '\n';
-    }
-    return str_of(out, (size_t)(at - out));
-}
-
-static void fill_event(struct ingest *in, struct event *e, struct http_request *req,
-                       const struct view *view, size_t source, const struct verdict *v)
-{
-    const struct source_config *s = view->config->sources[source];
-    *e = (struct event){
-        .id = id_next(&in->core->ids),
-        .received_ms = req->received_ms,
-        .source = s->name,
-        .provider = provider_id(s->provider),
-        .type = v->event_type.p ? v->event_type : STR(""),
-        .dedupe_key = v->delivery_id.p ? v->delivery_id : STR(""),
-        .verdict = str_from_cstr(verdict_word(v->code)),
-        .verdict_text = arena_str(req->arena, str_from_cstr(v->text)),
-        .method = req->method,
-        .target = req->target,
-        .peer = req->peer,
-        .head = head_lines(req, view->verifiers[source]),
-        .body = req->body,
-        .trace = STR(""),
-    };
-    str_fingerprint(req->body, e->body_hash);
-}
-
 /* Refused requests are kept as evidence, but a flood of them may not buy a commit each. */
 static bool may_keep_rejected(struct ingest *in, int64_t now_ms)
 {
@@ -507,7 +492,7 @@ static void reject(struct ingest *in, struct http_exchange *x, struct view *view
     METRIC_ADD(&in->core->metrics, events_rejected, 1);
     atomic_fetch_add_explicit(&view->stats[source]->rejected, 1, memory_order_relaxed);
     struct event e;
-    fill_event(in, &e, &x->req, view, source, v);
+    arrived_event(in->core, &e, &x->req, s, view->verifiers[source], v);
     tell_event(in, &e, "rejected", 0);
     struct commit_ticket *t = &round_current(in)->ticket;
     if (!s->keep_rejected || t->rejection_count == COMMIT_REJECTIONS_MAX ||
@@ -584,30 +569,40 @@ wait:
     return p;
 }
 
-static void accept(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
-                   const struct verdict *v)
+/* The event of a request, and what comes of it. */
+static void plan_event(struct ingest *in, struct pending *p, struct http_request *req,
+                       const struct verdict *v, struct plan *plan)
+{
+    const struct source_config *s = p->view->config->sources[p->source];
+    struct router_match place;
+    arrived_event(in->core, &p->event.event, req, s, p->view->verifiers[p->source], v);
+    p->event.dedupe_window_ms = p->event.event.dedupe_key.n ? s->dedupe_window_ms : 0;
+    struct facts facts = {.request = req, .event_type = p->event.event.type, .source = s->name};
+    if (s->has_params) {
+        router_find(p->view->router, req->method, req->path, req->arena, &place);
+        facts.place = &place;
+    }
+    plan_make(p->view->config, s, &facts, &in->trace, plan);
+    p->event.event.trace = plan->trace.p ? plan->trace : STR("");
+}
+
+static const str too_many_deliveries = {"The event has more deliveries than memory.", 42};
+
+static void accept_one(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
+                       const struct verdict *v)
 {
     const struct source_config *s = view->config->sources[source];
     struct pending *p = pending_new(x, view, source);
     if (!p)
         return;
-    fill_event(in, &p->event.event, &x->req, view, source, v);
-    p->event.dedupe_window_ms = p->event.event.dedupe_key.n ? s->dedupe_window_ms : 0;
-    struct router_match place;
-    struct facts facts = {.request = &x->req, .event_type = p->event.event.type, .source = s->name};
-    if (s->has_params) {
-        router_find(view->router, x->req.method, x->req.path, x->arena, &place);
-        facts.place = &place;
-    }
     struct plan plan;
-    plan_make(view->config, s, &facts, &in->trace, &plan);
-    p->event.event.trace = plan.trace.p ? plan.trace : STR("");
+    plan_event(in, p, &x->req, v, &plan);
     if (view->config->durability == DURABILITY_NONE && plan.count == 0) {
         answer_stored(p, false);
         return;
     }
     if (!planned_enter(in->core, &plan, view->gates, x->arena, &p->event, &p->gates)) {
-        http_reply_error(x, 413, "too_large", STR("The event has more deliveries than memory."));
+        http_reply_error(x, 413, "too_large", too_many_deliveries);
         return;
     }
     if (s->ack == ACK_DONE)
@@ -616,6 +611,68 @@ static void accept(struct ingest *in, struct http_exchange *x, struct view *view
         p = answer_early(in, p);
     commit_ticket_add_event(&round_current(in)->ticket, &p->event);
     join_round(in, p);
+}
+
+/* Every event of the batch is one of its own, and all are in one commit: the answer, which is
+ * given after it, holds for all. Nothing joins the round before everything fits. */
+static void accept_batch(struct ingest *in, struct http_exchange *x, struct view *view,
+                         size_t source, const struct verdict *v)
+{
+    struct cloudevent_item *items;
+    size_t count, made = 0;
+    bool whole = cloudevent_split(&x->req, &items, &count);
+    struct pending *all = whole ? ARENA_ARRAY(x->arena, struct pending, count) : NULL;
+    for (; all && made < count; made++) {
+        struct verdict named = *v;
+        struct plan plan;
+        struct pending *p = &all[made];
+        *p = (struct pending){.x = x, .view = view, .source = source, .is_part = true};
+        p->received_mono_ns = x->req.received_mono_ns;
+        named.delivery_id = named.event_type = STR_NONE;
+        arrived_name(&named, x->arena, &items[made].event);
+        plan_event(in, p, &items[made].request, &named, &plan);
+        if (!planned_enter(in->core, &plan, view->gates, x->arena, &p->event, &p->gates))
+            break;
+    }
+    for (size_t i = 0; i < count; i++)
+        http_request_release(&items[i].request);
+    if (!all || made < count) {
+        for (size_t i = 0; i < made; i++)
+            planned_leave(&all[i].event, all[i].gates);
+        http_reply_error(x, 413, "too_large", too_many_deliveries);
+        return;
+    }
+    struct pending *last = &all[count - 1];
+    last->is_part = false;
+    last->batch = all;
+    last->batch_count = count;
+    for (size_t i = 0; i < count; i++) {
+        commit_ticket_add_event(&round_current(in)->ticket, &all[i].event);
+        join_round(in, &all[i]);
+    }
+}
+
+static void accept(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
+                   const struct verdict *v)
+{
+    struct verdict named = *v;
+    struct cloudevent ce;
+    switch (cloudevent_read(&x->req, &ce)) {
+    case CLOUDEVENT_TOO_MANY:
+        http_reply_error(x, 413, "batch_too_long",
+                         STR("A batch has at most 256 events; send it in parts."));
+        return;
+    case CLOUDEVENT_BATCH:
+        accept_batch(in, x, view, source, v);
+        return;
+    case CLOUDEVENT_BINARY:
+    case CLOUDEVENT_STRUCTURED:
+        arrived_name(&named, x->arena, &ce);
+        break;
+    case CLOUDEVENT_NONE:
+        break;
+    }
+    accept_one(in, x, view, source, &named);
 }
 
 static void answer_greeting(struct http_exchange *x, const struct greeting *g)

@@ -151,6 +151,12 @@ bool verifier_greet(struct verifier *v, struct http_request *req, const struct v
     return false;
 }
 
+bool verifier_greets_by(const struct verifier *v, str method)
+{
+    CHECK_MAGIC(v, VERIFIER_MAGIC);
+    return recipe_greets_by(v->recipe, method);
+}
+
 void verifier_answer(const struct verifier *v, struct greeting *out)
 {
     CHECK_MAGIC(v, VERIFIER_MAGIC);

@@ -112,10 +112,10 @@ static bool asks_by(const struct handshake *h, str method)
     return false;
 }
 
-bool provider_greets_by(const struct provider *p, str method)
+bool recipe_greets_by(const struct recipe *r, str method)
 {
-    for (size_t i = 0; i < p->recipe->handshake_count; i++)
-        if (asks_by(&p->recipe->handshakes[i], method))
+    for (size_t i = 0; i < r->handshake_count; i++)
+        if (asks_by(&r->handshakes[i], method))
             return true;
     return false;
 }

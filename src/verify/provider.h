@@ -51,8 +51,6 @@ bool provider_needs_secret(const struct provider *p);
 /* False when anybody who knows the URL may post (scheme none, or ip only without ranges). */
 bool provider_authenticates(const struct provider *p);
 
-/* True when a handshake of its comes by this method. */
-bool provider_greets_by(const struct provider *p, str method);
 /* True when it gives its secret in a handshake. */
 bool provider_learns(const struct provider *p);
 

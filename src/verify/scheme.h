@@ -311,6 +311,8 @@ struct recipe {
     size_t allow_count;
 };
 
+/* True when some handshake comes by this method. */
+bool recipe_greets_by(const struct recipe *r, str method);
 void handshakes_compile(struct recipe *r, struct arena *a, const struct yaml *node,
                         struct problems *p);
 /* Compiles a provider file (options already put in) into the arena. NULL with problems. */

@@ -95,6 +95,7 @@ struct greeting {
     str learn;     /* a secret to be kept before the answer goes out; STR_NONE: none */
     str fetch_url; /* to be fetched, at a host that the file names; STR_NONE: none */
 };
+bool verifier_greets_by(const struct verifier *v, str method); /* some handshake's method */
 bool verifier_greet(struct verifier *v, struct http_request *req, const struct verdict *verdict,
                     struct greeting *out);
 /* The provider's own expected answer to a stored event (status, type, body); 200/empty body as

@@ -5,6 +5,7 @@ import { createHmac, generateKeyPairSync, sign as signWithKey } from "node:crypt
 import { createRequire } from "node:module";
 
 import { Daemon, expect, finish, gaffSign, load, test } from "./harness.mjs";
+import { cloudevents } from "./cloudevents.mjs";
 import { messages } from "./message.mjs";
 import { bodyOf, providers } from "./providers.mjs";
 import { sending } from "./sending.mjs";
@@ -342,5 +343,6 @@ if (daemon instanceof Daemon) {
 }
 for (const [proof, names] of Object.entries(proofs)) console.log(`proof: ${names.size} providers ${proof}`);
 await messages();
+await cloudevents();
 await sending();
 finish();
