@@ -5,7 +5,7 @@ const browser = Object.fromEntries(
      "URLSearchParams", "setTimeout", "clearTimeout", "setInterval", "clearInterval", "matchMedia",
      "requestAnimationFrame", "TextDecoder", "TextEncoder", "atob", "btoa", "Blob", "URL", "structuredClone",
      "HTMLElement", "HTMLDialogElement", "HTMLInputElement", "KeyboardEvent", "FormData", "crypto",
-     "getComputedStyle"]
+     "getComputedStyle", "performance"]
         .map((name) => [name, "readonly"]),
 );
 

@@ -39,12 +39,12 @@ export function expect(value, message) {
 }
 
 export class Daemon {
-    static async start(config, args = ["--config", "gaff.yaml"]) {
+    static async start(config, args = ["--config", "gaff.yaml"], env = {}) {
         const d = new Daemon();
         d.dir = mkdtempSync(join(tmpdir(), "gaff-web-"));
         if (config !== null) writeFileSync(join(d.dir, "gaff.yaml"), config);
         d.log = "";
-        d.process = spawn(GAFF, ["serve", ...args], { cwd: d.dir, stdio: ["ignore", "pipe", "pipe"] });
+        d.process = spawn(GAFF, ["serve", ...args], { cwd: d.dir, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
         for (const stream of [d.process.stdout, d.process.stderr]) stream.on("data", (b) => (d.log += b));
         await until(() => d.log.includes("msg=ready") || d.process.exitCode !== null, "the daemon");
         expect(d.process.exitCode === null, d.log);

@@ -7,6 +7,8 @@ import { link, place, refine, go } from "../route.js";
 import { text } from "../text.js";
 import { Copy, Empty, Problem, State, Table, Tile, Time, sayError, say } from "../ui/parts.js";
 
+const SHOWN = 100; // rows in the page; the others are under Events
+
 const COLUMNS = [
     { label: "Time" },
     { label: "Source" },
@@ -126,8 +128,8 @@ function List({ rows, filtered, status }) {
             ? filtered
                 ? html`<${Empty} title=${text.noMatch}><button onClick=${() => go(link([]))}>Clear the filters</button><//>`
                 : html`<${First} status=${status} />`
-            : html`<${Table} caption="Events, newest first" columns=${COLUMNS}>${rows.slice(0, 200).map(
-                  (row) => html`<${Row} key=${row.id} row=${row} />`,
+            : html`<${Table} caption="Events, newest first" columns=${COLUMNS}>${rows.slice(0, SHOWN).map(
+                  (row) => (row.view ??= html`<${Row} key=${row.id} row=${row} />`),
               )}<//>`}
     </div>`;
 }
