@@ -21,6 +21,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "action/event_text.h"
+#include "action/http_access.h"
 #include "action/http_outcome.h"
 #include "action/http_sign.h"
 #include "action/http_words.h"
@@ -47,6 +48,7 @@ struct http_config {
     str *forward; /* names; one that ends in '*' stands for all that begin so */
     size_t forward_count;
     struct http_sign sign;
+    struct http_access_config access;
 };
 
 struct http_action {
@@ -55,11 +57,13 @@ struct http_action {
     struct http_client *client;
     const struct clock *clock;
     const struct provider *signer; /* NULL: not signed */
+    struct http_access *access;    /* NULL: none is needed */
     struct buf record;             /* of the attempt that ends */
 };
 
 struct http_attempt { /* in the task's arena */
     struct http_call call;
+    struct http_access_call access;
     struct http_action *action;
     struct task *task;
     size_t room; /* elements of fields */
@@ -233,9 +237,9 @@ static void read_verdicts(struct http_config *c, struct arena *a, const struct y
 
 static struct action_config *http_read(struct arena *a, const struct yaml *node, struct problems *p)
 {
-    static const char *const known[] = {"url",  "method",      "headers", "body",    "forward",
-                                        "sign", "policy",      "timeout", "success", "retry",
-                                        "dead", "concurrency", NULL};
+    static const char *const known[] = {
+        "url",   "method", "headers", "body",    "forward", "sign", "auth",        "tls",
+        "proxy", "policy", "timeout", "success", "retry",   "dead", "concurrency", NULL};
     static const char *const methods[] = {"POST", "PUT", "PATCH", "GET", "DELETE", NULL};
     static const char *const policies[] = {"private", "public", NULL};
     struct http_config *c = ARENA_NEW(a, struct http_config);
@@ -256,6 +260,7 @@ static struct action_config *http_read(struct arena *a, const struct yaml *node,
     read_headers(c, a, yaml_get(node, STR("headers")), p);
     read_forward(c, a, yaml_get(node, STR("forward")), p);
     http_sign_read(&c->sign, a, yaml_get(node, STR("sign")), p);
+    http_access_read(&c->access, a, node, c->policy, p);
     read_verdicts(c, a, node, p);
     c->base = (struct action_config){.kind = &action_http,
                                      .timeout_ms = timeout_ms,
@@ -447,6 +452,15 @@ static void finish_unsent(struct task *t, str summary)
     t->done(t, &o);
 }
 
+static void finish_cancelled(struct task *t)
+{
+    const struct outcome o = {.result = ATTEMPT_CANCELLED,
+                              .error_class = "cancelled",
+                              .summary = STR("ended before it was sent")};
+    t->impl = NULL;
+    t->done(t, &o);
+}
+
 static void write_record(struct http_attempt *x, const struct http_answer *answer,
                          struct outcome *o)
 {
@@ -473,9 +487,19 @@ static void on_done(struct http_call *call, const struct http_answer *answer)
     struct http_action *action = x->action;
     struct task *t = x->task;
     struct outcome o;
+    http_access_answered(action->access, answer);
     http_outcome_judge(&action->config->verdicts, answer, clock_wall_ms(action->clock), t->arena,
                        &o);
     write_record(x, answer, &o);
+    t->impl = NULL;
+    t->done(t, &o);
+}
+
+static void on_no_access(struct http_access_call *access, str problem)
+{
+    struct task *t = CONTAINER_OF(access, struct http_attempt, access)->task;
+    const struct outcome o = {
+        .result = ATTEMPT_RETRY, .error_class = "auth", .summary = arena_str(t->arena, problem)};
     t->impl = NULL;
     t->done(t, &o);
 }
@@ -485,7 +509,7 @@ static void http_start(struct action *base, struct task *t)
     struct http_action *action = CONTAINER_OF(base, struct http_action, action);
     const struct http_config *c = action->config;
     struct http_attempt *x = ARENA_NEW(t->arena, struct http_attempt);
-    size_t room = OWN_FIELDS + BODY_FIELDS + 1 + SIGN_FIELDS_MAX + c->header_count +
+    size_t room = OWN_FIELDS + BODY_FIELDS + 2 + SIGN_FIELDS_MAX + c->header_count +
                   (c->forward_count ? FORWARDED_MAX : 0);
     struct http_field *fields =
         (struct http_field *)arena_alloc(t->arena, room * sizeof(struct http_field));
@@ -504,20 +528,28 @@ static void http_start(struct action *base, struct task *t)
     }
     x->call.done = on_done;
     t->impl = x;
-    http_client_start(action->client, &x->call);
+    x->access = (struct http_access_call){
+        .call = &x->call, .fields = fields, .arena = t->arena, .failed = on_no_access};
+    if (action->access)
+        http_access_start(action->access, &x->access);
+    else
+        http_client_start(action->client, &x->call);
 }
 
 static void http_cancel(struct action *base, struct task *t)
 {
     struct http_action *action = CONTAINER_OF(base, struct http_action, action);
     struct http_attempt *x = (struct http_attempt *)t->impl;
-    if (x)
+    if (x && http_access_cancel(&x->access))
+        finish_cancelled(t);
+    else if (x)
         http_client_cancel(action->client, &x->call);
 }
 
 static void http_free(struct action *base)
 {
     struct http_action *action = CONTAINER_OF(base, struct http_action, action);
+    http_access_free(action->access);
     buf_release(&action->record);
     free(action);
 }
@@ -537,6 +569,7 @@ static struct action *http_create(const struct action_config *c, const struct ac
     action->config = (const struct http_config *)c->data;
     action->client = ctx->client;
     action->clock = loop_clock(ctx->loop);
+    action->access = http_access_new(&action->config->access, ctx);
     buf_init(&action->record, RECORD_MAX);
     if (action->config->sign.is_set) {
         action->signer = http_sign_provider(&action->config->sign, ctx->providers,

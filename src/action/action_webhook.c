@@ -37,12 +37,14 @@ struct webhook_action {
     const struct webhook_config *config;
     struct http_client *client;
     const struct clock *clock;
+    struct http_access *access; /* NULL: none is needed */
     struct signer signers[WEBHOOK_KEYS_MAX];
     size_t signer_count;
 };
 
 struct webhook_attempt { /* in the task's arena */
     struct http_call call;
+    struct http_access_call access;
     struct webhook_action *action;
     struct task *task;
     size_t room;
@@ -235,6 +237,7 @@ static void on_done(struct http_call *call, const struct http_answer *answer)
     struct task *t = x->task;
     struct outcome o;
     struct buf record;
+    http_access_answered(x->action->access, answer);
     http_outcome_judge(&usual, answer, clock_wall_ms(x->action->clock), t->arena, &o);
     buf_init(&record, RECORD_MAX);
     http_record_request(&record, &x->call);
@@ -249,6 +252,15 @@ static void on_done(struct http_call *call, const struct http_answer *answer)
     t->impl = NULL;
     t->done(t, &o);
     buf_release(&record);
+}
+
+static void on_no_access(struct http_access_call *access, str problem)
+{
+    struct task *t = CONTAINER_OF(access, struct webhook_attempt, access)->task;
+    const struct outcome o = {
+        .result = ATTEMPT_RETRY, .error_class = "auth", .summary = arena_str(t->arena, problem)};
+    t->impl = NULL;
+    t->done(t, &o);
 }
 
 static void webhook_start(struct action *base, struct task *t)
@@ -291,20 +303,33 @@ static void webhook_start(struct action *base, struct task *t)
             add(x, STR("tracestate"), t->tracestate);
     }
     t->impl = x;
-    http_client_start(action->client, &x->call);
+    x->access = (struct http_access_call){
+        .call = &x->call, .fields = fields, .arena = t->arena, .failed = on_no_access};
+    if (action->access)
+        http_access_start(action->access, &x->access);
+    else
+        http_client_start(action->client, &x->call);
 }
 
 static void webhook_cancel(struct action *base, struct task *t)
 {
     struct webhook_action *action = CONTAINER_OF(base, struct webhook_action, action);
     struct webhook_attempt *x = t->impl;
-    if (x)
+    if (x && http_access_cancel(&x->access)) {
+        const struct outcome o = {.result = ATTEMPT_CANCELLED,
+                                  .error_class = "cancelled",
+                                  .summary = STR("ended before it was sent")};
+        t->impl = NULL;
+        t->done(t, &o);
+    } else if (x) {
         http_client_cancel(action->client, &x->call);
+    }
 }
 
 static void webhook_free(struct action *base)
 {
     struct webhook_action *action = CONTAINER_OF(base, struct webhook_action, action);
+    http_access_free(action->access);
     for (size_t i = 0; i < action->signer_count; i++) {
         mac_free(action->signers[i].mac);
         ed25519_free(action->signers[i].pair);
@@ -328,6 +353,7 @@ static struct action *webhook_create(const struct action_config *base,
     action->config = c;
     action->client = ctx->client;
     action->clock = loop_clock(ctx->loop);
+    action->access = http_access_new(&c->access, ctx);
     for (size_t i = 0; i < c->key_count; i++) {
         struct signer *s = &action->signers[action->signer_count++];
         s->until_ms = c->keys[i].until_ms;

@@ -5,6 +5,7 @@
 #define GAFF_ACTION_ACTION_WEBHOOK_H
 
 #include "action/action.h"
+#include "action/http_access.h"
 #include "http/client.h"
 
 /* How the request is signed; all but `none` need a key. */
@@ -54,6 +55,7 @@ struct webhook_config {
     size_t header_count;
     struct webhook_key keys[WEBHOOK_KEYS_MAX];
     size_t key_count;
+    struct http_access_config access;
     str source; /* of CloudEvents: a URI reference of the application */
 };
 

@@ -415,6 +415,16 @@ bool send_commit(struct send_call *s, struct object_change *changes, size_t coun
         tell_directory(send_api(s), &set);
         return true;
     }
+    struct object now;
+    const struct object_change *c = &changes[set.failed < count ? set.failed : 0];
+    s->stale = s->may_look_again && set.err == ERR_CONFLICT && set.failed < count &&
+               store_object(send_api(s)->reader, c->object.kind, c->object.id, s->a, &now, &why) ==
+                   ERR_OK &&
+               now.version != c->expect;
+    if (s->stale) {
+        start_again(s);
+        return false;
+    }
     if (set.failed == count &&
         store_object(send_api(s)->reader, STR(IDEMPOTENCY_KIND), changes[count].object.id, s->a,
                      &record, &why) == ERR_OK)

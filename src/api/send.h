@@ -82,6 +82,9 @@ struct send_call {
     const struct json *body;
     struct app_message_plan *also[2]; /* events that are stored only with the next send_commit */
     size_t also_count;
+    bool may_look_again; /* the engine may note something in an object between a look and a commit:
+                          */
+    bool stale;          /* then send_commit answers nothing, and the handler begins again */
 };
 
 /* --- send.c, and who asks ----------------------------------------------------------------------

@@ -10,7 +10,48 @@ static const char *const members[] = {
     "concurrency", "orderBy", "onBlocked", "retry",    "timeout",  "signature", "format",
     "circuit",     "where",   "transform", "delivery", NULL};
 static const char *const kept[] = {"secrets", "headers", NULL};
+#define LOOKS_MAX 10
 static const char uid_taken[] = "An endpoint with that id or uid already exists";
+
+/* How an endpoint is got into: kept by requests that do not name it, as its secrets are; what is
+ * secret of it is not shown. */
+static const char *const access_members[] = {"basicAuth", "oauth", "clientCertificate", "proxy",
+                                             NULL};
+
+static void pair_access(struct json_writer *w, const struct json *doc)
+{
+    static const char *const hidden[] = {"password", "clientSecret", "key"};
+    for (size_t i = 0; access_members[i]; i++) {
+        const struct json *v = json_get(doc, str_from_cstr(access_members[i]));
+        struct json_iter it = {0};
+        if (v && json_kind_of(v) == JSON_STRING) {
+            str proxy = json_str(v);
+            size_t at = str_find(proxy, '@'), scheme = str_find_str(proxy, STR("://"));
+            char text[8300];
+            int n = snprintf(text, sizeof(text), STR_FMT "://[hidden]" STR_FMT,
+                             STR_ARG(str_slice(proxy, 0, scheme)),
+                             STR_ARG(str_slice(proxy, at, proxy.n)));
+            bool whole = n > 0 && (size_t)n < sizeof(text);
+            json_pair(w, access_members[i],
+                      at == proxy.n ? proxy : str_of(text, whole ? (size_t)n : 0));
+            continue;
+        }
+        if (!v || json_kind_of(v) != JSON_OBJECT)
+            continue;
+        json_key(w, access_members[i]);
+        json_open(w, '{');
+        while (json_next(v, &it)) {
+            bool shown = true;
+            for (size_t k = 0; k < ARRAY_LEN(hidden); k++)
+                shown = shown && !str_eq(it.key, str_from_cstr(hidden[k]));
+            if (!shown)
+                continue;
+            json_key_str(w, it.key);
+            json_value(w, it.value);
+        }
+        json_close(w, '}');
+    }
+}
 
 void send_endpoint_view(struct json_writer *w, const struct object *o, const struct json *doc,
                         bool with_metadata)
@@ -36,6 +77,7 @@ void send_endpoint_view(struct json_writer *w, const struct object *o, const str
         send_pair_or(w, "metadata", json_get(doc, STR("metadata")), "{}");
     for (size_t i = 0; extra[i]; i++)
         send_pair_or(w, extra[i], json_get(doc, str_from_cstr(extra[i])), NULL);
+    pair_access(w, doc);
     send_pair_time(w, "createdAt", o->created_ms);
     send_pair_time(w, "updatedAt", o->updated_ms);
 }
@@ -169,6 +211,9 @@ static str make_doc(struct send_call *s, const struct json *old, bool keep)
     send_doc(&w, members, kept, s->body, old, keep);
     write_either(&w, "eventTypes", either(s->body, "eventTypes", "filterTypes"), old, keep);
     write_either(&w, "throttleRate", either(s->body, "throttleRate", "rateLimit"), old, keep);
+    for (size_t i = 0; access_members[i]; i++)
+        write_either(&w, access_members[i], json_get(s->body, str_from_cstr(access_members[i])),
+                     old, true);
     /* What the engine noted of failures goes on unless the endpoint is switched on by hand. */
     const struct json *disabled = json_get(s->body, STR("disabled"));
     if (old && !(disabled && !json_bool(disabled))) {
@@ -267,24 +312,34 @@ void send_endpoint_create(struct send_call *s)
     write(s, NULL, false, 201);
 }
 
-void send_endpoint_put(struct send_call *s)
+static void change(struct send_call *s, bool keep)
 {
     struct object o;
+    for (int tries = 0; tries < LOOKS_MAX; tries++) {
+        s->may_look_again = tries + 1 < LOOKS_MAX;
+        s->stale = false;
+        if (send_find_endpoint(s, &o))
+            write(s, &o, keep, 200);
+        if (!s->stale)
+            return;
+    }
+}
+
+void send_endpoint_put(struct send_call *s)
+{
     struct endpoint *e = directory_find_endpoint(send_api(s)->core->directory, s->app.id,
                                                  send_path(s, "endpoint_id"));
     bool there = e != NULL;
     endpoint_unref(e);
-    if (!there)
+    if (there)
+        change(s, false);
+    else
         write(s, NULL, false, 201);
-    else if (send_find_endpoint(s, &o))
-        write(s, &o, false, 200);
 }
 
 void send_endpoint_patch(struct send_call *s)
 {
-    struct object o;
-    if (send_find_endpoint(s, &o))
-        write(s, &o, true, 200);
+    change(s, true);
 }
 
 void send_endpoint_delete(struct send_call *s)

@@ -110,6 +110,31 @@ static const struct wire_field circuit_fields[] = {
     FIELD("maxSeconds", WIRE_INTEGER, 0, 1, 86400, CHECK_NONE, "The longest; 60."), END};
 static const struct wire_schema schema_circuit = {"EndpointCircuit", "", circuit_fields};
 
+static const struct wire_field basic_fields[] = {
+    FIELD("username", WIRE_STRING, WIRE_REQUIRED, 1, 1024, CHECK_TEXT, ""),
+    FIELD("password", WIRE_STRING, WIRE_REQUIRED, 1, 1024, CHECK_TEXT, "Not shown again."), END};
+static const struct wire_schema schema_basic = {"EndpointBasicAuth", "", basic_fields};
+static const struct wire_field oauth_fields[] = {
+    FIELD("tokenUrl", WIRE_STRING, WIRE_REQUIRED, 1, 8192, CHECK_URL, ""),
+    FIELD("clientId", WIRE_STRING, WIRE_REQUIRED, 1, 1024, CHECK_TEXT, ""),
+    FIELD("clientSecret", WIRE_STRING, WIRE_REQUIRED, 1, 4096, CHECK_TEXT, "Not shown again."),
+    FIELD("scopes", WIRE_STRINGS, WIRE_NULLABLE, 0, 50, CHECK_NONE, ""),
+    FIELD("audience", WIRE_STRING, WIRE_NULLABLE, 1, 8192, CHECK_TEXT, ""),
+    END};
+static const struct wire_schema schema_oauth = {"EndpointOAuth", "", oauth_fields};
+static const struct wire_field pair_fields[] = {
+    FIELD("certificate", WIRE_STRING, WIRE_REQUIRED, 1, 65536, CHECK_NONE, "PEM."),
+    FIELD("key", WIRE_STRING, WIRE_REQUIRED, 1, 65536, CHECK_NONE, "PEM. Not shown again."),
+    FIELD("authority", WIRE_STRING, WIRE_NULLABLE, 1, 65536, CHECK_NONE,
+          "PEM: who vouches for the endpoint, instead of the usual."),
+    END};
+static const struct wire_schema schema_pair = {"EndpointClientCertificate", "", pair_fields};
+
+#define OBJECT(name, flags, schema, text)                                                          \
+    {                                                                                              \
+        name, WIRE_OBJECT, flags, 0, 0, CHECK_NONE, NULL, schema, NULL, text                       \
+    }
+
 #define ENDPOINT_FIELDS(required)                                                                  \
     FIELD("url", WIRE_STRING, required, 1, 65536, CHECK_URL, "http or https."),                    \
         FIELD("description", WIRE_STRING, 0, 0, NAME_MAX_BYTES, CHECK_TEXT, "For people."),        \
@@ -146,6 +171,11 @@ static const struct wire_schema schema_circuit = {"EndpointCircuit", "", circuit
               "Gaff: a jq program that makes the body; nothing: the message is skipped."),         \
         ENUM("delivery", WIRE_NULLABLE, delivery_words,                                            \
              "Gaff: poll: messages are fetched by a poller, the URL is not called."),              \
+        OBJECT("basicAuth", WIRE_NULLABLE, &schema_basic, "Gaff: HTTP Basic."),                    \
+        OBJECT("oauth", WIRE_NULLABLE, &schema_oauth, "Gaff: OAuth 2.0 client credentials."),      \
+        OBJECT("clientCertificate", WIRE_NULLABLE, &schema_pair, "Gaff: mutual TLS."),             \
+        FIELD("proxy", WIRE_STRING, WIRE_NULLABLE, 1, 8192, CHECK_NONE,                            \
+              "Gaff: an HTTP proxy on the way, as http://user:password@host:port."),               \
     {                                                                                              \
         "circuit", WIRE_OBJECT, WIRE_NULLABLE, 0, 0, CHECK_NONE, NULL, &schema_circuit, NULL,      \
             "Gaff: when it is left alone for a while after failures."                              \

@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "base/log.h"
+#include "engine/endpoint_access.h"
 
 #define ENDPOINT_ARENA_MAX (4u << 20)
 #define SECRET_BYTES_MIN 16
@@ -230,6 +231,7 @@ static bool read_doc(struct endpoint *e, const struct json *doc, const struct se
            read_texts(e, json_get(doc, STR("channels")), &e->channels, &e->channel_count) &&
            read_headers(e, json_get(doc, STR("headers"))) && read_url(e) &&
            read_secrets(e, json_get(doc, STR("secrets")), why) &&
+           endpoint_access_read(&w->access, &e->arena, doc, w->policy, why) &&
            read_match(e, json_get(doc, STR("match")), why) &&
            read_retry(e, json_get(doc, STR("retry"))) && read_order(e, doc, why) &&
            arena_ok(&e->arena);
@@ -271,6 +273,7 @@ void endpoint_unref(struct endpoint *e)
         return;
     for (size_t i = 0; i < e->webhook.key_count; i++)
         secret_wipe((char *)(uintptr_t)e->webhook.keys[i].bytes.p, e->webhook.keys[i].bytes.n);
+    endpoint_access_wipe(&e->webhook.access);
     allowance_unref(e->allowance);
     arena_release(&e->arena);
     free(e);

@@ -9,6 +9,7 @@
  *   circuit      {"failures", "waitSeconds", "maxSeconds"}; failures 0: never opens
  *   where, transform    jq programs, as of a destination in gaff.yaml
  *   delivery     "push", "poll"
+ *   basicAuth, oauth, clientCertificate, proxy   see engine/endpoint_access.c
  *   signature, format   words of action/action_webhook.h
  *   failSince, disabledReason   what the engine noted
  *   trusted      true: named by the program itself, so that it may lead to private addresses; no

@@ -5,6 +5,7 @@
  * thread. */
 #include "http/client_impl.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define IN_FLIGHT_DEFAULT 64
@@ -89,15 +90,52 @@ static void set_constants(struct transfer *t)
         (void)libcurl.easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
 }
 
+void http_route_init(struct http_route *r)
+{
+    static _Atomic uint64_t last;
+    *r = (struct http_route){.id = atomic_fetch_add(&last, 1) + 1};
+}
+
+/* libcurl compares proxy and certificate before it takes a kept connection up again. */
+static void set_route(struct transfer *t, const struct http_route *r)
+{
+    struct curl_blob certificate = {.data = (void *)(uintptr_t)r->certificate.p,
+                                    .len = r->certificate.n,
+                                    .flags = CURL_BLOB_COPY};
+    struct curl_blob key = {
+        .data = (void *)(uintptr_t)r->key.p, .len = r->key.n, .flags = CURL_BLOB_COPY};
+    if (r->proxy) {
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_PROXY, r->proxy);
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    }
+    if (r->authority.n) {
+        struct curl_blob authority = {.data = (void *)(uintptr_t)r->authority.p,
+                                      .len = r->authority.n,
+                                      .flags = CURL_BLOB_COPY};
+        (void)libcurl.easy_setopt(t->easy, CURLOPT_CAINFO_BLOB, &authority);
+    }
+    if (!r->certificate.n)
+        return;
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_SSLCERTTYPE, "PEM");
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_SSLKEYTYPE, "PEM");
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_SSLCERT_BLOB, &certificate);
+    (void)libcurl.easy_setopt(t->easy, CURLOPT_SSLKEY_BLOB, &key);
+}
+
 /* Forgets what the easy handle was told. */
 static void transfer_reset(struct transfer *t)
 {
+    const struct http_route *r = t->call ? t->call->route : NULL;
     libcurl.easy_reset(t->easy);
     http_url_release(&t->url);
-    t->method_set = false;
+    t->method_set = t->once = false;
     t->timeout_ms = 0;
     set_callbacks(t);
     set_constants(t);
+    if (r)
+        set_route(t, r);
+    t->route_id = r ? r->id : 0;
 }
 
 static struct transfer *transfer_new(struct http_pool *pool)
@@ -221,6 +259,8 @@ static void begin_call(struct http_client *c, struct http_call *call)
         pool_open(pool);
     struct transfer *t = transfer_take(pool);
     t->call = call;
+    if (t->route_id != (call->route ? call->route->id : 0))
+        transfer_reset(t);
     enum http_call_class class = transfer_prepare(t, &why);
     if (class != HTTP_CALL_OK) {
         transfer_park(t);

@@ -83,6 +83,17 @@ struct http_answer {
     char error[256]; /* one sentence when class != OK */
 };
 
+/* The way of a call to its destination, other than the usual: through a proxy, with a certificate
+ * of its own. Lives as long as calls that use it. Connections are kept apart by it. */
+struct http_route {
+    uint64_t id;       /* set by http_route_init */
+    const char *proxy; /* http:// or https://, may hold user:password; NULL: none. It resolves the
+                        * destination's name; the policy judges the proxy's own address */
+    str certificate, key; /* PEM; both or neither */
+    str authority;        /* PEM: who vouches for the destination, instead of the usual */
+};
+void http_route_init(struct http_route *r);
+
 struct http_call { /* embed it; lives until done ran; slices must too */
     str method, url;
     /* A malformed name, or CR, LF, NUL or another control byte in a value: HTTP_CALL_INVALID; so
@@ -96,6 +107,7 @@ struct http_call { /* embed it; lives until done ran; slices must too */
     /* On a connection of its own, so that its bytes are sent once at most: a kept connection that
      * turns out to be dead makes libcurl (and us) send them again. */
     bool once;
+    const struct http_route *route; /* NULL: the usual */
     void (*done)(struct http_call *call, const struct http_answer *answer);
     void *impl; /* private, as are those below */
     struct list link;

@@ -65,6 +65,7 @@ struct transfer {
     struct http_url url;
     struct buf url_text, method;
     bool method_set, sends_body, once;
+    uint64_t route_id; /* 0: the usual */
     int64_t timeout_ms;
     /* The request's header lines, NUL-terminated one after the other, and libcurl's list over
      * them; no allocation once they have grown. */
