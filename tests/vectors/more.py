@@ -107,8 +107,8 @@ def public_keys():
                f"{head}.{b64url(f'{NOW}000.{b64url(b)}'.encode())}".encode())),
            beside={"X-Neon-Timestamp": f"{NOW}000", "X-Neon-Signature-Kid": "k2"},
            keys={auth + "/.well-known/jwks.json": jwks()}, options={"url": auth})
-    head = b64url(json.dumps({"alg": "RS256", "ts": NOW, "b64": False, "crit": ["b64"], "kid": "k1"},
-                             separators=(",", ":")).encode())
+    head = {"alg": "RS256", "ts": NOW, "b64": False, "crit": ["b64"], "kid": "k1"}
+    head = b64url(json.dumps(head, separators=(",", ":")).encode())
     signed("constant-contact", "X-CTCT-WEBHOOK-SIG", None, ".event_type",
            lambda b: f"{head}.." + b64url(RSA.sign(
                f"{head}.".encode() + b, padding.PKCS1v15(), hashes.SHA256())),
