@@ -334,3 +334,18 @@ void test_public_key_hosts_are_exact_with_their_port(void)
         EXPECT(!host_patterns_are_good(&open[i], 1));
     EXPECT(host_patterns_are_good(hosts, 2));
 }
+
+/* A file that asks for a time gets none from a JWS that has none. */
+void test_public_jws_without_its_time_is_refused(void)
+{
+    struct rig r;
+    rig_init(&r);
+    use_verify(&r,
+               "scheme: jws\nalgorithms: [ES256]\nsignature: { from: \"header:S\" }\n"
+               "timestamp: { from: \"jose:ts\", unit: s }\nsigned: \"{{ body }}\"\n",
+               V_EC_PUB, NULL);
+    rig_field(&r, "S", STR(V_JWS));
+    EXPECT_VERDICT(&r, VERDICT_MISMATCH);
+    EXPECT_HAS(r.verdict.text, "has no time at ts");
+    rig_release(&r);
+}
