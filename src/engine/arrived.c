@@ -34,6 +34,7 @@ void arrived_event(struct engine_core *core, struct event *e, struct http_reques
                    const struct source_config *s, const struct verifier *verifier,
                    const struct verdict *v)
 {
+    str target = verifier_shown_target(verifier, req->arena, req->target);
     *e = (struct event){
         .id = id_next(&core->ids),
         .received_ms = req->received_ms,
@@ -44,7 +45,7 @@ void arrived_event(struct engine_core *core, struct event *e, struct http_reques
         .verdict = str_from_cstr(verdict_word(v->code)),
         .verdict_text = arena_str(req->arena, str_from_cstr(v->text)),
         .method = req->method,
-        .target = req->target,
+        .target = target.p ? target : STR(""),
         .peer = req->peer,
         .head = head_lines(req, verifier),
         .body = req->body,

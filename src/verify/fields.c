@@ -1,5 +1,6 @@
-/* fields.c -- which header fields a provider's signature lives in: to ask a foreign server for
- * just those, and to keep those that are credentials themselves out of what is stored. */
+/* fields.c -- which header fields a provider's signature lives in, and what of a request is a
+ * credential itself, in a header or in the URL, and must be kept out of what is stored. */
+#include "base/codec.h"
 #include "verify/verifier.h"
 
 /* The n-th header among refs; *n counts down to it. */
@@ -56,4 +57,44 @@ bool verifier_hides(const struct verifier *v, str header)
                 return true;
     }
     return false;
+}
+
+/* A token proves by itself whoever holds it, as long as it lasts. name: STR_NONE for any. */
+static bool hides_parameter(const struct verifier *v, str name)
+{
+    for (size_t i = 0; i < v->recipe->alternative_count; i++) {
+        const struct scheme *s = &v->recipe->alternatives[i];
+        const struct ref *from = s->signature.from;
+        bool is_secret = s->ops->is_credential || s->ops->is_jose;
+        for (size_t k = 0; is_secret && k < s->signature.from_count; k++)
+            if (from[k].kind == REF_QUERY && (!name.p || str_eq(from[k].arg, name)))
+                return true;
+    }
+    return false;
+}
+
+str verifier_shown_target(const struct verifier *v, struct arena *a, str target)
+{
+    size_t mark = str_find(target, '?');
+    str rest = str_slice(target, mark + 1, target.n);
+    struct buf out;
+    if (mark == target.n || !hides_parameter(v, STR_NONE))
+        return target;
+    buf_init(&out, 12 * target.n + 16);
+    buf_str_append(&out, str_slice(target, 0, mark));
+    for (char between = '?'; rest.p; between = '&') {
+        str value = str_cut(&rest, '&');
+        str name = str_cut(&value, '=');
+        buf_char(&out, between);
+        buf_str_append(&out, name);
+        if (!value.p)
+            continue;
+        str plain = percent_decode(a, name, true);
+        buf_char(&out, '=');
+        /* A name that cannot be decoded is nobody's. */
+        buf_str_append(&out, plain.p && hides_parameter(v, plain) ? STR("[redacted]") : value);
+    }
+    str shown = arena_str(a, buf_str(&out));
+    buf_release(&out);
+    return shown;
 }

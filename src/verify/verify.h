@@ -82,6 +82,10 @@ void verifier_check(struct verifier *v, struct http_request *req, int64_t now_ms
  */
 bool verifier_hides(const struct verifier *v, str header);
 
+/* The target without the values of the query parameters that carry a secret or a token; the target
+ * itself when there are none, STR_NONE when the arena is full. */
+str verifier_shown_target(const struct verifier *v, struct arena *a, str target);
+
 /* A provider's handshake (challenge, CRC, PING): true when this request is one and was answered
  * into *greeting, which lives in req's arena. Handshakes that the scheme wants signed are only
  * answered when verdict says VERIFIED; call before the check with verdict == NULL for those that

@@ -93,6 +93,22 @@ def test_a_token_is_not_kept_with_the_event():
                     assert b"gitlab token here" not in f.read(), name
 
 
+def test_a_token_of_the_url_is_not_kept_with_the_event():
+    with Daemon("sources: { pay: { provider: mollie, secret: a token of the URL } }\n") as d:
+        path = "/in/pay?x=1&%74oken=a%20token+of%20the%20URL&y"
+        reply = d.post(path, b"id=tr_7", {"Content-Type": "application/x-www-form-urlencoded"})
+        assert reply.status == 200, reply.body
+        assert d.post(path.replace("URL", "URI"), b"id=tr_7").status == 401
+        text = d.cli("events", "show", reply.json()["id"], "-o", "json").stdout.decode()
+        assert "/in/pay?x=1&%74oken=[redacted]&y" in text, text
+        text += json.dumps(d.api("GET", "/rejections").json()) + d.log()
+        assert "20the%20UR" not in text, text
+        for folder, _, names in os.walk(d.path("gaff-data")):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as f:
+                    assert b"20the%20UR" not in f.read(), name
+
+
 def test_paths_and_methods():
     with Daemon(CONFIG) as d:
         assert d.post("/in/nothing", b"{}").status == 404

@@ -320,3 +320,27 @@ void test_provider_required_option_must_be_given(void)
                    "");
     rig_release(&r);
 }
+
+void test_provider_tokens_of_a_url_are_not_shown(void)
+{
+    static const struct {
+        const char *target, *shown;
+    } cases[] = {
+        {"/in/x", "/in/x"},
+        {"/in/x?", "/in/x?"},
+        {"/in/x?a=1&b", "/in/x?a=1&b"},
+        {"/in/x?token=s3cret", "/in/x?token=[redacted]"},
+        {"/in/x?a=1&%74oken=s3cret&token=&token", "/in/x?a=1&%74oken=[redacted]&token=[redacted]"
+                                                  "&token"},
+        {"/in/x?token%=s3cret&&=", "/in/x?token%=s3cret&&="},
+    };
+    struct rig r;
+    rig_init(&r);
+    rig_use(&r, "url-token", "s3cret");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        EXPECT_EQ_STR(verifier_shown_target(r.v, &r.arena, str_from_cstr(cases[i].target)),
+                      str_from_cstr(cases[i].shown));
+    rig_use(&r, "github", "a secret of a length");
+    EXPECT_STR(verifier_shown_target(r.v, &r.arena, STR("/in/x?token=a")), "/in/x?token=a");
+    rig_release(&r);
+}
