@@ -36,6 +36,8 @@ static str doc_with(struct send_call *s, const struct json *old, const char *nam
     return doc;
 }
 
+static void write_key(struct send_call *s, str endpoint_doc);
+
 static void change_member(struct send_call *s, const struct object *o, const char *name,
                           void (*put)(struct send_call *, struct json_writer *,
                                       const struct json *))
@@ -45,8 +47,14 @@ static void change_member(struct send_call *s, const struct object *o, const cha
     changes[0].object.updated_ms = s->now_ms;
     changes[0].object.doc = doc_with(s, json_root(doc), name, put);
     json_doc_free(doc);
-    if (send_commit(s, changes, 1, 204, NULL))
-        send_empty(s, 204);
+    if (s->op->out)
+        write_key(s, changes[0].object.doc);
+    if (!send_commit(s, changes, 1, s->op->status, NULL))
+        return;
+    if (s->op->out)
+        send_ok(s, s->op->status);
+    else
+        send_empty(s, s->op->status);
 }
 
 /* --- header fields ---------------------------------------------------------------------------- */
@@ -160,18 +168,24 @@ static str shown_key(struct send_call *s, str key)
     return arena_str(s->a, str_of(text, length));
 }
 
-void send_endpoint_secret(struct send_call *s)
+/* The present one. */
+static void write_key(struct send_call *s, str endpoint_doc)
 {
-    struct object o;
-    if (!send_find_endpoint(s, &o))
-        return;
-    struct json_doc *doc = json_parse(o.doc, NULL);
+    struct json_doc *doc = json_parse(endpoint_doc, NULL);
     const struct json *first = json_at(json_get(json_root(doc), STR("secrets")), 0);
     str key = arena_str(s->a, json_str(json_get(first, STR("key"))));
     json_doc_free(doc);
     json_open(send_json(s), '{');
     json_pair(send_json(s), "key", shown_key(s, key.p ? key : STR("")));
     json_close(send_json(s), '}');
+}
+
+void send_endpoint_secret(struct send_call *s)
+{
+    struct object o;
+    if (!send_find_endpoint(s, &o))
+        return;
+    write_key(s, o.doc);
     send_ok(s, 200);
 }
 

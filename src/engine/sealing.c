@@ -133,6 +133,8 @@ static enum err look_at_all(struct sealing *s)
         err = look_at_kind(s, CHECK_KIND);
     if (err == ERR_OK)
         err = look_at_kind(s, STR("endpoint"));
+    if (err == ERR_OK)
+        err = look_at_kind(s, STR("idempotency"));
     if (err == ERR_OK && s->renewed)
         log_event(LOG_INFO, "secrets are sealed with the first key now",
                   LOG_I("objects", s->renewed));

@@ -9,7 +9,9 @@
 
 bool sealed_kind(str kind)
 {
-    return str_eq(kind, STR("endpoint")) || str_eq(kind, STR(SEAL_CHECK_KIND));
+    /* What was answered to a request holds what was asked for: a new secret. */
+    return str_eq(kind, STR("endpoint")) || str_eq(kind, STR("idempotency")) ||
+           str_eq(kind, STR(SEAL_CHECK_KIND));
 }
 
 static str owner_of(const struct object *o, struct arena *a)

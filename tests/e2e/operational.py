@@ -88,7 +88,7 @@ def test_listeners_are_endpoints_of_the_organisation_alone():
         assert d.api("GET", OPS + "/a").json()["url"] == ops.url + "/2"
         assert d.api("PUT", OPS + "/a/headers", {"headers": {"X-Team": "ops"}}).status == 204
         assert d.api("GET", OPS + "/a/headers").json()["headers"] == {"X-Team": "ops"}
-        assert d.api("POST", OPS + "/a/secret/rotate", {}).status == 204
+        assert d.api("POST", OPS + "/a/secret/rotate", {}).status == 200
         assert d.api("GET", OPS + "/nobody").status == 404
         assert [a["uid"] for a in d.api("GET", "/app").json()["data"]] == ["acme"]
         make(d, "/app/acme/endpoint", {"url": ops.url, "uid": "e"})

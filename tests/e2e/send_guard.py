@@ -190,7 +190,8 @@ def test_no_spelling_of_an_address_gets_through():
             assert reply.status in (201, 422), (host, reply.status, reply.body)
             refused += reply.status == 422
         for odd in ("http:127.0.0.1/", "http:\\\\127.0.0.1\\", "//127.0.0.1/",
-                    "gopher://127.0.0.1/", "file:///etc/passwd", "http://127.0.0.1:70000/", "http://[::1/",
+                    "gopher://127.0.0.1/",
+                    "file:///etc/passwd", "http://127.0.0.1:70000/", "http://[::1/",
                     f"http://127.0.0.1:{target.port}/\r\nHost: x"):
             assert d.api("POST", "/app/a/endpoint", {"url": odd}).status == 422, odd
         m = d.api("POST", "/app/a/msg", {"eventType": "x", "payload": {}}).json()

@@ -1,5 +1,6 @@
-// Svix's own package against the sending API: every operation that exists, the answers it makes
-// of 401, 404, 409 and 422, and the deliveries that follow, judged by the packages subscribers use.
+// Svix's own packages against the sending API, of both major versions: every operation that exists,
+// the answers they make of 401, 404, 409 and 422, and the deliveries that follow, judged by the
+// packages subscribers use. A server that is killed while a package sends makes one message.
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
@@ -7,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { expect, load, test } from "./harness.mjs";
+import { expect, load, skip, test } from "./harness.mjs";
 
 const GAFF = process.env.GAFF;
 const SECRET = "a secret for the tokens of the tests";
@@ -27,17 +28,18 @@ class Server {
   static async start() {
     const server = new Server();
     server.directory = mkdtempSync(join(tmpdir(), "gaff-send-"));
-    writeFileSync(
-      join(server.directory, "gaff.yaml"),
-      `listen: 127.0.0.1:0
-admin: { listen: "127.0.0.1:0", token: "\${env:ADMIN}" }
-sending: { policy: private, jwt_secret: "\${env:JWT}" }
-`,
-    );
     await server.run();
     return server;
   }
-  async run() {
+  // With an address it has again what it had before a kill.
+  async run(address = "127.0.0.1:0") {
+    writeFileSync(
+      join(this.directory, "gaff.yaml"),
+      `listen: 127.0.0.1:0
+admin: { listen: "${address}", token: "\${env:ADMIN}" }
+sending: { policy: private, jwt_secret: "\${env:JWT}" }
+`,
+    );
     this.process = spawn(GAFF, ["serve", "--config", "gaff.yaml"], {
       cwd: this.directory,
       env: { ...process.env, ADMIN: "the-admin-token", JWT: SECRET },
@@ -51,6 +53,13 @@ sending: { policy: private, jwt_secret: "\${env:JWT}" }
         if (found && /msg=ready/.test(text)) resolve(found[1]);
       });
       this.process.on("exit", () => reject(new Error(`the daemon ended: ${text}`)));
+    });
+  }
+  kill() {
+    return new Promise((resolve) => {
+      this.process.removeAllListeners("exit");
+      this.process.on("exit", resolve);
+      this.process.kill("SIGKILL");
     });
   }
   stop() {
@@ -118,6 +127,15 @@ async function settled(fn) {
   }
 }
 
+// Version 2 calls some operations otherwise and leaves content out unless asked.
+function likeVersion1(svix) {
+  const kinds = [svix.application, svix.eventType, svix.endpoint].map(Object.getPrototypeOf);
+  for (const kind of kinds) kind.update ??= kind.upsert;
+  kinds[2].updateHeaders ??= kinds[2].setHeaders;
+  return svix;
+}
+const WITH = { withContent: true };
+
 async function applications(svix) {
   await test("svix: applications", async () => {
     const app = await svix.application.create({ name: "First", uid: "first", metadata: { a: "b" } });
@@ -170,7 +188,9 @@ async function endpoints(svix, sink) {
   await test("svix: endpoints, headers, secrets", async () => {
     const fault = await refused(
       422,
-      svix.endpoint.create("first", { url: sink.url, filterTypes: ["no.such"] }),
+      svix.endpoint.create("first", {
+        url: sink.url, filterTypes: ["no.such"], eventTypes: ["no.such"],
+      }),
     );
     expect(fault.detail[0].msg.includes("no.such"), JSON.stringify(fault));
     await refused(422, svix.endpoint.create("first", { url: "ftp://x" }));
@@ -205,7 +225,7 @@ async function messages(svix, sink, judges) {
     const payload = { id: "u1", text: "zwölf" };
     const sent = await svix.message.create("first", {
       eventType: "user.created", payload, eventId: "once", channels: ["c"], tags: ["t"],
-    });
+    }, WITH);
     expect(sent.payload.text === "zwölf" && sent.tags[0] === "t", JSON.stringify(sent));
     const [got] = await sink.at("/a");
     expect(got.headers["webhook-id"] === sent.id && got.headers["x-one"] === "1", "fields");
@@ -252,9 +272,10 @@ async function attempts(svix, sink, patch) {
     await settled(async () =>
       (await svix.messageAttempt.listByMsg("first", id)).data.some((one) => one.triggerType === 1));
     await svix.messageAttempt.expungeContent("first", id, attempt.id);
-    expect((await svix.messageAttempt.get("first", id, attempt.id)).response === "EXPUNGED", "");
+    const bare = await svix.messageAttempt.get("first", id, attempt.id, WITH);
+    expect(bare.response === "EXPUNGED", JSON.stringify(bare));
     await svix.message.expungeContent("first", id);
-    expect((await svix.message.get("first", id)).payload.expired, "expunged");
+    expect((await svix.message.get("first", id, WITH)).payload.expired, "expunged");
     await refused(400, svix.messageAttempt.resend("first", id, "a"));
     await refused(404, svix.messageAttempt.listByMsg("first", "msg_nothing"));
     await refused(404, svix.messageAttempt.get("first", id, "atmpt_nothing"));
@@ -287,6 +308,68 @@ async function attempts(svix, sink, patch) {
   });
 }
 
+// What is made or listed in the organisation of who asks, whoever has the same elsewhere.
+const OWN = new Set(["application.list", "application.create", "application.getOrCreate",
+  "application.update", "eventType.list", "eventType.create", "eventType.update",
+  "eventType.importOpenapi", "backgroundTask.list"]);
+
+// Every operation of the contract that needs a token, as a call of the package.
+function everyOperation(app, msg) {
+  const since = new Date();
+  const url = "http://x.example";
+  const type = { name: "t", description: "" };
+  return [
+    ["application.list", (s) => s.application.list()],
+    ["application.create", (s) => s.application.create({ name: "n" })],
+    ["application.getOrCreate", (s) => s.application.getOrCreate({ name: "n", uid: "n" })],
+    ["application.get", (s) => s.application.get(app)],
+    ["application.update", (s) => s.application.update(app, { name: "mine" })],
+    ["application.patch", (s) => s.application.patch(app, { name: "mine" })],
+    ["application.delete", (s) => s.application.delete(app)],
+    ["eventType.list", (s) => s.eventType.list()],
+    ["eventType.create", (s) => s.eventType.create(type)],
+    ["eventType.importOpenapi", (s) => s.eventType.importOpenapi({ spec: { webhooks: {} } })],
+    ["eventType.get", (s) => s.eventType.get("user.created")],
+    ["eventType.patch", (s) => s.eventType.patch("user.created", {})],
+    ["eventType.delete", (s) => s.eventType.delete("user.created")],
+    ["eventType.update", (s) => s.eventType.update("own", { description: "" })],
+    ["endpoint.list", (s) => s.endpoint.list(app)],
+    ["endpoint.create", (s) => s.endpoint.create(app, { url })],
+    ["endpoint.get", (s) => s.endpoint.get(app, "a")],
+    ["endpoint.update", (s) => s.endpoint.update(app, "a", { url })],
+    ["endpoint.patch", (s) => s.endpoint.patch(app, "a", {})],
+    ["endpoint.delete", (s) => s.endpoint.delete(app, "a")],
+    ["endpoint.getSecret", (s) => s.endpoint.getSecret(app, "a")],
+    ["endpoint.rotateSecret", (s) => s.endpoint.rotateSecret(app, "a", {})],
+    ["endpoint.getHeaders", (s) => s.endpoint.getHeaders(app, "a")],
+    ["endpoint.updateHeaders", (s) => s.endpoint.updateHeaders(app, "a", { headers: {} })],
+    ["endpoint.patchHeaders", (s) => s.endpoint.patchHeaders(app, "a", { headers: {} })],
+    ["endpoint.getStats", (s) => s.endpoint.getStats(app, "a")],
+    ["endpoint.sendExample", (s) => s.endpoint.sendExample(app, "a", { eventType: "svix.ping" })],
+    ["endpoint.recover", (s) => s.endpoint.recover(app, "a", { since })],
+    ["endpoint.replayMissing", (s) => s.endpoint.replayMissing(app, "a", { since })],
+    ["endpoint.bulkReplay", (s) => s.endpoint.bulkReplay(app, "a", { since })],
+    ["message.create", (s) => s.message.create(app, { eventType: "x", payload: {} })],
+    ["message.list", (s) => s.message.list(app)],
+    ["message.get", (s) => s.message.get(app, msg)],
+    ["message.precheck", (s) => s.message.precheck(app, { eventType: "x" })],
+    ["message.expungeContent", (s) => s.message.expungeContent(app, msg)],
+    ["message.expungeAllContents", (s) => s.message.expungeAllContents(app)],
+    ["message.poller.poll", (s) => s.message.poller.poll(app, "sink")],
+    ["messageAttempt.listByMsg", (s) => s.messageAttempt.listByMsg(app, msg)],
+    ["messageAttempt.listByEndpoint", (s) => s.messageAttempt.listByEndpoint(app, "a")],
+    ["messageAttempt.get", (s) => s.messageAttempt.get(app, msg, "atmpt_1")],
+    ["messageAttempt.expungeContent", (s) => s.messageAttempt.expungeContent(app, msg, "atmpt_1")],
+    ["messageAttempt.resend", (s) => s.messageAttempt.resend(app, msg, "a")],
+    ["messageAttempt.messages", (s) => s.messageAttempt.listAttemptedMessages(app, "a")],
+    ["messageAttempt.places", (s) => s.messageAttempt.listAttemptedDestinations(app, msg)],
+    ["backgroundTask.list", (s) => s.backgroundTask.list()],
+    ["backgroundTask.get", (s) => s.backgroundTask.get("qtask_1")],
+    ["authentication.appPortalAccess", (s) => s.authentication.appPortalAccess(app, {})],
+    ["authentication.expireAll", (s) => s.authentication.expireAll(app, {})],
+  ];
+}
+
 async function tenants(Svix, svix, server) {
   await test("svix: tokens: none, another's, an application's, revoked", async () => {
     const options = { serverUrl: server.url };
@@ -297,36 +380,14 @@ async function tenants(Svix, svix, server) {
     const other = new Svix(token({ sub: OTHER_ORG }), options);
     expect((await other.application.list()).data.length === 0, "nothing of ours");
     const { id } = (await svix.message.list("first")).data[0];
-    for (const call of [
-      () => other.application.get(app.id),
-      () => other.application.patch(app.id, { name: "mine" }),
-      () => other.application.delete(app.id),
-      () => other.endpoint.list(app.id),
-      () => other.endpoint.create(app.id, { url: "http://x.example" }),
-      () => other.endpoint.get(app.id, "a"),
-      () => other.endpoint.patch(app.id, "a", {}),
-      () => other.endpoint.delete(app.id, "a"),
-      () => other.endpoint.getSecret(app.id, "a"),
-      () => other.endpoint.rotateSecret(app.id, "a", {}),
-      () => other.endpoint.getHeaders(app.id, "a"),
-      () => other.endpoint.getStats(app.id, "a"),
-      () => other.endpoint.recover(app.id, "a", { since: new Date() }),
-      () => other.endpoint.replayMissing(app.id, "a", { since: new Date() }),
-      () => other.endpoint.sendExample(app.id, "a", { eventType: "svix.ping" }),
-      () => other.message.create(app.id, { eventType: "x", payload: {} }),
-      () => other.message.list(app.id),
-      () => other.message.get(app.id, id),
-      () => other.message.expungeContent(app.id, id),
-      () => other.messageAttempt.listByMsg(app.id, id),
-      () => other.messageAttempt.listByEndpoint(app.id, "a"),
-      () => other.messageAttempt.resend(app.id, id, "a"),
-      () => other.messageAttempt.listAttemptedMessages(app.id, "a"),
-      () => other.messageAttempt.listAttemptedDestinations(app.id, id),
-      () => other.eventType.get("user.created"),
-      () => other.eventType.delete("user.created"),
-      () => other.authentication.appPortalAccess(app.id, {}),
-    ])
-      await refused(404, call());
+    const asked = everyOperation(app.id, id);
+    expect(asked.length > 45, `${asked.length}`);
+    for (const [name, call] of asked) {
+      await refused(401, call(likeVersion1(new Svix("nonsense", options))));
+      const wrong = `${token({ sub: ORG }).slice(0, -4)}AAAA`;
+      await refused(401, call(likeVersion1(new Svix(wrong, options))));
+      if (!OWN.has(name)) await refused(404, call(likeVersion1(other)));
+    }
     const access = await svix.authentication.appPortalAccess("first", { featureFlags: [] });
     const portal = new Svix(access.token, options);
     expect((await portal.endpoint.list(app.id)).data.length > 0, "its own");
@@ -349,8 +410,63 @@ async function tenants(Svix, svix, server) {
   });
 }
 
-export async function sending() {
-  const package_ = await load("svix");
+// Its own retries meet a server that is killed and started while they go on.
+async function kills(Svix, server, sink) {
+  await test("svix: killed in the middle of a POST while the package retries: one message", async () => {
+    const address = server.url.replace("http://", "");
+    const svix = likeVersion1(new Svix(token({ sub: ORG }), {
+      serverUrl: server.url,
+      retryScheduleInMs: Array(60).fill(250),
+    }));
+    await svix.application.create({ name: "Killed", uid: "killed" });
+    await svix.endpoint.create("killed", { url: `${sink.url}/killed`, uid: "k" });
+    for (let round = 1; round <= 5; round++) {
+      const sending = svix.message.create("killed", { eventType: "x", payload: { round } });
+      await new Promise((resolve) => setTimeout(resolve, round * 2)); // hits elsewhere each time
+      await server.kill();
+      await server.run(address);
+      const { id } = await sending;
+      const all = (await svix.message.list("killed")).data;
+      expect(all.length === round && all[0].id === id, `${all.length} messages in round ${round}`);
+    }
+    // At least once: what was on its way at a kill comes again.
+    await settled(async () => {
+      const got = await sink.at("/killed");
+      return new Set(got.map((one) => one.headers["webhook-id"])).size === 5;
+    });
+    await svix.application.delete("killed");
+  });
+}
+
+// Deliveries in both forms of CloudEvents, read by its own package.
+async function cloudEvents(svix, sink, patch) {
+  const module = await load("cloudevents");
+  if (!module) return;
+  const { HTTP } = module;
+  await test("cloudevents: its package reads both forms", async () => {
+    await svix.application.create({ name: "Cloud", uid: "cloud" });
+    for (const format of ["cloudevents", "cloudevents-binary"]) {
+      await svix.endpoint.create("cloud", { url: `${sink.url}/${format}`, uid: format });
+      const changed = await patch(`/api/v1/app/cloud/endpoint/${format}`, { format });
+      expect(changed.status === 200, `${changed.status}`);
+    }
+    const payload = { id: 7, text: "zwölf" };
+    const { id } = await svix.message.create("cloud", { eventType: "user.created", payload });
+    for (const format of ["cloudevents", "cloudevents-binary"]) {
+      const [{ headers, body }] = await sink.at(`/${format}`);
+      const event = HTTP.toEvent({ headers, body });
+      expect(event.validate(), format);
+      const said = [event.specversion, event.id, event.type, JSON.stringify(event.data)];
+      const due = ["1.0", id, "user.created", JSON.stringify(payload)];
+      expect(said.join() === due.join(), `${format}: ${said}`);
+      expect(event.source.startsWith("/app/app_") && event.time, `${event.source} ${event.time}`);
+    }
+    await svix.application.delete("cloud");
+  });
+}
+
+async function withPackage(name) {
+  const package_ = await load(name);
   const standard = await load("standardwebhooks");
   if (!package_) return;
   const { Svix, Webhook } = package_;
@@ -361,7 +477,7 @@ export async function sending() {
     return;
   }
   const sink = await Sink.start();
-  const svix = new Svix(token({ sub: ORG }), { serverUrl: server.url });
+  const svix = likeVersion1(new Svix(token({ sub: ORG }), { serverUrl: server.url }));
   await applications(svix);
   await eventTypes(svix);
   await endpoints(svix, sink);
@@ -374,7 +490,43 @@ export async function sending() {
     });
   await attempts(svix, sink, patch);
   await tenants(Svix, svix, server);
+  await cloudEvents(svix, sink, patch);
+  await kills(Svix, server, sink);
   await test("sending: the daemon ends well", async () => expect((await server.stop()) === 0, ""));
   sink.server.closeAllConnections();
   sink.server.close();
+}
+
+// The package for Python, installed by ./run; it counts by lines like ours.
+async function withPython() {
+  const python = process.env.SVIX_PYTHON;
+  if (!python) {
+    skip("svix for Python", "it could not be installed");
+    return;
+  }
+  const server = await Server.start();
+  const sink = await Sink.start();
+  const child = spawn(python, [process.env.SVIX_PYTHON_TESTS, server.url, sink.url], {
+    env: { ...process.env, TOKEN: token({ sub: ORG }), STRANGER: token({ sub: OTHER_ORG }) },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let text = "";
+  child.stdout.on("data", (bytes) => (text += bytes));
+  const code = await new Promise((resolve) => child.on("exit", resolve));
+  for (const line of text.trim().split("\n")) {
+    const [, verdict, name] = /^(ok|FAIL) (.*)$/.exec(line) ?? [null, "FAIL", line];
+    await test(`svix for Python: ${name}`, async () => expect(verdict === "ok", name));
+  }
+  await test("svix for Python: ran", async () => expect(code === 0, `it ended with ${code}`));
+  await server.stop();
+  sink.server.closeAllConnections();
+  sink.server.close();
+}
+
+export async function sending() {
+  for (const name of ["svix", "svix2"]) {
+    console.log(`sending with ${name}`);
+    await withPackage(name);
+  }
+  await withPython();
 }
