@@ -7,6 +7,7 @@ enum daemon_exit {
     EXIT_CLEAN = 0,
     EXIT_INTERNAL = 1,
     EXIT_STORE = 69,
+    EXIT_MEMORY = 71, /* base/log.h ends with it */
     EXIT_STATE = 73,
     EXIT_LOCKED = 75,
     EXIT_PERMISSION = 77,

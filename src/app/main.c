@@ -4,6 +4,7 @@
 #include "app/webhook.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -203,6 +204,7 @@ int main(int argc, char **argv)
     struct cli c = {.terminal = isatty(STDOUT_FILENO)};
     int length;
     signal(SIGPIPE, SIG_IGN);
+    loop_own_memory();
     arena_init(&c.arena, 256u << 20);
     if (argc > 0 && str_eq(base_name(argv[0]), STR("webhook")))
         return webhook_main(argc, argv);

@@ -5,6 +5,8 @@
  * its padding, capped at max, so that a full arena is full to the byte. */
 #include "base/arena.h"
 
+#include "base/log.h"
+
 #include <stdarg.h>
 
 #define ALIGN_BYTES 16
@@ -76,6 +78,8 @@ static bool add_block(struct arena *a, size_t n)
     if (cap > SIZE_MAX - sizeof(struct arena_block))
         return false;
     struct arena_block *block = malloc(sizeof(*block) + cap);
+    if (!block && cap <= BLOCK_BYTES_MAX)
+        die_of_memory(cap);
     if (!block)
         return false;
     block->next = a->head;

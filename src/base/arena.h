@@ -2,8 +2,10 @@
  *
  * Everything allocated is freed at once by arena_reset or arena_release; code inside never frees
  * single things. An arena has a maximum; beyond it allocation returns NULL and the arena is
- * marked `failed` for good (until reset): check once with arena_ok. A zeroed struct with only
- * `max` set is a valid empty arena. Not thread-safe. */
+ * marked `failed` for good (until reset): check once with arena_ok. So it is when the system has no
+ * memory for a large block; for want of a small one the program ends (die_of_memory): nobody could
+ * go on, and a rule that is judged without its facts would be judged wrong. A zeroed struct with
+ * only `max` set is a valid empty arena. Not thread-safe. */
 #ifndef GAFF_BASE_ARENA_H
 #define GAFF_BASE_ARENA_H
 

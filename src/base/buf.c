@@ -4,7 +4,10 @@
  * `failed` is set nothing more is appended, so that what is there is an unbroken beginning. */
 #include "base/buf.h"
 
+#include "base/log.h"
+
 #define CAP_MIN 64
+#define SMALL_BYTES_MAX 65536u
 
 void buf_init(struct buf *b, size_t max)
 {
@@ -38,6 +41,8 @@ static bool grow(struct buf *b, size_t n)
     if (cap > b->max)
         cap = b->max;
     char *p = realloc(b->p, cap + 1);
+    if (!p && cap <= SMALL_BYTES_MAX)
+        die_of_memory(cap);
     if (!p) {
         b->failed = true;
         return false;

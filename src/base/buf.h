@@ -1,6 +1,7 @@
 /* buf.h -- a growing byte buffer born with its maximum.
  *
- * Appending beyond `max` (or without memory) sets `failed` and drops the bytes: append freely,
+ * Appending beyond `max` (or without memory for a large one; for want of a small one the program
+ * ends, as in arena.h) sets `failed` and drops the bytes: append freely,
  * check buf_ok once at the end. p is NULL while nothing was appended; the bytes are not
  * NUL-terminated unless buf_cstr was called. Not thread-safe. */
 #ifndef GAFF_BASE_BUF_H

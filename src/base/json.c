@@ -6,6 +6,7 @@
 #include "base/json.h"
 
 #include "base/codec.h"
+#include "base/log.h"
 
 #include <limits.h>
 #include <math.h>
@@ -57,10 +58,9 @@ struct json_doc *json_parse(str text, struct reason *why)
         return NULL;
     }
     yyjson_doc *doc = yyjson_read_opts(bytes, text.n, YYJSON_READ_BIGNUM_AS_RAW, NULL, &err);
-    if (!doc && err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) {
-        fail(why, ERR_NOMEM, "no memory to parse %zu bytes of JSON", text.n);
-        return NULL;
-    }
+    /* Not "no JSON": rules would decide otherwise, and nobody would know. */
+    if (!doc && err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        die_of_memory(text.n);
     if (!doc) {
         fail(why, ERR_INVALID, "byte %zu: %s", err.pos, err.msg);
         return NULL;
@@ -144,6 +144,8 @@ struct json_doc *json_parse_first(str text, struct reason *why)
         text.n ? yyjson_read_opts((char *)(uintptr_t)text.p, text.n, flags, NULL, &err) : NULL;
     if (text.n == 0)
         fail(why, ERR_INVALID, "EOF");
+    else if (!doc && err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        die_of_memory(text.n);
     else if (!doc)
         fail(why, ERR_INVALID, "byte %zu: %s", err.pos, err.msg);
     buf_release(&mended);

@@ -266,11 +266,20 @@ void die(const char *fmt, ...)
     abort();
 }
 
+void die_of_memory(size_t bytes)
+{
+    if (bytes)
+        log_line(LOG_ERROR, "out of memory: the system refused %zu bytes", bytes);
+    else
+        log_line(LOG_ERROR, "out of memory inside a library");
+    _exit(EXIT_NO_MEMORY);
+}
+
 void *xmalloc(size_t n)
 {
     void *p = malloc(n ? n : 1);
     if (!p)
-        die("out of memory: %zu bytes were refused", n);
+        die_of_memory(n);
     return p;
 }
 
@@ -278,7 +287,7 @@ void *xcalloc(size_t count, size_t n)
 {
     void *p = calloc(count ? count : 1, n ? n : 1);
     if (!p)
-        die("out of memory: %zu times %zu bytes were refused", count, n);
+        die_of_memory(count > SIZE_MAX / (n ? n : 1) ? SIZE_MAX : count * n);
     return p;
 }
 
@@ -286,7 +295,7 @@ void *xrealloc(void *p, size_t n)
 {
     void *q = realloc(p, n ? n : 1);
     if (!q)
-        die("out of memory: %zu bytes were refused", n);
+        die_of_memory(n);
     return q;
 }
 

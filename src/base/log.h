@@ -40,6 +40,10 @@ bool log_rate(const char *key, uint64_t *held);
 
 /* Out of memory or a broken invariant of the system: one line, then abort(). */
 _Noreturn void die(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The system refused memory: a line, and the exit code of its own. No fault of the program, so no
+ * abort; what was acknowledged is on disk, and the next start goes on from there. */
+#define EXIT_NO_MEMORY 71
+_Noreturn void die_of_memory(size_t bytes); /* 0: nobody knows how many */
 /* malloc and friends that die instead of returning NULL (daemon policy; the library's public
  * entry points check their own sizes first). */
 void *xmalloc(size_t n);

@@ -48,6 +48,8 @@ struct loop {
 
 static void must(int result, const char *what)
 {
+    if (result == UV_ENOMEM)
+        die_of_memory(0);
     if (result < 0)
         die("%s failed: %s", what, uv_strerror(result));
 }
@@ -235,6 +237,11 @@ static void on_wake(uv_async_t *wake)
 
 /* --- life cycle --------------------------------------------------------------------------------
  */
+
+void loop_own_memory(void)
+{
+    must(uv_replace_allocator(xmalloc, xrealloc, xcalloc, free), "uv_replace_allocator");
+}
 
 struct loop *loop_new(const struct clock *clock)
 {

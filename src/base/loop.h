@@ -17,6 +17,10 @@ struct loop_msg {
     void (*fn)(struct loop_msg *msg);
 };
 
+/* Of the program, before the first loop: where libuv itself would abort for want of memory, it ends
+ * as everything else of it does (die_of_memory). A library leaves its host's libuv alone. */
+void loop_own_memory(void);
+
 struct loop *loop_new(const struct clock *clock);
 /* Closes what is left, waits for work on the thread pool and calls its done; drops messages that
  * did not run. Nobody may post any more. Accepts NULL. */

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/codec.h"
+#include "base/log.h"
 #include "base/map.h"
 
 #include <yaml.h>
@@ -71,10 +72,8 @@ static void refuse_syntax(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     const char *problem = p->problem ? p->problem : "the text is malformed";
-    if (p->error == YAML_MEMORY_ERROR) {
-        refuse(r, ERR_NOMEM, p->mark, "out of memory");
-        return;
-    }
+    if (p->error == YAML_MEMORY_ERROR)
+        die_of_memory(0);
     if (is_tab_indented(r->text, p->problem_mark.line))
         refuse(r, ERR_INVALID, p->problem_mark,
                "a tab indents this line; YAML accepts only spaces there");
@@ -346,10 +345,8 @@ struct yaml *yaml_parse(struct arena *a, str file, str text, struct reason *why)
         refuse_encoding(&r);
         return NULL;
     }
-    if (!yaml_parser_initialize(&r.parser)) {
-        refuse(&r, ERR_NOMEM, (yaml_mark_t){0}, "out of memory");
-        return NULL;
-    }
+    if (!yaml_parser_initialize(&r.parser))
+        die_of_memory(0);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.p ? text.p : ""), text.n);
     struct yaml *root = read_document(&r);

@@ -9,6 +9,8 @@
 void *config_take(struct config_reader *r, size_t n)
 {
     void *p = arena_zalloc(r->arena, n);
+    if (!p && r->arena->max - r->arena->used >= n)
+        die_of_memory(n);
     if (!p)
         die("the configuration needs more memory than %u bytes", CONFIG_ARENA_MAX);
     return p;

@@ -127,9 +127,9 @@ static void view_add_route(struct view *v, const struct source_config *s, size_t
     struct reason why = {0};
     buf_init(&pattern, 4096);
     buf_printf(&pattern, STR_FMT " " STR_FMT, STR_ARG(method), STR_ARG(s->path));
+    /* The loader put all sources into such a router before it let the configuration in. */
     if (router_add(v->router, buf_str(&pattern), (void *)(uintptr_t)(index + 1), &why) != ERR_OK)
-        log_event(LOG_ERROR, "source has no place", LOG_F("source", s->name),
-                  LOG_F("reason", str_from_cstr(why.text)));
+        die_of_memory(0);
     buf_release(&pattern);
 }
 
@@ -152,8 +152,7 @@ static void view_add_source(struct view *v, struct engine_core *core, size_t ind
     v->verifiers[index] = make_verifier(v, core, index, &problems);
     /* The loader made the same verifier before it let the configuration in. */
     if (!v->verifiers[index])
-        die("source %.*s cannot be verified after its configuration was accepted",
-            STR_ARG(s->name));
+        die_of_memory(0);
     problems_release(&problems);
     for (size_t i = 0; i < s->method_count; i++)
         view_add_route(v, s, index, s->methods[i]);

@@ -54,7 +54,7 @@ static void set_callbacks(struct transfer *t)
     (void)libcurl.easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->pool->client);
     const struct fetch_extra *extra = t->pool->client->extra;
     if (extra && extra->unix_socket) { /* no address to judge */
-        (void)libcurl.easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, extra->unix_socket);
+        transfer_set_text(e, CURLOPT_UNIX_SOCKET_PATH, extra->unix_socket);
         return;
     }
     (void)libcurl.easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, client_on_open_socket);
@@ -74,12 +74,12 @@ static void set_constants(struct transfer *t)
     (void)libcurl.easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     (void)libcurl.easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     (void)libcurl.easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    (void)libcurl.easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
+    transfer_set_text(e, CURLOPT_USERAGENT, c->user_agent);
     if (c->ca_file)
-        (void)libcurl.easy_setopt(e, CURLOPT_CAINFO, c->ca_file);
+        transfer_set_text(e, CURLOPT_CAINFO, c->ca_file);
     /* Unset, the environment's http_proxy and no_proxy would count. */
-    (void)libcurl.easy_setopt(e, CURLOPT_PROXY, c->proxy ? c->proxy : "");
-    (void)libcurl.easy_setopt(e, CURLOPT_NOPROXY, "");
+    transfer_set_text(e, CURLOPT_PROXY, c->proxy ? c->proxy : "");
+    transfer_set_text(e, CURLOPT_NOPROXY, "");
     if (c->proxy) {
         (void)libcurl.easy_setopt(e, CURLOPT_HTTPPROXYTUNNEL, 1L);
         (void)libcurl.easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -144,7 +144,7 @@ static struct transfer *transfer_new(struct http_pool *pool)
     t->pool = pool;
     t->easy = libcurl.easy_init();
     if (!t->easy)
-        die("out of memory");
+        die_of_memory(0);
     buf_init(&t->url_text, HTTP_URL_MAX);
     buf_init(&t->method, 64);
     buf_init(&t->lines, REQUEST_HEAD_MAX);
@@ -274,6 +274,8 @@ static void begin_call(struct http_client *c, struct http_call *call)
     list_push(&c->active, &t->link);
     c->in_flight++;
     CURLMcode rc = libcurl.multi_add_handle(t->pool->multi, t->easy);
+    if (rc == CURLM_OUT_OF_MEMORY)
+        die_of_memory(0);
     if (rc != CURLM_OK)
         die("libcurl refused a transfer: %s", libcurl.multi_strerror(rc));
 }

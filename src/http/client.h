@@ -50,6 +50,7 @@ void http_client_free(struct http_client *c);
     X(PROTOCOL, "protocol", "the answer was no valid HTTP")                                        \
     X(BLOCKED, "blocked", "address not allowed by outbound policy")                                \
     X(PROXY, "proxy", "the proxy failed")                                                          \
+    X(MEMORY, "memory", "libcurl had no memory for it, or the answer was beyond its bounds")       \
     X(INVALID, "invalid", "the request could not be built")                                        \
     X(CANCELLED, "cancelled", "cancelled on our side")
 enum http_call_class {

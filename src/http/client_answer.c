@@ -187,8 +187,9 @@ static enum http_call_class classify(const struct transfer *t, CURLcode rc)
         return classify_receive(t);
     case CURLE_ABORTED_BY_CALLBACK:
         return HTTP_CALL_BLOCKED;
+    case CURLE_OUT_OF_MEMORY: /* older ones say so of an answer's line beyond their bounds, too */
+        return HTTP_CALL_MEMORY;
     case CURLE_URL_MALFORMAT:
-    case CURLE_OUT_OF_MEMORY:
         return HTTP_CALL_INVALID;
     default:
         return HTTP_CALL_PROTOCOL;

@@ -189,7 +189,7 @@ void pool_open(struct http_pool *p)
 {
     p->multi = libcurl.multi_init();
     if (!p->multi)
-        die("out of memory");
+        die_of_memory(0);
     long kept = (long)p->client->max_in_flight * 2;
     (void)libcurl.multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     (void)libcurl.multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);

@@ -144,8 +144,9 @@ static enum http_call_class prepare_url(struct transfer *t, struct reason *why)
     if (t->url.handle && str_eq(buf_str(&t->url_text), call->url))
         return HTTP_CALL_OK;
     struct http_url fresh;
-    if (http_url_parse(call->url, &fresh, why) != ERR_OK)
-        return HTTP_CALL_INVALID;
+    enum err e = http_url_parse(call->url, &fresh, why);
+    if (e != ERR_OK) /* a good URL that there is no memory for comes up again */
+        return e == ERR_NOMEM ? HTTP_CALL_MEMORY : HTTP_CALL_INVALID;
     const struct http_client *c = t->pool->client;
     if (!(c->extra && c->extra->unix_socket) &&
         outbound_judge_url(&c->rules, t->pool->policy, &fresh, why) != ERR_OK) {
@@ -187,8 +188,7 @@ static enum http_call_class prepare_method(struct transfer *t, struct reason *wh
     if (!is_head)
         (void)libcurl.easy_setopt(t->easy, sends_body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L);
     bool is_default = is_head || is_post || (str_eq(m, STR("GET")) && !sends_body);
-    (void)libcurl.easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST,
-                              is_default ? NULL : buf_cstr(&t->method));
+    transfer_set_text(t->easy, CURLOPT_CUSTOMREQUEST, is_default ? NULL : buf_cstr(&t->method));
     t->sends_body = sends_body;
     t->method_set = true;
     return HTTP_CALL_OK;

@@ -111,7 +111,7 @@ static bool handle(struct connection *c)
 {
     struct exchange *e = c->x;
     if (e->body_in_buf && !buf_ok(&e->body))
-        die("out of memory for a request body");
+        die_of_memory(0);
     e->pub.req.body = e->body_in_buf ? buf_str(&e->body) : str_of(e->body_at, e->body_n);
     e->arena.max = ARENA_BYTES_MAX + 4 * e->pub.req.body.n;
     e->is_with_handler = true;
@@ -304,7 +304,7 @@ static uv_buf_t find_room(struct connection *c)
         size_t left = (size_t)e->parse.content_length - b->len;
         size_t step = b->len > BODY_STEP_BYTES ? b->len : BODY_STEP_BYTES;
         if (b->len == b->cap && !buf_reserve(b, step < left ? step : left))
-            die("out of memory for a request body");
+            die_of_memory(0);
         size_t room = b->cap - b->len;
         return (uv_buf_t){.base = b->p + b->len, .len = room < left ? room : left};
     }

@@ -71,7 +71,7 @@ struct smtp_client *smtp_client_new(const struct smtp_server *s)
         die("%s", why.text); /* smtp_check found it at load */
     c->easy = libcurl.easy_init();
     if (!c->easy)
-        die("out of memory");
+        die_of_memory(0);
     (void)snprintf(url, sizeof(url), "%s://%s%s%s:%u/localhost",
                    s->tls == SMTP_TLS ? "smtps" : "smtp", v6 ? "[" : "", s->host, v6 ? "]" : "",
                    (unsigned)s->port);

@@ -95,7 +95,7 @@ void tls_ciphers_list(void (*fn)(const char *name, bool is_1_3, void *arg), void
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx)
-        die("SSL_CTX_new failed");
+        die_of_memory(0);
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(ctx);
     for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
@@ -125,7 +125,7 @@ struct tls_context *tls_context_new(const char *cert_file, const char *key_file,
     ERR_clear_error();
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx)
-        die("SSL_CTX_new failed");
+        die_of_memory(0);
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -159,7 +159,7 @@ struct tls_session *tls_session_new(struct tls_context *c)
     s->in = BIO_new(BIO_s_mem());
     s->out = BIO_new(BIO_s_mem());
     if (!s->ssl || !s->in || !s->out)
-        die("out of memory in OpenSSL");
+        die_of_memory(0);
     BIO_set_mem_eof_return(s->in, -1);
     SSL_set_bio(s->ssl, s->in, s->out);
     SSL_set_accept_state(s->ssl);
@@ -178,7 +178,7 @@ void tls_feed(struct tls_session *s, str wire)
 {
     assert(wire.n <= INT32_MAX);
     if (BIO_write(s->in, wire.p, (int)wire.n) != (int)wire.n)
-        die("out of memory in OpenSSL");
+        die_of_memory(0);
 }
 
 enum tls_result tls_read(struct tls_session *s, char *out, size_t n, size_t *got)

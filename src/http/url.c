@@ -70,11 +70,18 @@ static char *host_to_ascii(struct Curl_URL *u)
     return NULL;
 }
 
+static enum err lacks(CURLUcode rc, const char *what, struct reason *why)
+{
+    return rc == CURLUE_OUT_OF_MEMORY ? fail(why, ERR_NOMEM, "no memory for a URL")
+                                      : fail(why, ERR_INVALID, "%s", what);
+}
+
 static enum err read_host(struct http_url *out, struct reason *why)
 {
     char *host = NULL;
-    if (libcurl.url_get(out->handle, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-        return fail(why, ERR_INVALID, "the URL has no host");
+    CURLUcode rc = libcurl.url_get(out->handle, CURLUPART_HOST, &host, 0);
+    if (rc != CURLUE_OK)
+        return lacks(rc, "the URL has no host", why);
     if (!host_is_ascii(host)) {
         libcurl.free(host);
         host = host_to_ascii(out->handle);
@@ -92,8 +99,9 @@ static enum err read_host(struct http_url *out, struct reason *why)
 static enum err read_scheme(struct http_url *out, struct reason *why)
 {
     char *scheme = NULL;
-    if (libcurl.url_get(out->handle, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-        return fail(why, ERR_INVALID, "the scheme is missing: write http:// or https://");
+    CURLUcode rc = libcurl.url_get(out->handle, CURLUPART_SCHEME, &scheme, 0);
+    if (rc != CURLUE_OK)
+        return lacks(rc, "the scheme is missing: write http:// or https://", why);
     out->tls = str_eq_nocase(str_from_cstr(scheme), STR("https"));
     bool is_http = out->tls || str_eq_nocase(str_from_cstr(scheme), STR("http"));
     libcurl.free(scheme);
@@ -106,7 +114,10 @@ static enum err read_port(struct http_url *out, struct reason *why)
 {
     char *text = NULL;
     uint64_t port = 0;
-    if (libcurl.url_get(out->handle, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
+    CURLUcode rc = libcurl.url_get(out->handle, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT);
+    if (rc == CURLUE_OUT_OF_MEMORY)
+        return lacks(rc, "", why);
+    if (rc == CURLUE_OK)
         if (!str_to_u64(str_from_cstr(text), &port))
             port = 0;
     libcurl.free(text);
@@ -130,8 +141,10 @@ static enum err parse_text(str text, struct http_url *out, struct reason *why)
     copy[text.n] = '\0';
     out->handle = libcurl.url();
     if (!out->handle)
-        return fail(why, ERR_NOMEM, "out of memory");
+        return fail(why, ERR_NOMEM, "no memory for a URL");
     CURLUcode rc = libcurl.url_set(out->handle, CURLUPART_URL, copy, CURLU_DISALLOW_USER);
+    if (rc == CURLUE_OUT_OF_MEMORY)
+        return fail(why, ERR_NOMEM, "no memory for a URL");
     if (rc == CURLUE_USER_NOT_ALLOWED)
         return fail(why, ERR_INVALID, "the URL must not hold a user name or password");
     if (rc == CURLUE_UNSUPPORTED_SCHEME)

@@ -33,7 +33,7 @@ static struct tail_piece *piece_new(size_t need)
         need < TAIL_PIECE_BYTES ? TAIL_PIECE_BYTES : (need + TAIL_PAGE - 1) / TAIL_PAGE * TAIL_PAGE;
     p->bytes = aligned_alloc(TAIL_PAGE, p->cap);
     if (!p->bytes)
-        die("out of memory");
+        die_of_memory(0);
     return p;
 }
 

@@ -55,7 +55,7 @@ enum err pg_link_open(struct pg_link *l, const char *conninfo, int64_t within_ms
     assert(!l->c);
     l->c = pq->connectStartParams(keys, values, 1);
     if (!l->c)
-        die("out of memory for a connection");
+        die_of_memory(0);
     int state = PQ_POLLING_WRITING;
     if (pq->status(l->c) == PQ_CONNECTION_BAD)
         state = PQ_POLLING_FAILED;

@@ -98,7 +98,8 @@ static enum err open_file(const char *path, int flags, sqlite3 **db, struct reas
         sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
         return ERR_OK;
     }
-    enum err e = *db ? db_fail(*db, "open the database", why) : ERR_NOMEM;
+    enum err e = *db ? db_fail(*db, "open the database", why)
+                     : fail(why, ERR_NOMEM, "no memory to open the database");
     sqlite3_close(*db);
     *db = NULL;
     return e;

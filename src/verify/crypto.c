@@ -7,9 +7,11 @@
 #include "base/log.h"
 
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <pthread.h>
+#include <unistd.h>
 
 const char *const digest_words[] = {"md5", "sha1", "sha256", "sha384", "sha512", NULL};
 static_assert(ARRAY_LEN(digest_words) == DIGESTS + 1, "one word for each digest");
@@ -18,18 +20,27 @@ static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 static EVP_MD *digests[DIGESTS];
 static EVP_MAC *hmac;
 
+static _Noreturn void missing(const char *name)
+{
+    log_line(LOG_ERROR, "OpenSSL has no %s, or no memory for it", name);
+    _exit(EXIT_NO_MEMORY);
+}
+
 static void fetch_all(void)
 {
     static const char *const names[] = {"MD5", "SHA1", "SHA2-256", "SHA2-384", "SHA2-512"};
     static_assert(ARRAY_LEN(names) == DIGESTS, "one name for each digest");
+    /* What it would do by itself, and then not look whether it could. */
+    if (!OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) || !OSSL_LIB_CTX_get0_global_default())
+        die_of_memory(0);
     for (size_t i = 0; i < DIGESTS; i++) {
         digests[i] = EVP_MD_fetch(NULL, names[i], NULL);
         if (!digests[i])
-            die("OpenSSL has no %s", names[i]);
+            missing(names[i]);
     }
     hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     if (!hmac)
-        die("OpenSSL has no HMAC");
+        missing("HMAC");
 }
 
 static const EVP_MD *digest_md(enum digest d)
@@ -39,10 +50,13 @@ static const EVP_MD *digest_md(enum digest d)
     return digests[d];
 }
 
+/* For calls of which all but memory is known to be there: the algorithm, the key, its length. */
 static void must(int ok, const char *call)
 {
-    if (ok != 1)
-        die("%s failed inside OpenSSL", call);
+    if (ok == 1)
+        return;
+    log_line(LOG_ERROR, "%s failed inside OpenSSL", call);
+    die_of_memory(0);
 }
 
 size_t digest_bytes(enum digest d)

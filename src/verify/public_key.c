@@ -109,7 +109,7 @@ struct public_key *public_key_pem(str text, bool for_signing, int64_t now_ms, st
     }
     BIO *in = BIO_new_mem_buf(text.p, (int)text.n);
     if (!in)
-        die("no memory for a key");
+        die_of_memory(0);
     EVP_PKEY *key = NULL;
     if (for_signing)
         key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
@@ -122,7 +122,7 @@ struct public_key *public_key_pem(str text, bool for_signing, int64_t now_ms, st
         rsa = PEM_read_bio_RSAPublicKey(in, NULL, no_password, NULL);
         key = rsa ? EVP_PKEY_new() : NULL;
         if (key && EVP_PKEY_assign_RSA(key, rsa) != 1)
-            die("a key could not be kept");
+            die_of_memory(0);
 #pragma GCC diagnostic pop
     } else {
         key = PEM_read_bio_PUBKEY(in, NULL, no_password, NULL);
@@ -290,7 +290,7 @@ static size_t raw_to_der(const struct public_key *k, str raw, uint8_t out[PUBLIC
     BIGNUM *r = BN_bin2bn(p, (int)half, NULL), *s = BN_bin2bn(p + half, (int)half, NULL);
     unsigned char *at = out;
     if (!sig || !r || !s || ECDSA_SIG_set0(sig, r, s) != 1)
-        die("no memory for a signature");
+        die_of_memory(0);
     int length = i2d_ECDSA_SIG(sig, NULL);
     if (length > 0 && length <= PUBLIC_SIGNATURE_MAX)
         n = (size_t)i2d_ECDSA_SIG(sig, &at);

@@ -32,7 +32,7 @@ static str keep_text(struct arena *a, const struct buf *b)
     str text = str_slice(buf_str(b), 0, sizeof(((struct verdict *)0)->text) - 1);
     char *copy = arena_alloc(a, text.n + 1);
     if (!copy)
-        die("no room for the texts of a verifier");
+        die_of_memory(0);
     memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';
     return str_of(copy, text.n);

@@ -15,11 +15,11 @@ OFF, ALL, NTH, FROM_NTH, RANDOM = range(5)
 SECTOR = 512
 
 
-def build():
+def build(name="inject"):
     """The shared object, made when it is older than its source; None without a compiler."""
     folder = os.path.join(os.environ.get("BUILD_DIR", "build/release"), "fault")
     os.makedirs(folder, exist_ok=True)
-    out, source = os.path.abspath(os.path.join(folder, "inject.so")), os.path.join(HERE, "inject.c")
+    out, source = os.path.abspath(os.path.join(folder, name + ".so")), os.path.join(HERE, name + ".c")
     if os.path.exists(out) and os.path.getmtime(out) > os.path.getmtime(source):
         return out
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
