@@ -122,7 +122,7 @@ cli_verb cli_events_ls, cli_events_show, cli_explain, cli_replay, cli_rejected_l
 cli_verb cli_dead_ls, cli_dead_replay, cli_deliveries_ls, cli_cancel;
 cli_verb cli_sources_ls, cli_destinations_ls, cli_circuit_close, cli_routes_ls;
 cli_verb cli_tail, cli_send, cli_sign, cli_verify, cli_providers;
-cli_verb cli_completion, cli_listen, cli_top, cli_open, cli_export, cli_reload, cli_backup,
+cli_verb cli_completion, cli_listen, cli_top, cli_mcp, cli_open, cli_export, cli_reload, cli_backup,
     cli_help;
 cli_verb cli_test, cli_targets_ls, cli_targets_show;
 cli_verb cli_trigger, cli_secrets, cli_secrets_forget;

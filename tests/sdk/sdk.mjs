@@ -9,6 +9,7 @@ import { cloudevents } from "./cloudevents.mjs";
 import { messages } from "./message.mjs";
 import { bodyOf, providers } from "./providers.mjs";
 import { sending } from "./sending.mjs";
+import { tools } from "./tools.mjs";
 
 const WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECRETS = {
@@ -344,5 +345,6 @@ if (daemon instanceof Daemon) {
 for (const [proof, names] of Object.entries(proofs)) console.log(`proof: ${names.size} providers ${proof}`);
 await messages();
 await cloudevents();
+await tools();
 await sending();
 finish();
