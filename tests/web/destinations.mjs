@@ -73,6 +73,7 @@ routes:
         await page.getByRole("checkbox", { name: "mirror" }).check();
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("to-mirror · made in this page").waitFor();
+        await page.getByText("sends anything, deliver to").waitFor();
         await shot(page, "routes");
 
         const arrived = (n) => until(() => hook.requests.filter((r) => r.url === "/mirror")[n], "it arrives");

@@ -76,7 +76,7 @@ portal: { origins: ["http://127.0.0.1:${outside.port}"] }
         broken = false;
         await shot(page, "portal-endpoint");
         await page.getByRole("button", { name: "Recover" }).click();
-        await page.getByText("Done: 1 messages are sent again.").waitFor();
+        await page.getByText("Done: 1 message is sent again.").waitFor();
         await until(() => hook.requests.length === 4, "the one that failed");
 
         await page.getByRole("link", { name: "Messages" }).click();

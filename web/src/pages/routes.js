@@ -16,7 +16,7 @@ export function Routes() {
         ${error && html`<${Problem} error=${error} />`}
         ${list && list.length === 0 && html`<${Empty} title="No route: events are stored, and nothing is done with them." />`}
         ${list && html`<ol class="sentences">${list.map((/** @type {any} */ r) => html`<li key=${r.name}>
-            <p>When <a href=${link(["sources", r.from])}>${r.from}</a> sends ${r.when === "" || r.when === "always" ? "anything" : html`something where <b>${r.when}</b>`}, deliver to ${r.to.map((/** @type {string} */ t, /** @type {number} */ i) => html`${i > 0 ? (i === r.to.length - 1 ? " and " : ", ") : ""}<a href=${link(["destinations", t])}>${t}</a>`)}${r.stop ? "; later routes are not looked at" : ""}.</p>
+            <p>When <a href=${link(["sources", r.from])}>${r.from}</a> sends ${r.when === "everything" ? "anything" : html`something where <b>${r.when}</b>`}, deliver to ${r.to.map((/** @type {string} */ t, /** @type {number} */ i) => html`${i > 0 ? (i === r.to.length - 1 ? " and " : ", ") : ""}<a href=${link(["destinations", t])}>${t}</a>`)}${r.stop ? "; later routes are not looked at" : ""}.</p>
             <p class="dim">${r.name}${r.managed ? html` · made in this page <button class="quiet" disabled=${!may("admin")} onClick=${remove(r.name)}>Remove</button>` : r.defined ? ` · ${r.defined}` : ""}</p></li>`)}</ol>`}
         <${RouteForm} onDone=${load} />
         <${Tester} />

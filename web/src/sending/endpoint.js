@@ -92,7 +92,7 @@ function Recover({ path }) {
         <label>Since <select value=${ago} onChange=${(/** @type {any} */ e) => setAgo(e.currentTarget.value)}>${SINCE.map(([value, label]) => html`<option value=${value}>${label}</option>`)}</select></label>
         ${!ago && html`<label>Time <input name="time" type="datetime-local" required /></label>`}
         <div class="actions"><button>Recover</button></div>
-        ${task && html`<p role="status">${task.status === "running" ? "Under way: " : task.status === "finished" ? "Done: " : "Ended early: "}${count(task.data.count ?? 0)} messages are sent again.</p>`}</form>`;
+        ${task && html`<p role="status">${task.status === "running" ? "Under way: " : task.status === "finished" ? "Done: " : "Ended early: "}${task.data.count === 1 ? "1 message is" : `${count(task.data.count ?? 0)} messages are`} sent again.</p>`}</form>`;
 }
 
 const RESULTS = { success: "success", fail: "dead", sending: "retry", pending: "pending", canceled: "cancelled" };

@@ -14,11 +14,14 @@ export function Health({ d }) {
     return failing ? html`<${State} state="retry" label="failing" />` : html`<${State} state="success" label=${d.attempts ? "well" : "unused"} />`;
 }
 
+const CELLS = 30;
+const CELL = /** @type {Record<string, string>} */ ({ s: "good", r: "wait", " ": "none" });
+
 /** The last attempts as cells, oldest first: s, r or d. @param {{results: string}} props */
 export function Strip({ results }) {
     const good = [...results].filter((c) => c === "s").length;
     return html`<svg class="strip" viewBox="0 0 90 10" role="img" aria-label=${`${good} of the last ${results.length} attempts succeeded`}>
-        ${[...results].slice(-30).map((c, i) => html`<rect class=${c === "s" ? "good" : c === "r" ? "wait" : "bad"} x=${i * 3} y=${c === "s" ? 0 : 3} width="2" height=${c === "s" ? 10 : 7} />`)}</svg>`;
+        ${[...results.slice(-CELLS).padStart(CELLS)].map((c, i) => html`<rect class=${CELL[c] ?? "bad"} x=${i * 3} y=${c === "s" ? 0 : 3} width="2" height=${c === "s" ? 10 : 7} />`)}</svg>`;
 }
 
 /** A circuit that is not closed, and the way to close it. @param {{state: string, until: string|null, close: null|(() => void)}} props */
