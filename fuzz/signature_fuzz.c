@@ -4,6 +4,7 @@
  * Input: two bytes that pick the provider, then parts that end with a NUL byte: the body, the
  * query, and the values of the header fields that the provider's file names, in turn. */
 #include "base/log.h"
+#include "../tests/unit/verify/public_vectors.h"
 #include "verify/scheme.h"
 #include "verify/sign.h"
 
@@ -19,13 +20,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct verifier *make(const struct provider *p)
 {
-    /* Raw text, base64 and user:password in one, so that it fits as many schemes as can be. */
+    /* Text, prefixes, base64, hex, user:password, 16 characters, public keys: one fits each. */
     static const char *const secrets[] = {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
                                           "whpk_PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=",
                                           "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
                                           ("000102030405060708090a0b0c0d0e0f"
                                            "101112131415161718191a1b1c1d1e1f"),
-                                          "user:a long password that is not guessed"};
+                                          "user:a long password that is not guessed",
+                                          "merchant-key-16b",
+                                          V_RSA_PUB,
+                                          V_EC_PUB,
+                                          V_ED_PUB};
     str keys[16], values[16];
     size_t option_count, needed = 0;
     const struct provider_option *options = provider_options(p, &option_count);
@@ -64,7 +69,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     struct arena arena;
     str *ids;
     arena_init(&arena, 1u << 20);
-    struct provider_table *table = provider_table_new();
+    static struct provider_table *table; /* it stays: providers are in it */
+    table = provider_table_new();
     count = provider_ids(table, &arena, &ids);
     assert(count > 0 && count <= ARRAY_LEN(providers));
     for (size_t i = 0; i < count; i++) {
