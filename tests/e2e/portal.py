@@ -31,7 +31,8 @@ def objects(d, target, uid):
     task = d.api("POST", f"/app/{app}/endpoint/{ep}/recover",
                  {"since": "2020-01-01T00:00:00Z"}).json()["id"]
     return {"app_id": app, "endpoint_id": ep, "msg_id": msg, "attempt_id": attempts[0]["id"],
-            "task_id": task, "event_type_name": "user.created"}
+            "task_id": task, "event_type_name": "user.created", "sink_id": ep,
+            "consumer_id": "reader"}
 
 
 def operations(d):
