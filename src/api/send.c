@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "engine/follow.h"
 #include "verify/crypto.h"
 
 #include <stdarg.h>
@@ -345,7 +346,7 @@ static void tell_directory(struct api *a, const struct object_set *set)
     for (size_t i = 0; i < set->count; i++) {
         struct object *o = &set->changes[i].object;
         o->deleted = set->changes[i].op == OBJECT_DELETE;
-        directory_apply(a->core->directory, o);
+        follow_committed(a->core, o);
     }
 }
 

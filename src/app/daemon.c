@@ -38,8 +38,10 @@ struct daemon {
     struct loop_timer status;
     pthread_mutex_t reload_lock;
     pthread_t signals;
-    struct loop_msg hup, stop;
-    _Atomic int stops; /* how many times it was asked to end */
+    struct loop_msg hup, stop, defined;
+    _Atomic bool defined_posted;
+    uint64_t defined_hash; /* of the definitions in force; under reload_lock */
+    _Atomic int stops;     /* how many times it was asked to end */
     bool fast, published;
 };
 
@@ -68,6 +70,8 @@ static struct config *load(struct daemon *d, struct buf *out)
         c = load_with(buf_str(&definitions), &problems, d);
     else
         buf_printf(out, "%s\n", why.text);
+    if (c && d->reader)
+        d->defined_hash = str_hash(buf_str(&definitions), 0);
     buf_release(&definitions);
     for (size_t i = 0; i < problems.count; i++)
         buf_printf(out, "%s\n", problems.v[i].text);
@@ -157,6 +161,30 @@ static void file_changed(void *arg)
 }
 
 /* --- signals --------------------------------------------------------------------------------- */
+
+/* What another node defined. One's own changes come by here too, in force already. */
+static void on_defined(struct loop_msg *msg)
+{
+    struct daemon *d = CONTAINER_OF(msg, struct daemon, defined);
+    struct buf text;
+    struct reason why;
+    atomic_store(&d->defined_posted, false);
+    buf_init(&text, DEFINITIONS_BYTES_MAX);
+    pthread_mutex_lock(&d->reload_lock);
+    bool changed = definitions_text(d->reader, NULL, &text, &why) != ERR_OK ||
+                   str_hash(buf_str(&text), 0) != d->defined_hash;
+    pthread_mutex_unlock(&d->reload_lock);
+    buf_release(&text);
+    if (changed)
+        reload_and_log(d);
+}
+
+static void definitions_changed(void *arg)
+{
+    struct daemon *d = arg;
+    if (!atomic_exchange(&d->defined_posted, true))
+        loop_post(d->loop, &d->defined);
+}
 
 static void on_hup(struct loop_msg *msg)
 {
@@ -278,8 +306,12 @@ static bool start_engine(struct daemon *d, struct reason *why)
 {
     struct arena a;
     arena_init(&a, OTEL_ARENA_MAX);
-    struct engine_options o = {
-        .config = d->config, .version = GAFF_VERSION, .traces = otel_from_environment(&a)};
+    d->defined.fn = on_defined;
+    struct engine_options o = {.config = d->config,
+                               .version = GAFF_VERSION,
+                               .traces = otel_from_environment(&a),
+                               .definitions_changed = definitions_changed,
+                               .definitions_arg = d};
     memcpy(o.runners, d->runners, sizeof(o.runners));
     memset(d->runners, 0, sizeof(d->runners)); /* taken over, also on failure */
     d->state_directory = settings_state_directory(d->config);

@@ -220,7 +220,8 @@ void directory_apply(struct directory *d, const struct object *o)
     else if (o->deleted)
         drop_endpoint(d, o->id);
     else
-        put_endpoint(d, o, &c->sending, o->version > 1);
+        /* On a shared store another node may have its lane: a newcomer waits until this one has. */
+        put_endpoint(d, o, &c->sending, o->version > 1 || d->core->store->shared);
     pthread_rwlock_unlock(&d->lock);
     config_unref(c);
     if (!is_app && !is_type)
@@ -256,7 +257,8 @@ static void load_one(struct loading *l, const struct object *o)
     else if (str_eq(o->kind, STR(EVENT_TYPE_KIND)))
         put_type(l->d, o);
     else
-        put_endpoint(l->d, o, l->settings, map_get(&l->waiting, o->id) != NULL);
+        put_endpoint(l->d, o, l->settings,
+                     map_get(&l->waiting, o->id) != NULL || l->d->core->store->shared);
 }
 
 static enum err load_kind(struct loading *l, struct store_reader *r, const char *kind,

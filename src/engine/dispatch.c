@@ -123,6 +123,16 @@ static struct lane *lane_of(struct dispatcher *d, struct gate *gate)
     return l;
 }
 
+/* For an endpoint that this node has had no work of; NULL: it is none. */
+static struct lane *endpoint_lane(struct dispatcher *d, str name)
+{
+    struct gate *g = registry_find_gate(d->core->registry, name);
+    if (!g || !g->is_endpoint || d->lanes_context.draining)
+        return NULL;
+    atomic_store(&g->backlogged, true);
+    return lane_of(d, g);
+}
+
 /* Endpoints with deliveries from before the start have no lane that would look for them. */
 static void wake_endpoint(struct gate *gate, void *arg)
 {
@@ -248,6 +258,8 @@ static void order_arrived(struct loop_msg *msg)
     case ORDER_DUE:
     case ORDER_WANTED: {
         struct lane *l = map_get(&d->lanes, str_from_cstr(m->lane));
+        if (!l && m->order == ORDER_DUE)
+            l = endpoint_lane(d, str_from_cstr(m->lane));
         if (l && l->destination)
             (m->order == ORDER_DUE ? lane_due : lane_leave)(l);
         break;

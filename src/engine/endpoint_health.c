@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/directory.h"
+#include "engine/follow.h"
 #include "engine/operational.h"
 
 #define NOTE_ARENA_MAX (16u << 20)
@@ -103,7 +104,7 @@ static void commit(struct engine_core *core, struct object_change *change,
     }
     /* Somebody changed it meanwhile, or the store failed: the next attempt tells it again. */
     if (err == ERR_OK && set.err == ERR_OK)
-        directory_apply(core->directory, &change->object);
+        follow_committed(core, &change->object);
 }
 
 void endpoint_note(struct engine_core *core, struct store_reader *r, str id,

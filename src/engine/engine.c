@@ -4,6 +4,7 @@
 
 #include "engine/directory.h"
 #include "engine/dispatch.h"
+#include "engine/follow.h"
 #include "engine/front.h"
 #include "engine/janitor.h"
 #include "engine/keyring.h"
@@ -32,6 +33,9 @@ struct engine {
     char addresses[16][256];                         /* as bound, for the loops after the first */
     bool started, drained, stuck;
     const char *version;
+    void (*definitions_changed)(void *arg);
+    void *definitions_arg;
+    uint64_t objects_at; /* the sequence that all loaded at the start is not older than */
 };
 
 struct engine_core *engine_core(struct engine *e)
@@ -69,6 +73,7 @@ static bool open_store(struct engine *e, struct reason *why)
     store_reader_close(r);
     if (err != ERR_OK)
         return false;
+    e->objects_at = counts.object_sequence;
     id_source_init(&core->ids, core->clock, counts.max_id);
     if (core->store->shared)
         id_source_share(&core->ids, core->store->node);
@@ -81,6 +86,10 @@ static void store_told(enum store_note note, str destination, void *arg)
 {
     struct engine *e = arg;
     struct engine_core *core = &e->core;
+    if (note == STORE_OBJECTS) {
+        follower_wake(core->follower);
+        return;
+    }
     if (note == STORE_LOST) {
         id_source_share(&core->ids, core->store->node);
         for (size_t i = 0; i < core->dispatcher_count; i++)
@@ -234,6 +243,8 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     if (o->traces)
         e->core.tracer = tracer_new(o->traces, e->core.clock, &e->core.metrics);
     e->version = o->version ? o->version : "";
+    e->definitions_changed = o->definitions_changed;
+    e->definitions_arg = o->definitions_arg;
     memcpy(e->runners, o->runners, sizeof(e->runners));
     atomic_init(&e->core.generation, 1);
     pthread_mutex_init(&e->config_lock, NULL);
@@ -296,6 +307,8 @@ void engine_start(struct engine *e)
         front_start(e->fronts[i]);
     janitor_start(e->janitor);
     schedule_start(e->schedule);
+    e->core.follower =
+        follower_new(&e->core, e->objects_at, e->definitions_changed, e->definitions_arg);
     store_watch(e->core.store, store_told, e);
     e->core.recovery = recovery_new(&e->core);
     warn_of_orphans(e);
@@ -466,6 +479,8 @@ void engine_free(struct engine *e)
     engine_drain(e, 0);
     schedule_free(e->schedule);
     recovery_free(e->core.recovery);
+    follower_free(e->core.follower);
+    e->core.follower = NULL;
     janitor_free(e->janitor);
     if (e->stuck) {
         /* What still runs points into all this; the process is about to end anyway, and all

@@ -18,6 +18,7 @@
 struct front;
 struct directory;
 struct recovery;
+struct follower;
 struct keyring;
 struct tracer;
 struct tracer_options;
@@ -44,6 +45,7 @@ struct engine_core {
     struct tracer *tracer;       /* NULL: no collector */
     struct directory *directory; /* applications and endpoints */
     struct recovery *recovery;
+    struct follower *follower; /* NULL: nobody else writes to the store */
     struct id_source ids;
     struct dispatcher *dispatchers[DELIVERY_LOOPS_MAX];
     size_t dispatcher_count;
@@ -70,6 +72,10 @@ struct engine_options {
     void *fallback_arg;
     const struct tracer_options *traces; /* where spans go; NULL: nowhere */
     struct handler_table *handlers;      /* libgaff's webhooks; its loop is set here. NULL: none */
+    /* Another node may have changed what is defined at run time; from a thread of the engine,
+     * which it may not hold up. NULL: nobody wants to know. */
+    void (*definitions_changed)(void *arg);
+    void *definitions_arg;
 };
 
 /* Opens the store and listens; nothing is accepted before engine_start. NULL with a reason whose

@@ -25,6 +25,13 @@ enum err pause_set(struct engine *e, struct store_reader *r, str destination, bo
     return ERR_OK;
 }
 
+void pause_follow(struct engine_core *core, str destination, bool paused)
+{
+    atomic_store(&registry_gate(core->registry, destination)->paused, paused);
+    if (!paused)
+        engine_nudge(core->engine);
+}
+
 enum err pause_restore(struct engine_core *core, struct reason *why)
 {
     struct arena a;

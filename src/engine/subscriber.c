@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "base/ksuid.h"
 #include "base/log.h"
+#include "engine/follow.h"
 #include "engine/objects.h"
 
 #define UID_PREFIX "program-"
@@ -74,7 +75,7 @@ static enum err put(struct work *w, struct object *o, uint64_t expect)
 {
     enum err err = object_put(w->core, o, expect, w->why);
     if (err == ERR_OK)
-        directory_apply(w->core->directory, o);
+        follow_committed(w->core, o);
     return err;
 }
 
@@ -130,7 +131,7 @@ static enum err drop_endpoint(struct work *w, struct object *o)
     if (err != ERR_OK)
         return err;
     o->deleted = true;
-    directory_apply(w->core->directory, o);
+    follow_committed(w->core, o);
     return store_move(w->core->store, STORE_CANCEL, &f, clock_wall_ms(w->core->clock), &moved,
                       w->why);
 }

@@ -38,10 +38,11 @@ const char *store_durability_word(enum store_durability d);
 
 /* What a shared store tells, from a thread of its own: take note and return. */
 enum store_note {
-    STORE_DUE,    /* look for what is due of this destination, also when its lane was elsewhere */
-    STORE_WANTED, /* another node should own this lane: let it go by store_release */
-    STORE_LOST,   /* the lease was lost and there is a new one: what was claimed before is void,
-                   * and store.node may be another */
+    STORE_DUE,     /* look for what is due of this destination, also when its lane was elsewhere */
+    STORE_WANTED,  /* another node should own this lane: let it go by store_release */
+    STORE_OBJECTS, /* objects may have changed, by whomever: ask object_changes */
+    STORE_LOST,    /* the lease was lost and there is a new one: what was claimed before is void,
+                    * and store.node may be another */
 };
 typedef void store_watch_fn(enum store_note note, str destination, void *arg);
 

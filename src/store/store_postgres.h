@@ -128,6 +128,7 @@ struct pg_recent *pg_recent_new(size_t bytes_max);
 void pg_recent_free(struct pg_recent *r);
 void pg_recent_put(struct pg_recent *r, const struct event *e);
 bool pg_recent_has(struct pg_recent *r, uint64_t id);
+void pg_recent_drop(struct pg_recent *r, uint64_t id);
 /* Copies it into the arena; false: not there. The arena tells whether it had room. */
 bool pg_recent_get(struct pg_recent *r, uint64_t id, struct arena *a, struct event *out);
 
@@ -161,7 +162,8 @@ struct pg_node { /* guarded by its lock, but for what only the thread touches */
     size_t doubt_count;
     store_watch_fn *watch;
     void *watch_arg;
-    int64_t next_beat_ns, days_ns;
+    int64_t next_beat_ns, days_ns, tidy_ns;
+    int64_t objects_seen; /* the sequence of the last change of an object that was told of */
     char name[64];
 };
 
@@ -314,6 +316,7 @@ void pg_delivery_where(const struct delivery_filter *f, uint64_t before, struct 
     " e.body_hash, e.verdict_text, e.method, e.target, e.peer, e.trace"
 void pg_event_row(const struct PGresult *q, int row, struct event *e); /* slices into the result */
 
+enum err pg_expunge(struct store *s, uint64_t id, uint32_t attempt, struct reason *why);
 enum err pg_add_attempts(struct store *s, const struct attempt *v, size_t count,
                          struct reason *why);
 /* What libpq takes: a URL as it is, or what follows "postgres:". NULL for nothing. */

@@ -215,8 +215,9 @@ enum err pg_load(struct store_reader *base, uint64_t id, uint64_t locator, struc
     struct pg_store *s = pg_of(base->store);
     struct PGresult *r = NULL;
     struct pg_args args;
-    UNUSED(locator);
-    if (pg_recent_get(s->recent, id, a, out))
+    /* Attempts have a locator. Who shows an event asks the database: another node may have taken
+     * its content out. */
+    if (locator && pg_recent_get(s->recent, id, a, out))
         return ERR_OK;
     if (!arena_ok(a))
         return out_of_arena(why);

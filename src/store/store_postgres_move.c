@@ -200,6 +200,29 @@ enum err pg_add_attempts(struct store *base, const struct attempt *v, size_t cou
     return pg_err(e);
 }
 
+enum err pg_expunge(struct store *base, uint64_t id, uint32_t attempt, struct reason *why)
+{
+    struct pg_store *s = pg_of(base);
+    struct PGresult *r = NULL;
+    struct pg_args a;
+    struct pg_link *l = pg_take(s, PG_USE_OTHER, why);
+    if (!l)
+        return ERR_IO;
+    pg_args_init(&a);
+    pg_add_i32(&a, pg_counter_slot(s, l));
+    pg_add_i64(&a, (int64_t)id);
+    pg_add_i32(&a, (int32_t)attempt);
+    enum err e = pg_query(l, "SELECT gaff.expunge($1,$2,$3)", &a, PG_QUERY_MS, &r, why);
+    if (e == ERR_OK && !pg_bool(r, 0, 0))
+        e = fail(why, ERR_NOT_FOUND, "there is no such event or attempt");
+    if (e == ERR_OK && !attempt)
+        pg_recent_drop(s->recent, id);
+    pg_clear(r);
+    pg_args_release(&a);
+    pg_give(s, PG_USE_OTHER, l);
+    return pg_err(e);
+}
+
 /* --- retention -------------------------------------------------------------------------------- */
 
 /* Days before this go whole. */

@@ -21,8 +21,11 @@
 #define LEASE_MARGIN_MS 1500
 #define NODE_MS 2000 /* for a beat */
 #define HINT_CHANNEL "gaff_due"
+#define OBJECT_CHANNEL "gaff_objects"
+#define EXPUNGED_CHANNEL "gaff_expunged"
 #define NODES_MAX STORE_NODES_MAX
 #define DOUBT_TRIES 5
+#define TIDY_S 30
 
 /* --- lanes ------------------------------------------------------------------------------------ */
 
@@ -202,6 +205,10 @@ static void follow_rows(struct pg_store *s, const struct PGresult *r, int64_t se
             c.nodes[c.count++].epoch = number;
         } else if (str_eq(kind, STR("lane"))) {
             follow_lane(s, &c, name, number, want, due);
+        } else if (str_eq(kind, STR("objects"))) {
+            if (number != s->node.objects_seen)
+                tell(s, STORE_OBJECTS, STR(""));
+            s->node.objects_seen = number;
         } else if (str_eq(kind, STR("due"))) {
             map_put(due, name, due);
         } else if (str_eq(kind, STR("wanted"))) {
@@ -350,7 +357,11 @@ static void take_notices(struct pg_store *s)
     if (!pg_link_is_alive(&s->node.link))
         return;
     while (pg_link_notice(&s->node.link, channel, payload, &own))
-        if (!own && str_eq(str_from_cstr(channel), STR(HINT_CHANNEL)))
+        if (str_eq(str_from_cstr(channel), STR(OBJECT_CHANNEL)))
+            tell(s, STORE_OBJECTS, STR(""));
+        else if (str_eq(str_from_cstr(channel), STR(EXPUNGED_CHANNEL)))
+            pg_recent_drop(s->recent, strtoull(payload, NULL, 10));
+        else if (!own)
             tell(s, STORE_DUE, str_from_cstr(payload));
 }
 
@@ -367,7 +378,10 @@ static enum err connect_node(struct pg_store *s, struct reason *why)
     if (e == ERR_OK) {
         pg_replica_follow(s);
         /* Behind a pooler that changes sessions this does not last: beats look as well. */
-        n->listens = pg_script(&n->link, "LISTEN " HINT_CHANNEL, NODE_MS, &quiet) == ERR_OK;
+        n->listens = pg_script(&n->link,
+                               "LISTEN " HINT_CHANNEL "; LISTEN " OBJECT_CHANNEL
+                               "; LISTEN " EXPUNGED_CHANNEL,
+                               NODE_MS, &quiet) == ERR_OK;
         atomic_store(&s->down_ns, 0);
         atomic_store(&s->base.unreachable, false);
     } else {
@@ -385,6 +399,16 @@ static enum err prepare_tomorrow(struct pg_store *s, struct reason *why)
     enum err e = pg_prepare_days(s, &n->link, today, today, why);
     n->days_ns = pg_now_ns() + INT64_C(600) * 1000000000;
     return e;
+}
+
+/* Lanes that no node knows of, and those that nobody needs. */
+static enum err tidy_lanes(struct pg_store *s, struct reason *why)
+{
+    struct pg_node *n = &s->node;
+    if (pg_now_ns() < n->tidy_ns)
+        return ERR_OK;
+    n->tidy_ns = pg_now_ns() + TIDY_S * INT64_C(1000000000);
+    return pg_query(&n->link, "SELECT gaff.lanes_tidy()", NULL, PG_QUERY_MS, NULL, why);
 }
 
 static enum err work(struct pg_store *s, struct reason *why)
@@ -407,6 +431,8 @@ static enum err work(struct pg_store *s, struct reason *why)
             e = settle_doubts(s, why);
         if (e == ERR_OK)
             e = prepare_tomorrow(s, why);
+        if (e == ERR_OK)
+            e = tidy_lanes(s, why);
     }
     if (e == ERR_OK)
         e = send_hints(s, why);

@@ -109,6 +109,18 @@ bool pg_recent_has(struct pg_recent *r, uint64_t id)
     return there;
 }
 
+/* What it held of the content is overwritten; the rest goes when its turn comes. */
+void pg_recent_drop(struct pg_recent *r, uint64_t id)
+{
+    pthread_mutex_lock(&r->lock);
+    struct kept *k = idmap_get(&r->by_id, id);
+    if (k) {
+        idmap_remove(&r->by_id, id);
+        memset(k + 1, 0, k->bytes - sizeof(*k));
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
 bool pg_recent_get(struct pg_recent *r, uint64_t id, struct arena *a, struct event *out)
 {
     pthread_mutex_lock(&r->lock);

@@ -139,5 +139,74 @@ def test_a_node_that_ends_in_good_order_leaves_its_lanes_at_once():
         assert "one" not in owners(s, url).values()
 
 
+SENDING = "sending: { policy: private }\nsecret_key: a-key-of-the-tests-that-is-long-enough\n"
+
+
+def make(node, path, body):
+    reply = node.api("POST", path, body)
+    assert reply.status in (200, 201, 202), (reply.status, reply.body)
+    return reply.json()
+
+
+def test_what_one_node_is_told_of_all_know():
+    s, target = common(), Target()
+    url = database(s)
+    with Node(url, "one", SENDING) as one, Node(url, "two", SENDING) as two:
+        make(one, "/app", {"name": "acme", "uid": "acme"})
+        made = make(one, "/app/acme/endpoint", {"url": target.url + "/a", "uid": "a"})
+        message = {"eventType": "user.created", "payload": {"n": 1}}
+        until(lambda: two.api("POST", "/app/acme/msg", message).status == 202, "two knows the app")
+        until(lambda: len(target.requests) == 1, "and the endpoint")
+        # An address defined at one node is served by the other, and goes with it.
+        assert one.api("PUT", "/definitions/sources/inbox",
+                       {"provider": "none", "insecure": True}).status == 201
+        until(lambda: two.post("/in/inbox", b"{}").status == 200, "two serves the address")
+        assert one.api("DELETE", "/definitions/sources/inbox").status == 200
+        until(lambda: two.post("/in/inbox", b"{}").status == 404, "and no more")
+        # A change reaches whoever owns the lane.
+        changed = one.api("PATCH", "/app/acme/endpoint/a", {"url": target.url + "/b"})
+        assert changed.status == 200, changed.body
+
+        def told_at_b():
+            make(two, "/app/acme/msg", message)
+            return "/b" in paths(target)
+        until(told_at_b, "told at the new address")
+        assert one.api("DELETE", "/app/acme/endpoint/" + made["id"]).status == 204
+        until(lambda: two.api("GET", "/app/acme/endpoint").json()["data"] == [], "gone at two")
+
+
+def test_an_endpoint_that_waits_is_served_by_who_lives():
+    s, state = common(), {"status": 500}
+    target = Target(lambda r, n: (state["status"], {}, b""))
+    url = database(s)
+    with Node(url, "one", SENDING) as one:
+        with Node(url, "two", SENDING) as two:
+            make(one, "/app", {"name": "acme", "uid": "acme"})
+            make(one, "/app/acme/endpoint",
+                 {"url": target.url + "/a", "uid": "a", "retry": [1] * 50})
+            until(lambda: two.api("GET", "/app/acme").status == 200, "two knows it")
+            make(one, "/app/acme/msg", {"eventType": "user.created", "payload": {}})
+            until(lambda: target.requests, "tried")
+            one.kill()
+            state["status"] = 200
+            until(lambda: delivered(two) == 1, "delivered by two, which had nothing to do with it",
+                  60)
+
+
+def test_content_taken_out_is_gone_on_all_nodes():
+    s, target = common(), Target()
+    url = database(s)
+    with Node(url, "one", SENDING) as one, Node(url, "two", SENDING) as two:
+        make(one, "/app", {"name": "acme", "uid": "acme"})
+        sent = make(one, "/app/acme/msg", {"eventType": "user.created", "payload": {"n": 41}})
+        until(lambda: two.api("GET", "/app/acme").status == 200, "two knows it")
+        path = "/app/acme/msg/" + sent["id"]
+        assert two.api("GET", path).json()["payload"] == {"n": 41}
+        assert two.api("DELETE", path + "/content").status == 204
+        for node in (one, two):
+            assert b"41" not in json.dumps(node.api("GET", path).json()["payload"]).encode()
+        assert one.api("DELETE", "/app/acme/msg/msg_unknown/content").status == 404
+
+
 if __name__ == "__main__":
     main(globals())

@@ -846,6 +846,29 @@ CASE(delivery_can_be_added_to_a_stored_event)
     EXPECT_EQ_UINT(kit_counts(k).by_state[DELIVERY_CLAIMED], 1);
 }
 
+CASE(content_is_taken_out)
+{
+    struct new_event *n = kit_event(k, STR("{\"n\":1}"));
+    struct new_delivery *d = kit_delivery(k, n, STR("ci"));
+    uint64_t event = n->event.id, delivery = d->id;
+    struct event e;
+    struct attempt_list l;
+    d->claimed = true;
+    kit_commit(k);
+    kit_settle(k, delivery, DELIVERY_DELIVERED, 0, 1);
+    EXPECT_OK(store_expunge(k->s, event, 0, &k->why), k->why);
+    EXPECT_OK(store_load(k->r, event, 0, &k->a, &e, &k->why), k->why);
+    EXPECT_STR(e.body, "");
+    EXPECT((e.flags & EVENT_EXPUNGED) != 0);
+    EXPECT_OK(store_expunge(k->s, delivery, 1, &k->why), k->why);
+    EXPECT_OK(store_attempts(k->r, delivery, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 1);
+    EXPECT_STR(l.v[0].request, "");
+    EXPECT_STR(l.v[0].response, "");
+    EXPECT_EQ_INT(store_expunge(k->s, event + 12345, 0, &k->why), ERR_NOT_FOUND);
+    EXPECT_EQ_INT(store_expunge(k->s, delivery, 2, &k->why), ERR_NOT_FOUND);
+}
+
 /* --- retention -------------------------------------------------------------------------------- */
 
 CASE(purge_by_age_spares_the_undelivered)

@@ -213,13 +213,14 @@ CREATE TABLE gaff.nodes (
     skew_ms bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 30, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000);
 
--- Which node delivers to a destination. epoch NULL: given up in good order, free to take.
--- wanted: the node it should move to.
+-- Which node delivers to a destination. epoch NULL: free to take; orphan: its owner died, and what
+-- that had claimed is given back by who takes it. wanted: the node it should move to.
 CREATE TABLE gaff.lanes (
     destination text PRIMARY KEY,
     epoch bigint,
     since timestamptz NOT NULL DEFAULT clock_timestamp(),
-    wanted bigint
+    wanted bigint,
+    orphan boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 CREATE INDEX lanes_by_epoch ON gaff.lanes (epoch);
 

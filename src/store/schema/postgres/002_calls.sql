@@ -84,9 +84,32 @@ BEGIN
     IF gone IS NULL THEN
         RETURN 0;
     END IF;
-    DELETE FROM gaff.lanes l WHERE l.epoch = ANY (gone);
+    UPDATE gaff.lanes l SET epoch = NULL, wanted = NULL, orphan = true
+        WHERE l.epoch = ANY (gone);
     DELETE FROM gaff.nodes n WHERE n.epoch = ANY (gone);
+    PERFORM gaff.lanes_tidy();
     RETURN array_length(gone, 1);
+END $$;
+
+-- What waits for a destination without a lane gets a lane that is free, so that all nodes hear of
+-- it; a free lane for which nothing waits goes.
+CREATE FUNCTION gaff.lanes_tidy() RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off AS $$
+BEGIN
+    INSERT INTO gaff.lanes (destination, orphan)
+    WITH RECURSIVE d (name) AS (
+        (SELECT q.destination FROM gaff.queue q ORDER BY q.destination LIMIT 1)
+        UNION ALL
+        SELECT (SELECT q.destination FROM gaff.queue q WHERE q.destination > d.name
+                ORDER BY q.destination LIMIT 1) FROM d WHERE d.name IS NOT NULL)
+    SELECT d.name, true FROM d WHERE d.name IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM gaff.lanes l WHERE l.destination = d.name)
+    ON CONFLICT DO NOTHING;
+    DELETE FROM gaff.lanes l WHERE l.destination IN (
+        SELECT f.destination FROM gaff.lanes f
+            WHERE f.epoch IS NULL AND f.since < clock_timestamp() - interval '1 min'
+              AND NOT EXISTS (SELECT 1 FROM gaff.queue q WHERE q.destination = f.destination)
+            FOR UPDATE SKIP LOCKED);
 END $$;
 
 CREATE FUNCTION gaff.node_leave(p_epoch bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -114,6 +137,14 @@ BEGIN
     RETURN QUERY SELECT 'wanted', l.destination, l.wanted FROM gaff.lanes l
         WHERE l.epoch = p_epoch AND l.wanted IS NOT NULL
           AND EXISTS (SELECT 1 FROM gaff.nodes n WHERE n.epoch = l.wanted);
+    -- Free lanes with something to do, for those who have not met them; some at each beat.
+    RETURN QUERY SELECT 'due', f.destination, 0::bigint FROM (
+        SELECT l.destination FROM gaff.lanes l WHERE l.epoch IS NULL AND EXISTS (
+            SELECT 1 FROM gaff.queue q WHERE q.destination = l.destination)
+        ORDER BY random() LIMIT 256) f;
+    RETURN QUERY SELECT 'objects', ''::text, coalesce(greatest(
+        (SELECT max(o.sequence) FROM gaff.objects o),
+        (SELECT max(g.sequence) FROM gaff.objects_gone g)), 0);
     -- Hints may be lost: what waits is looked for as well.
     RETURN QUERY SELECT 'due', l.destination, 0::bigint FROM gaff.lanes l
         WHERE l.epoch = p_epoch AND EXISTS (
@@ -126,11 +157,12 @@ CREATE FUNCTION gaff.lane_take(p_epoch bigint, p_slot int, p_destination text) R
 LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     owner bigint;
+    deserted boolean;
     known boolean;
     back bigint[];
 BEGIN
     FOR i IN 1 .. 3 LOOP
-        SELECT l.epoch INTO owner FROM gaff.lanes l WHERE l.destination = p_destination FOR SHARE;
+        SELECT l.epoch, l.orphan INTO owner, deserted FROM gaff.lanes l WHERE l.destination = p_destination FOR SHARE;
         known := FOUND;
         IF owner = p_epoch THEN
             -- Only a claim follows: it may be forgotten by a crash, and is then given back.
@@ -146,7 +178,8 @@ BEGIN
             RETURN 'nobody: this node has lost its lease';
         END IF;
         IF known THEN
-            UPDATE gaff.lanes l SET epoch = p_epoch, since = clock_timestamp(), wanted = NULL
+            UPDATE gaff.lanes l SET epoch = p_epoch, since = clock_timestamp(), wanted = NULL,
+                   orphan = false
                 WHERE l.destination = p_destination AND l.epoch IS NULL;
         ELSE
             INSERT INTO gaff.lanes (destination, epoch) VALUES (p_destination, p_epoch)
@@ -154,7 +187,7 @@ BEGIN
         END IF;
         IF FOUND THEN
             -- What a dead owner had claimed is due again.
-            IF NOT known THEN
+            IF NOT known OR deserted THEN
                 WITH b AS (
                     UPDATE gaff.queue q SET state = 0, epoch = NULL, stamp = NULL
                         WHERE q.destination = p_destination AND q.state = 1
@@ -657,6 +690,29 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Takes the content out of an event (p_attempt 0), or of an attempt of the delivery p_id. False: there
+-- is no such. What other nodes still have of it in memory they are told to forget.
+CREATE FUNCTION gaff.expunge(p_slot int, p_id bigint, p_attempt int) RETURNS boolean
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    freed bigint;
+BEGIN
+    IF p_attempt > 0 THEN
+        UPDATE gaff.attempts a SET request = '', response = ''
+            WHERE a.delivery_id = p_id AND a.number = p_attempt;
+        RETURN FOUND;
+    END IF;
+    SELECT octet_length(e.body) INTO freed FROM gaff.events e WHERE e.id = p_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE gaff.events e SET body = '', flags = e.flags | 8 WHERE e.id = p_id;
+    INSERT INTO gaff.counters AS c (slot, day, bytes) VALUES (p_slot, gaff.day(p_id), -freed)
+        ON CONFLICT (slot, day) DO UPDATE SET bytes = c.bytes + excluded.bytes;
+    PERFORM pg_notify('gaff_expunged', p_id::text);
+    RETURN true;
+END $$;
+
 -- --- retention ----------------------------------------------------------------------------------
 
 -- Drops the oldest whole day when all of it lies before the day p_before and nothing of it waits:
@@ -827,6 +883,8 @@ BEGIN
             END LOOP;
         END;
     END LOOP;
+    -- Sent at the end of the transaction. (These wait for one another here in any case.)
+    PERFORM pg_notify('gaff_objects', '');
 END $$;
 
 -- Objects past their time, and deletions nobody follows any more.
@@ -842,6 +900,7 @@ BEGIN
             RETURNING x.*)
         INSERT INTO gaff.objects_gone
             SELECT nextval('gaff.object_seq'), o.kind, o.id, o.parent, o.name, p_now FROM o;
+        PERFORM pg_notify('gaff_objects', '');
     END IF;
     DELETE FROM gaff.objects_gone WHERE gone_ms <= p_gone_before;
 END $$;
