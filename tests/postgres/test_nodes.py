@@ -155,8 +155,11 @@ def test_what_one_node_is_told_of_all_know():
         make(one, "/app", {"name": "acme", "uid": "acme"})
         made = make(one, "/app/acme/endpoint", {"url": target.url + "/a", "uid": "a"})
         message = {"eventType": "user.created", "payload": {"n": 1}}
-        until(lambda: two.api("POST", "/app/acme/msg", message).status == 202, "two knows the app")
-        until(lambda: len(target.requests) == 1, "and the endpoint")
+
+        def told(path):
+            two.api("POST", "/app/acme/msg", message)
+            return path in paths(target)
+        until(lambda: told("/a"), "two knows the application and its endpoint")
         # An address defined at one node is served by the other, and goes with it.
         assert one.api("PUT", "/definitions/sources/inbox",
                        {"provider": "none", "insecure": True}).status == 201
@@ -166,11 +169,7 @@ def test_what_one_node_is_told_of_all_know():
         # A change reaches whoever owns the lane.
         changed = one.api("PATCH", "/app/acme/endpoint/a", {"url": target.url + "/b"})
         assert changed.status == 200, changed.body
-
-        def told_at_b():
-            make(two, "/app/acme/msg", message)
-            return "/b" in paths(target)
-        until(told_at_b, "told at the new address")
+        until(lambda: told("/b"), "told at the new address")
         assert one.api("DELETE", "/app/acme/endpoint/" + made["id"]).status == 204
         until(lambda: two.api("GET", "/app/acme/endpoint").json()["data"] == [], "gone at two")
 
