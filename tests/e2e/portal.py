@@ -46,8 +46,7 @@ def operations(d):
 def fill(path, ids):
     for name, value in ids.items():
         path = path.replace("{" + name + "}", value)
-    assert "{" not in path, path
-    return path
+    return re.sub(r"\{\w+\}", "none-of-ours", path)
 
 
 # With these every operation passes its own checks, so that only the token can be what refuses.
