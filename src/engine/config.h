@@ -117,6 +117,7 @@ struct route_config {
 struct listen_config {
     char *address;            /* as http_server_options.listen */
     char *tls_cert, *tls_key; /* NULL: plain */
+    char *client_ca;          /* NULL: clients are not asked for a certificate */
     bool proxy_protocol;
 };
 

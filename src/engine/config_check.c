@@ -66,6 +66,22 @@ static void check_places(struct config_reader *r)
     router_free(router);
 }
 
+/* A certificate that no listener asks for is never shown. */
+static void check_certificates(struct config_reader *r)
+{
+    const struct config *c = r->config;
+    bool asked = false;
+    for (size_t i = 0; i < c->listen_count; i++)
+        asked = asked || c->listen[i].client_ca;
+    for (size_t i = 0; !asked && i < c->source_count; i++)
+        if (c->sources[i]->provider && provider_needs_certificate(c->sources[i]->provider))
+            problem_at(r->problems, c->sources[i]->place,
+                       "source \"" STR_FMT "\" wants a client certificate, and no listener asks "
+                       "for one; write listen: [{ address: ..., tls: { cert: ..., key: ..., "
+                       "client_ca: ca.pem } }]",
+                       STR_ARG(c->sources[i]->name));
+}
+
 /* --- routes ---------------------------------------------------------------------------------- */
 
 /* The route's `to` item of that destination. */
@@ -158,6 +174,7 @@ void config_check(struct config_reader *r)
 {
     struct config *c = r->config;
     check_places(r);
+    check_certificates(r);
     index_routes(r);
     for (size_t i = 0; i < c->route_count; i++)
         check_commands(r, c->routes[i]);

@@ -71,11 +71,26 @@ static char *read_file_name(struct config_reader *r, const struct yaml *tls, con
     return path;
 }
 
+static char *read_client_ca(struct config_reader *r, const struct yaml *node)
+{
+    str name;
+    if (!node || !read_str(r->problems, node, &name))
+        return NULL;
+    char *path = config_path(r->arena, r->config->directory, name);
+    if (access(path, R_OK) != 0) {
+        char text[64];
+        const char *error = strerror_r(errno, text, sizeof(text));
+        problem_at(r->problems, node, "cannot read the authorities for client certificates %s: %s",
+                   path, error);
+    }
+    return path;
+}
+
 static bool read_listener(struct config_reader *r, const struct yaml *node,
                           struct listen_config *out)
 {
     static const char *const keys[] = {"address", "tls", "proxy_protocol", NULL};
-    static const char *const tls_keys[] = {"cert", "key", NULL};
+    static const char *const tls_keys[] = {"cert", "key", "client_ca", NULL};
     if (node->kind != YAML_MAP)
         return read_address(r, node, &out->address);
     read_keys(r->problems, node, keys);
@@ -84,6 +99,7 @@ static bool read_listener(struct config_reader *r, const struct yaml *node,
     if (tls && (read_keys(r->problems, tls, tls_keys) || tls->kind == YAML_MAP)) {
         out->tls_cert = read_file_name(r, tls, "cert");
         out->tls_key = read_file_name(r, tls, "key");
+        out->client_ca = read_client_ca(r, yaml_get(tls, STR("client_ca")));
     }
     const struct yaml *address = yaml_get(node, STR("address"));
     if (!address) {
@@ -136,6 +152,10 @@ static bool is_loopback(const char *address)
 void config_listen_check_admin(struct config_reader *r, const struct yaml *node)
 {
     const struct config *c = r->config;
+    for (size_t i = 0; i < c->admin_listen_count; i++)
+        if (c->admin_listen[i].client_ca)
+            problem_at(r->problems, node,
+                       "client_ca is for listeners of events; the admin address asks for a token");
     for (size_t i = 0; i < c->admin_listen_count && !c->admin_token.n; i++)
         if (!is_loopback(c->admin_listen[i].address)) {
             problem_at(r->problems, node,

@@ -61,6 +61,7 @@ static struct http_server *listen_one(struct front *f, const struct config *c, s
         .listen = address,
         .tls_cert_file = c->listen[i].tls_cert,
         .tls_key_file = c->listen[i].tls_key,
+        .tls_policy = {.client_ca_file = c->listen[i].client_ca},
         .limits = c->limits,
         .trusted_proxies = c->trusted_proxies,
         .trusted_proxy_count = c->trusted_proxy_count,

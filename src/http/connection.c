@@ -100,6 +100,8 @@ static const char *fill_request(struct connection *c, struct exchange *e)
         .received_mono_ns = connection_now_ns(c),
         .arena = &e->arena,
     };
+    if (c->tls)
+        r->client = tls_session_peer(c->tls);
     e->is_head = str_eq(p->method, STR("HEAD"));
     e->is_http_1_0 = p->http_1_0;
     e->keep_alive = p->keep_alive;

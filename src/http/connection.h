@@ -117,7 +117,7 @@ struct http_server {
     http_refusal *refusal;
     bool any_method;
     void *arg;
-    char *cert_file, *key_file;
+    char *cert_file, *key_file, *client_ca_file;
     struct tls_policy tls_policy;
     struct tls_context *tls;
     char name_field[80]; /* "Server: gaff\r\n" or "" */

@@ -20,6 +20,7 @@ struct http_fields {
 str http_field_get(const struct http_fields *f, str name);
 size_t http_field_count(const struct http_fields *f, str name);
 
+struct tls_peer;
 struct http_payload; /* what is parsed lazily from the body, once; see below */
 
 struct http_request {
@@ -29,14 +30,15 @@ struct http_request {
     str query;  /* after '?', raw; empty when absent */
     str host;   /* Host (or authority) as received */
     struct http_fields fields;
-    str body;                  /* the bytes as received, chunked coding undone, nothing else */
-    str peer;                  /* client address as text, trusted proxies resolved: "203.0.113.9" */
-    uint16_t peer_port;        /* of a peer that is no proxy; 0: not known */
-    bool tls;                  /* directly or, from a trusted proxy, X-Forwarded-Proto: https */
-    int64_t received_ms;       /* wall clock when the head was complete */
-    int64_t received_mono_ns;  /* the same moment on the monotonic clock */
-    struct arena *arena;       /* of the exchange: for what is parsed lazily */
-    struct json_doc *json_doc; /* private to http_request_json */
+    str body;           /* the bytes as received, chunked coding undone, nothing else */
+    str peer;           /* client address as text, trusted proxies resolved: "203.0.113.9" */
+    uint16_t peer_port; /* of a peer that is no proxy; 0: not known */
+    bool tls;           /* directly or, from a trusted proxy, X-Forwarded-Proto: https */
+    const struct tls_peer *client; /* the client's verified certificate; NULL: it showed none */
+    int64_t received_ms;           /* wall clock when the head was complete */
+    int64_t received_mono_ns;      /* the same moment on the monotonic clock */
+    struct arena *arena;           /* of the exchange: for what is parsed lazily */
+    struct json_doc *json_doc;     /* private to http_request_json */
     bool json_tried;
 };
 

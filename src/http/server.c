@@ -233,6 +233,8 @@ static enum err load_tls(struct http_server *s, const struct http_server_options
         return fail(why, ERR_INVALID, "TLS needs a certificate file and a key file, not one alone");
     s->cert_file = xstrdup(o->tls_cert_file);
     s->key_file = xstrdup(o->tls_key_file);
+    if (o->tls_policy.client_ca_file)
+        s->tls_policy.client_ca_file = s->client_ca_file = xstrdup(o->tls_policy.client_ca_file);
     s->tls = tls_context_new(s->cert_file, s->key_file, &s->tls_policy, why);
     return s->tls ? ERR_OK : ERR_INVALID;
 }
@@ -267,6 +269,7 @@ static void destroy(struct http_server *s)
     free(s->trusted);
     free(s->cert_file);
     free(s->key_file);
+    free(s->client_ca_file);
     free(s->scratch);
     s->magic = 0;
     free(s);

@@ -63,7 +63,7 @@ struct net; /* an address range, see http/address.h */
 struct http_server_options {
     const char *listen; /* "127.0.0.1:8080", "[::]:0", "unix:/run/gaff.sock", "fd:3" */
     const char *tls_cert_file, *tls_key_file; /* both or none; PEM */
-    struct tls_policy tls_policy;             /* its strings outlive the server */
+    struct tls_policy tls_policy;             /* its ciphers outlive the server */
     struct http_limits limits;         /* of this server alone; what is 0 takes the default */
     const struct net *trusted_proxies; /* whose X-Forwarded-For, -Proto, Forwarded count */
     size_t trusted_proxy_count;

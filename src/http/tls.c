@@ -16,6 +16,8 @@ struct tls_context {
 struct tls_session {
     SSL *ssl;
     BIO *in, *out; /* owned by ssl */
+    bool peer_tried;
+    struct tls_peer *peer;
 };
 
 /* The first of OpenSSL's queued errors as text; the queue is emptied. */
@@ -119,6 +121,31 @@ static enum err apply_policy(SSL_CTX *ctx, const struct tls_policy *policy, stru
     return err;
 }
 
+#define CHAIN_MAX 5
+
+/* Sessions are not resumed then: every connection shows its certificate anew, so that one that was
+ * taken out of the file is out. */
+static enum err ask_for_certificates(SSL_CTX *ctx, const char *file, struct reason *why)
+{
+    char text[256];
+    if (!file)
+        return ERR_OK;
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+    if (!names || SSL_CTX_load_verify_locations(ctx, file, NULL) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return fail(why, ERR_INVALID,
+                    "the authorities for client certificates in %s cannot be "
+                    "used: %s",
+                    file, first_error(text, sizeof(text)));
+    }
+    SSL_CTX_set_client_CA_list(ctx, names);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify_depth(ctx, CHAIN_MAX);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(ctx, 0);
+    return ERR_OK;
+}
+
 struct tls_context *tls_context_new(const char *cert_file, const char *key_file,
                                     const struct tls_policy *policy, struct reason *why)
 {
@@ -135,7 +162,8 @@ struct tls_context *tls_context_new(const char *cert_file, const char *key_file,
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     if (apply_policy(ctx, policy, why) != ERR_OK ||
-        load_files(ctx, cert_file, key_file, why) != ERR_OK) {
+        load_files(ctx, cert_file, key_file, why) != ERR_OK ||
+        ask_for_certificates(ctx, policy->client_ca_file, why) != ERR_OK) {
         SSL_CTX_free(ctx);
         return NULL;
     }
@@ -171,7 +199,21 @@ void tls_session_free(struct tls_session *s)
     if (!s)
         return;
     SSL_free(s->ssl);
+    tls_peer_free(s->peer);
     free(s);
+}
+
+const struct tls_peer *tls_session_peer(struct tls_session *s)
+{
+    if (s->peer_tried || !SSL_is_init_finished(s->ssl))
+        return s->peer;
+    s->peer_tried = true;
+    X509 *certificate = SSL_get0_peer_certificate(s->ssl);
+    if (certificate && SSL_get_verify_mode(s->ssl) == SSL_VERIFY_PEER &&
+        SSL_get_verify_result(s->ssl) == X509_V_OK)
+        s->peer = tls_peer_new(certificate);
+    ERR_clear_error();
+    return s->peer;
 }
 
 void tls_feed(struct tls_session *s, str wire)

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "http/tls_peer.h"
 
 struct tls_context; /* a certificate chain and its key; counted by the sessions made from it */
 struct tls_session;
@@ -12,6 +13,9 @@ struct tls_session;
 /* Stricter than the default; a zeroed one is the default. */
 struct tls_policy {
     bool only_1_3;
+    /* PEM: clients are asked for a certificate of one of these authorities; one that is not good
+     * ends the handshake, none at all does not. NULL: nobody is asked. */
+    const char *client_ca_file;
     const char *ciphers; /* of TLS 1.2, by their names in the RFCs, joined by commas; NULL: all */
 };
 /* Reads PEM files. NULL with a sentence that names the file, or the cipher that is not known. */
@@ -25,6 +29,9 @@ void tls_context_free(struct tls_context *c); /* sessions open keep what they ne
 
 struct tls_session *tls_session_new(struct tls_context *c);
 void tls_session_free(struct tls_session *s); /* accepts NULL */
+/* The certificate that the client was asked for and has proven to hold, once the handshake is done;
+ * NULL when there is none. Lives as long as the session. */
+const struct tls_peer *tls_session_peer(struct tls_session *s);
 
 /* Takes bytes off the wire. */
 void tls_feed(struct tls_session *s, str wire);

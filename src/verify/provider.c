@@ -209,7 +209,13 @@ bool provider_needs_secret(const struct provider *p)
 
 bool provider_authenticates(const struct provider *p)
 {
-    return p->recipe->alternatives[0].ops->needs_secret || p->recipe->allow_count > 0;
+    const struct scheme_ops *ops = p->recipe->alternatives[0].ops;
+    return ops->needs_secret || ops == &scheme_mtls || p->recipe->allow_count > 0;
+}
+
+bool provider_needs_certificate(const struct provider *p)
+{
+    return p->recipe->alternatives[0].ops == &scheme_mtls;
 }
 
 static str way_of(struct arena *a, const struct scheme *s)
@@ -219,8 +225,9 @@ static str way_of(struct arena *a, const struct scheme *s)
     buf_init(&b, 4096);
     if (!s->ops->needs_secret)
         buf_printf(&b, "%s",
-                   s->ops == &scheme_ip ? "the sender's address alone"
-                                        : "nothing: anybody may send");
+                   s->ops == &scheme_ip     ? "the sender's address alone"
+                   : s->ops == &scheme_mtls ? "the client's certificate"
+                                            : "nothing: anybody may send");
     else
         buf_printf(&b, STR_FMT " in ", STR_ARG(s->what));
     for (size_t i = 0; i < s->signature.from_count; i++)

@@ -50,6 +50,8 @@ const struct provider_option *provider_options(const struct provider *p, size_t 
 bool provider_needs_secret(const struct provider *p);
 /* False when anybody who knows the URL may post (scheme none, or ip only without ranges). */
 bool provider_authenticates(const struct provider *p);
+/* True when the proof is the client's TLS certificate: some listener must ask for one. */
+bool provider_needs_certificate(const struct provider *p);
 
 /* True when it gives its secret in a handshake. */
 bool provider_learns(const struct provider *p);

@@ -488,6 +488,8 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
                                                "when",   NULL};
     static const char *const token_keys[] = {"scheme", "key", "signature", "when", "each", NULL};
     static const char *const credential_keys[] = {"scheme", "when", NULL};
+    static const char *const mtls_keys[] = {"scheme", "subject",     "san",
+                                            "issuer", "fingerprint", NULL};
     static const char *const bare_keys[] = {"scheme", NULL};
     const char *words[SCHEME_COUNT + 1] = {NULL};
     for (size_t i = 0; i < SCHEME_COUNT; i++)
@@ -498,13 +500,14 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
     if (node->kind != YAML_MAP || !word) {
         problem_at(p, node,
                    "\"scheme\" is missing: hmac, hash, ed25519, rsa, rsa-pss, ecdsa, jwt, jws, "
-                   "paytm, rfc9421, token, basic, bearer, ip or none");
+                   "paytm, rfc9421, token, basic, bearer, ip, mtls or none");
         return false;
     }
     if (!read_enum(p, word, words, &index))
         return false;
     s->ops = scheme_list[index];
-    const char *const *keys = !s->ops->needs_secret   ? bare_keys
+    const char *const *keys = s->ops == &scheme_mtls  ? mtls_keys
+                              : !s->ops->needs_secret ? bare_keys
                               : s->ops == &scheme_jwt ? jwt_keys
                               : s->ops == &scheme_jws ? jws_keys
                               : s->ops->is_message    ? message_keys
@@ -513,6 +516,8 @@ bool scheme_compile(struct scheme *s, struct arena *a, const struct yaml *node, 
                                                       : token_keys;
     if (!read_keys(p, node, keys))
         return false;
+    if (s->ops == &scheme_mtls)
+        mtls_compile(s, a, node, p);
     if (s->ops->is_jose)
         jose_compile(s, a, node, p);
     s->timestamp.tolerance_ms = TOLERANCE_DEFAULT_MS;

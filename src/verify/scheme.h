@@ -174,6 +174,20 @@ size_t message_algorithm(str word);
 bool message_algorithm_is_known(size_t index, bool *keyed);
 #define MESSAGE_FIELDS 3
 
+/* Which client certificates count: of each kind that is given one must be it. */
+#define PINS_MAX 32
+struct pins {
+    str *v;
+    size_t count; /* 0: any */
+};
+struct mtls_rule {
+    struct pins subjects, issuers, names, fingerprints;
+};
+/* Reads subject, san, issuer, fingerprint. */
+void mtls_compile(struct scheme *s, struct arena *a, const struct yaml *node, struct problems *p);
+enum mtls_verdict { MTLS_FITS, MTLS_NO_CERTIFICATE, MTLS_ENDED, MTLS_OTHER };
+enum mtls_verdict mtls_judge(const struct scheme *s, const struct tls_peer *peer, int64_t now_ms);
+
 #define ITEMS_MAX 10000 /* of `each` */
 
 struct scheme_ops {
@@ -225,6 +239,7 @@ struct scheme {
     struct pieces text; /* {{ text }}: a part that is passed through filters as one */
     struct jose_rule jose;
     struct message_rule message;
+    struct mtls_rule mtls;
     struct condition *when; /* all must hold, or the alternative is passed over */
     size_t when_count;
     struct assertion *asserts;
@@ -251,6 +266,7 @@ struct scheme {
     X(basic)                                                                                       \
     X(bearer)                                                                                      \
     X(ip)                                                                                          \
+    X(mtls)                                                                                        \
     X(none)
 #define X(name) extern const struct scheme_ops scheme_##name;
 SCHEMES(X)

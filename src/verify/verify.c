@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/tls_peer.h"
 #include "verify/verifier.h"
 
 #define DELIVERY_ID_BYTES_MAX 512
@@ -473,6 +474,34 @@ static void check_schemes(struct verifier *v, struct view *w, int64_t now_ms, st
         say_no_signature(v, w, out);
 }
 
+static void check_certificate(const struct verifier *v, const struct http_request *req,
+                              int64_t now_ms, struct verdict *out)
+{
+    const struct tls_peer *peer = req->client;
+    switch (mtls_judge(&v->recipe->alternatives[0], peer, now_ms)) {
+    case MTLS_FITS:
+        say(out, VERDICT_VERIFIED,
+            "the client's certificate is one that this source accepts: " STR_FMT
+            " (SHA-256 %.16s...)",
+            STR_ARG(str_slice(peer->subject, 0, 160)), peer->fingerprint);
+        break;
+    case MTLS_NO_CERTIFICATE:
+        say(out, VERDICT_NO_SIGNATURE,
+            "the client showed no certificate; does it come to the listener with client_ca, and "
+            "without a proxy that ends TLS before it?");
+        break;
+    case MTLS_ENDED:
+        say(out, VERDICT_STALE, "the client's certificate has ended");
+        break;
+    case MTLS_OTHER:
+        say(out, VERDICT_BAD_CREDENTIALS,
+            "the client's certificate is good, but none that this source accepts: " STR_FMT
+            " of " STR_FMT,
+            STR_ARG(str_slice(peer->subject, 0, 100)), STR_ARG(str_slice(peer->issuer, 0, 100)));
+        break;
+    }
+}
+
 /* The first of the places that has a value of at most max bytes. */
 static str first_value(struct view *w, const struct ref *refs, size_t count, size_t max)
 {
@@ -528,6 +557,8 @@ void verifier_check(struct verifier *v, struct http_request *req, int64_t now_ms
         say(out, VERDICT_UNVERIFIED,
             "this source verifies nothing: anybody who knows its URL can "
             "send this");
+    else if (ops == &scheme_mtls)
+        check_certificate(v, req, now_ms, out);
     else if (ops == &scheme_ip)
         say(out, VERDICT_VERIFIED, "the sender's address is among those this source accepts");
     else

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""standards.py -- senders that follow a standard: CloudEvents with its handshake."""
+"""standards.py -- senders that follow a standard: CloudEvents with its handshake, client
+certificates."""
 import sys, os
+import http.client
+import ssl
 sys.path.insert(0, os.path.dirname(__file__))
 from lib import *
 
@@ -114,6 +117,117 @@ def test_the_handshake_is_for_the_configured_origin():
             assert other.status == 405, other.status
             assert "WebHook-Allowed-Origin" not in other.headers
         assert d.events() == []
+
+
+# --- mutual TLS ---------------------------------------------------------------------------------
+
+MTLS = """
+admin: { listen: 127.0.0.1:0 }
+listen:
+  - 127.0.0.1:0
+  - address: 127.0.0.1:0
+    tls: { cert: server.pem, key: server.key, client_ca: clients.pem }
+sources:
+  by_name:
+    verify: { scheme: mtls, san: ["dns:Partner.example.org", "uri:spiffe://acme/other"] }
+  by_subject: { verify: { scheme: mtls, subject: "CN=partner,O=Acme \\\\, Inc" } }
+  by_print: { verify: { scheme: mtls, fingerprint: "%s" } }
+  by_issuer:
+    verify: { scheme: mtls, issuer: "CN=Client CA", subject: ["CN=partner,O=Acme \\\\, Inc"] }
+  open: { provider: none }
+"""
+
+
+def openssl(folder, *args):
+    subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+def authority(folder, name, subject):
+    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+            "-nodes", "-days", "2", "-subj", subject, "-keyout", name + ".key", "-out",
+            name + ".pem")
+
+
+def certificate(folder, name, subject, ca, san="", usage="clientAuth", days="2"):
+    with open(f"{folder}/{name}.ext", "w", encoding="ascii") as f:
+        f.write(f"extendedKeyUsage={usage}\n" + (f"subjectAltName={san}\n" if san else ""))
+    openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-subj", subject, "-keyout", name + ".key", "-out", name + ".csr")
+    openssl(folder, "x509", "-req", "-in", name + ".csr", "-CA", ca + ".pem", "-CAkey",
+            ca + ".key", "-CAcreateserial", "-days", days, "-extfile", name + ".ext", "-out",
+            name + ".pem")
+
+
+def certificates():
+    folder = tempfile.mkdtemp(prefix="gaff-mtls-")
+    authority(folder, "clients", "/CN=Client CA")
+    authority(folder, "strangers", "/CN=Client CA")
+    authority(folder, "server", "/CN=127.0.0.1")
+    partner = "/O=Acme , Inc/CN=partner"
+    certificate(folder, "partner", partner, "clients",
+                "DNS:partner.example.org,URI:spiffe://acme/hooks,IP:127.0.0.9")
+    certificate(folder, "other", "/CN=other", "clients", "DNS:partner.example.org.evil.example")
+    certificate(folder, "stranger", partner, "strangers", "DNS:partner.example.org")
+    certificate(folder, "wrong_use", partner, "clients", "DNS:partner.example.org", "serverAuth")
+    certificate(folder, "ended", partner, "clients", "DNS:partner.example.org", days="-1")
+    with open(folder + "/partner.pem", encoding="ascii") as f:
+        der = ssl.PEM_cert_to_DER_cert(f.read())
+    digest = hashlib.sha256(der).hexdigest().upper()
+    return folder, ":".join(digest[i:i + 2] for i in range(0, 64, 2))
+
+
+def over_tls(d, folder, path, name=None):
+    """The status and the body; None when the handshake fails."""
+    url = next(u for u in re.findall(r"address=\"?(https://[^\s\"]+)", d.log()))
+    context = ssl.create_default_context(cafile=folder + "/server.pem")
+    context.check_hostname = False
+    if name:
+        context.load_cert_chain(f"{folder}/{name}.pem", f"{folder}/{name}.key")
+    connection = http.client.HTTPSConnection(url.split("://")[1].rstrip("/"), context=context,
+                                             timeout=60)
+    try:
+        connection.request("POST", path, body=b"{}")
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    except (ssl.SSLError, ConnectionError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def test_a_client_certificate_is_asked_for_verified_and_pinned():
+    folder, fingerprint = certificates()
+    files = {}
+    for name in ("server.pem", "server.key", "clients.pem"):
+        with open(f"{folder}/{name}", encoding="ascii") as f:
+            files[name] = f.read()
+    with Daemon(MTLS % fingerprint, files=files) as d:
+        for source in ("by_name", "by_subject", "by_print", "by_issuer"):
+            good = over_tls(d, folder, "/in/" + source, "partner")
+            assert good and good[0] == 200, (source, good)
+            none = over_tls(d, folder, "/in/" + source)
+            assert none[0] == 401 and "no certificate" in none[1], (source, none)
+            other = over_tls(d, folder, "/in/" + source, "other")
+            assert other[0] == 401 and "none that this source accepts" in other[1], other
+            for name in ("stranger", "wrong_use", "ended"):
+                assert over_tls(d, folder, "/in/" + source, name) is None, (source, name)
+            plain = d.post("/in/" + source, b"{}", {
+                "X-SSL-Client-Verify": "SUCCESS", "X-SSL-Client-S-DN": "CN=partner"})
+            assert plain.status == 401, plain.body
+        assert over_tls(d, folder, "/in/open")[0] == 200, "others need no certificate"
+        event = d.api("GET", "/events/" + json.loads(good[1])["id"]).json()
+        assert event["verdict"] == "verified" and "CN=partner" in event["verdict_text"], event
+    shutil.rmtree(folder)
+
+
+def test_mtls_that_would_prove_too_little_is_no_configuration():
+    for verify, part in (("{ scheme: mtls }", "whose certificate counts"),
+                         ("{ scheme: mtls, fingerprint: abc }", "64 hex digits"),
+                         ("{ scheme: mtls, san: partner.example.org }", "a name with its kind"),
+                         ("{ scheme: mtls, subject: CN=a }", "no listener asks")):
+        with Daemon(f"sources:\n  a: {{ verify: {verify} }}\n", start=False) as d:
+            said = d.cli("check", code=None).stderr.decode()
+            assert part in said, said
 
 
 if __name__ == "__main__":
