@@ -37,7 +37,8 @@ struct webhook_action {
     const struct webhook_config *config;
     struct http_client *client;
     const struct clock *clock;
-    struct http_access *access; /* NULL: none is needed */
+    struct http_access *access;  /* NULL: none is needed */
+    struct ownership *ownership; /* NULL: nothing is to be asked first */
     struct signer signers[WEBHOOK_KEYS_MAX];
     size_t signer_count;
 };
@@ -45,6 +46,9 @@ struct webhook_action {
 struct webhook_attempt { /* in the task's arena */
     struct http_call call;
     struct http_access_call access;
+    struct ownership_wait ownership;
+    bool is_asking; /* whether the URL may be sent to at all */
+    int64_t began_ns;
     struct webhook_action *action;
     struct task *task;
     size_t room;
@@ -254,13 +258,45 @@ static void on_done(struct http_call *call, const struct http_answer *answer)
     buf_release(&record);
 }
 
-static void on_no_access(struct http_access_call *access, str problem)
+static void end_unsent(struct task *t, enum attempt_result result, const char *class, str summary)
 {
-    struct task *t = CONTAINER_OF(access, struct webhook_attempt, access)->task;
     const struct outcome o = {
-        .result = ATTEMPT_RETRY, .error_class = "auth", .summary = arena_str(t->arena, problem)};
+        .result = result, .error_class = class, .summary = arena_str(t->arena, summary)};
     t->impl = NULL;
     t->done(t, &o);
+}
+
+static void on_no_access(struct http_access_call *access, str problem)
+{
+    end_unsent(CONTAINER_OF(access, struct webhook_attempt, access)->task, ATTEMPT_RETRY, "auth",
+               problem);
+}
+
+static void send(struct webhook_attempt *x)
+{
+    struct webhook_action *action = x->action;
+    x->access = (struct http_access_call){
+        .call = &x->call, .fields = x->fields, .arena = x->task->arena, .failed = on_no_access};
+    if (action->access)
+        http_access_start(action->access, &x->access);
+    else
+        http_client_start(action->client, &x->call);
+}
+
+/* What the question took is part of the attempt. */
+static void on_ownership(struct ownership_wait *w, str problem)
+{
+    struct webhook_attempt *x = CONTAINER_OF(w, struct webhook_attempt, ownership);
+    x->is_asking = false;
+    x->call.timeout_ms -= (clock_mono_ns(x->action->clock) - x->began_ns) / 1000000;
+    if (problem.n)
+        end_unsent(x->task, ATTEMPT_RETRY, "ownership", problem);
+    else if (x->call.timeout_ms <= 0)
+        end_unsent(
+            x->task, ATTEMPT_RETRY, "timeout",
+            STR("the deadline passed while the endpoint was asked whether it wants messages"));
+    else
+        send(x);
 }
 
 static void webhook_start(struct action *base, struct task *t)
@@ -269,7 +305,8 @@ static void webhook_start(struct action *base, struct task *t)
     const struct webhook_config *c = action->config;
     struct webhook_attempt *x = ARENA_NEW(t->arena, struct webhook_attempt);
     size_t room = OWN_FIELDS + c->header_count;
-    struct http_field *fields = ARENA_ARRAY(t->arena, struct http_field, room);
+    struct http_field *fields =
+        ARENA_ARRAY(t->arena, struct http_field, room + 1); /* Authorization */
     bool ready = x && fields;
     if (ready) {
         x->action = action;
@@ -303,24 +340,23 @@ static void webhook_start(struct action *base, struct task *t)
             add(x, STR("tracestate"), t->tracestate);
     }
     t->impl = x;
-    x->access = (struct http_access_call){
-        .call = &x->call, .fields = fields, .arena = t->arena, .failed = on_no_access};
-    if (action->access)
-        http_access_start(action->access, &x->access);
+    x->began_ns = clock_mono_ns(action->clock);
+    x->is_asking = action->ownership != NULL;
+    x->ownership.done = on_ownership;
+    if (x->is_asking)
+        ownership_ask(action->ownership, &x->ownership);
     else
-        http_client_start(action->client, &x->call);
+        send(x);
 }
 
 static void webhook_cancel(struct action *base, struct task *t)
 {
     struct webhook_action *action = CONTAINER_OF(base, struct webhook_action, action);
     struct webhook_attempt *x = t->impl;
-    if (x && http_access_cancel(&x->access)) {
-        const struct outcome o = {.result = ATTEMPT_CANCELLED,
-                                  .error_class = "cancelled",
-                                  .summary = STR("ended before it was sent")};
-        t->impl = NULL;
-        t->done(t, &o);
+    if (x && x->is_asking)
+        ownership_forget(&x->ownership);
+    if (x && (x->is_asking || http_access_cancel(&x->access))) {
+        end_unsent(t, ATTEMPT_CANCELLED, "cancelled", STR("ended before it was sent"));
     } else if (x) {
         http_client_cancel(action->client, &x->call);
     }
@@ -329,6 +365,7 @@ static void webhook_cancel(struct action *base, struct task *t)
 static void webhook_free(struct action *base)
 {
     struct webhook_action *action = CONTAINER_OF(base, struct webhook_action, action);
+    ownership_free(action->ownership);
     http_access_free(action->access);
     for (size_t i = 0; i < action->signer_count; i++) {
         mac_free(action->signers[i].mac);
@@ -354,6 +391,7 @@ static struct action *webhook_create(const struct action_config *base,
     action->client = ctx->client;
     action->clock = loop_clock(ctx->loop);
     action->access = http_access_new(&c->access, ctx);
+    action->ownership = ownership_new(&c->ownership, ctx, action->access);
     for (size_t i = 0; i < c->key_count; i++) {
         struct signer *s = &action->signers[action->signer_count++];
         s->until_ms = c->keys[i].until_ms;

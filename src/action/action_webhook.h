@@ -6,6 +6,7 @@
 
 #include "action/action.h"
 #include "action/http_access.h"
+#include "action/ownership.h"
 #include "http/client.h"
 
 /* How the request is signed; all but `none` need a key. */
@@ -56,6 +57,7 @@ struct webhook_config {
     struct webhook_key keys[WEBHOOK_KEYS_MAX];
     size_t key_count;
     struct http_access_config access;
+    struct ownership_config ownership;
     str source; /* of CloudEvents: a URI reference of the application */
 };
 

@@ -72,7 +72,8 @@ static int status_of_attempt(const struct attempt *x)
 /* It ended before anything was sent; then there is nothing that could have been taken out. */
 static bool was_not_sent(const struct attempt *x)
 {
-    static const char *const classes[] = {"filter", "setup", "store", "gone", "invalid", "auth"};
+    static const char *const classes[] = {"filter",  "setup", "store",    "gone",
+                                          "invalid", "auth",  "ownership"};
     for (size_t i = 0; i < ARRAY_LEN(classes); i++)
         if (str_eq(x->error_class, str_from_cstr(classes[i])))
             return true;

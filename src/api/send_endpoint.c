@@ -6,9 +6,9 @@
 #include "base/rand.h"
 
 static const char *const members[] = {
-    "description", "url",     "disabled",  "channels", "metadata", "version",   "match",
-    "concurrency", "orderBy", "onBlocked", "retry",    "timeout",  "signature", "format",
-    "circuit",     "where",   "transform", "delivery", NULL};
+    "description", "url",     "disabled",  "channels", "metadata",  "version",   "match",
+    "concurrency", "orderBy", "onBlocked", "retry",    "timeout",   "signature", "format",
+    "circuit",     "where",   "transform", "delivery", "ownership", NULL};
 static const char *const kept[] = {"secrets", "headers", NULL};
 #define LOOKS_MAX 10
 static const char uid_taken[] = "An endpoint with that id or uid already exists";
@@ -59,7 +59,7 @@ void send_endpoint_view(struct json_writer *w, const struct object *o, const str
     static const char *const extra[] = {"match",     "concurrency",    "orderBy",   "onBlocked",
                                         "retry",     "timeout",        "signature", "format",
                                         "failSince", "disabledReason", "circuit",   "where",
-                                        "transform", "delivery",       NULL};
+                                        "transform", "delivery",       "ownership", NULL};
     const struct json *types = json_get(doc, STR("eventTypes"));
     const struct json *rate = json_get(doc, STR("throttleRate"));
     json_pair(w, "id", o->id);

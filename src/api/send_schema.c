@@ -171,6 +171,8 @@ static const struct wire_schema schema_pair = {"EndpointClientCertificate", "", 
               "Gaff: a jq program that makes the body; nothing: the message is skipped."),         \
         ENUM("delivery", WIRE_NULLABLE, delivery_words,                                            \
              "Gaff: poll: messages are fetched by a poller, the URL is not called."),              \
+        ENUM("ownership", WIRE_NULLABLE, ownership_words,                                          \
+             "Gaff: how the endpoint proves that it wants messages, before the first."),           \
         OBJECT("basicAuth", WIRE_NULLABLE, &schema_basic, "Gaff: HTTP Basic."),                    \
         OBJECT("oauth", WIRE_NULLABLE, &schema_oauth, "Gaff: OAuth 2.0 client credentials."),      \
         OBJECT("clientCertificate", WIRE_NULLABLE, &schema_pair, "Gaff: mutual TLS."),             \

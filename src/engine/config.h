@@ -132,6 +132,7 @@ struct sending_config {       /* what endpoints of the sending side share */
     int schemes;   /* 1: https alone */
     int signature; /* an enum webhook_style */
     int64_t timeout_ms, disable_after_ms;
+    str origin; /* how we call ourselves when an endpoint is asked for its ownership */
 };
 
 enum durability { DURABILITY_DISK, DURABILITY_NONE };

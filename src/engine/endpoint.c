@@ -115,7 +115,7 @@ bool endpoint_url_check(str url, struct reason *why)
 static bool read_url(struct endpoint *e)
 {
     size_t from, to;
-    e->webhook.url = without_userinfo(e->url, &e->arena);
+    e->webhook.url = e->webhook.ownership.url = without_userinfo(e->url, &e->arena);
     if (!find_userinfo(e->url, &from, &to))
         return e->webhook.url.n > 0;
     str pair = percent_decode(&e->arena, str_slice(e->url, from, to - 1), false);
@@ -226,6 +226,11 @@ static bool read_doc(struct endpoint *e, const struct json *doc, const struct se
                                                          : (enum outbound_policy)s->policy;
     w->style = (enum webhook_style)word_of(doc, "signature", webhook_style_words, s->signature);
     w->format = (enum webhook_format)word_of(doc, "format", webhook_format_words, WEBHOOK_PLAIN);
+    w->ownership = (struct ownership_config){
+        .kind = (enum ownership_kind)word_of(doc, "ownership", ownership_words, OWNERSHIP_NONE),
+        .origin = arena_str(&e->arena, s->origin.n ? s->origin : STR("gaff")),
+        .policy = w->policy,
+        .timeout_ms = d->timeout_ms};
     w->source = arena_printf(&e->arena, "/app/" STR_FMT, STR_ARG(e->application));
     return read_texts(e, json_get(doc, STR("eventTypes")), &e->event_types, &e->event_type_count) &&
            read_texts(e, json_get(doc, STR("channels")), &e->channels, &e->channel_count) &&

@@ -9,6 +9,7 @@
  *   circuit      {"failures", "waitSeconds", "maxSeconds"}; failures 0: never opens
  *   where, transform    jq programs, as of a destination in gaff.yaml
  *   delivery     "push", "poll"
+ *   ownership    "none", "cloudevents", "challenge": asked before the first message
  *   basicAuth, oauth, clientCertificate, proxy   see engine/endpoint_access.c
  *   signature, format   words of action/action_webhook.h
  *   failSince, disabledReason   what the engine noted

@@ -299,6 +299,63 @@ def test_a_proxy_on_the_way():
     proxy.close()
 
 
+class Asked(Target):
+    """Answers handshakes of both kinds as told, and takes messages."""
+
+    def __init__(self):
+        self.handshakes, self.allow = [], None
+        super().__init__()
+        asked, handler = self, self.server.RequestHandlerClass
+
+        def answer(request, status, headers, body=b""):
+            asked.handshakes.append((request.path, request.headers))
+            request.send_response(status)
+            for name, value in headers.items():
+                request.send_header(name, value)
+            request.send_header("Content-Length", str(len(body)))
+            request.end_headers()
+            request.wfile.write(body)
+
+        def options(request):
+            answer(request, 200, {"WebHook-Allowed-Origin": asked.allow} if asked.allow else {})
+
+        def get(request):
+            challenge = parse_qs(request.path.split("?", 1)[1])["challenge"][0]
+            answer(request, 200, {}, (challenge if asked.allow else "no").encode())
+
+        handler.do_OPTIONS, handler.do_GET = options, get
+
+
+def test_an_endpoint_proves_that_it_wants_messages():
+    for kind, said in (("cloudevents", "OPTIONS"), ("challenge", "the challenge")):
+        target = Asked()
+        config = "sending: { policy: private, origin: hooks.example.org }\n"
+        with Daemon(config) as d:
+            app_with(d, url=target.url + "/hook?a=b", ownership=kind, retry=[0.1] * 3 + [1] * 40,
+                     circuit={"failures": 0}, basicAuth={"username": "u", "password": "p"})
+            message = send(d)
+            found = until(lambda: attempts(d, message), "it was asked")
+            assert said in found[-1]["response"], found
+            assert not target.requests and found[-1]["responseStatusCode"] == 0
+            path, headers = target.handshakes[0]
+            assert headers["WebHook-Request-Origin"] == "hooks.example.org"
+            assert headers["Authorization"] == basic("u", "p")
+            assert path.startswith("/hook?a=b"), path
+            target.allow = "somebody.example"  # of the challenge: anything answers it
+            if kind == "cloudevents":
+                before = len(target.handshakes)
+                until(lambda: len(target.handshakes) > before + 1, "asked again")
+                assert not target.requests
+            target.allow = "HOOKS.example.org"
+            until(lambda: target.requests, "told once it said yes", 60)
+            asked = len(target.handshakes)
+            for _ in range(5):
+                send(d)
+            until(lambda: len(target.requests) == 6, "the others at once")
+            assert len(target.handshakes) == asked
+        target.close()
+
+
 def test_what_is_wrong_with_a_destination_is_said():
     for options, problem in (
             ('auth: { basic: { user: a } }', b'"password" is needed'),
