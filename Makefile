@@ -88,7 +88,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(2)')
 
 # What only the program has; all else is the library.
 PROGRAM_SRCS := $(wildcard src/app/cli_*.c src/app/commands.c src/app/main.c src/app/daemon.c \
-                src/app/webhook*.c)
+                src/app/webhook*.c src/app/handover.c)
 # The drop-in for hooks.json: of the program too, but unit tests and fuzzers link it.
 COMPAT_SRCS  := $(if $(filter compat,$(LAYERS)),$(wildcard src/compat/*.c))
 LAYER_SRCS   := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c))

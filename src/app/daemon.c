@@ -3,11 +3,13 @@
  *
  * Signals are blocked in every thread and taken by one that waits for them, which posts to the
  * main loop: no handler runs anything. HUP reloads; TERM drains; a second TERM, or INT, stops fast
- * (all that was acknowledged is on disk); QUIT ends at once. */
+ * (all that was acknowledged is on disk); QUIT ends at once; USR2 drains and gives the place to the
+ * program that has the name now. */
 #include "app/daemon.h"
 
 #include "base/fs.h"
 #include "api/api.h"
+#include "app/handover.h"
 #include "app/otel.h"
 #include "app/settings.h"
 #include "app/systemd.h"
@@ -16,6 +18,7 @@
 #include "engine/objects.h"
 #include "engine/watch.h"
 #include "gaff.h"
+#include "http/listen.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -38,11 +41,11 @@ struct daemon {
     struct loop_timer status;
     pthread_mutex_t reload_lock;
     pthread_t signals;
-    struct loop_msg hup, stop, defined;
-    _Atomic bool defined_posted;
+    struct loop_msg hup, stop, usr2, defined;
+    _Atomic bool hup_told, usr2_told, defined_posted; /* a message may be on its way but once */
     uint64_t defined_hash; /* of the definitions in force; under reload_lock */
     _Atomic int stops;     /* how many times it was asked to end */
-    bool fast, published;
+    bool fast, published, hands_over;
 };
 
 /* --- configuration --------------------------------------------------------------------------- */
@@ -188,12 +191,29 @@ static void definitions_changed(void *arg)
 
 static void on_hup(struct loop_msg *msg)
 {
-    reload_and_log(CONTAINER_OF(msg, struct daemon, hup));
+    struct daemon *d = CONTAINER_OF(msg, struct daemon, hup);
+    atomic_store(&d->hup_told, false);
+    reload_and_log(d);
 }
 
 static void on_stop(struct loop_msg *msg)
 {
     loop_stop(CONTAINER_OF(msg, struct daemon, stop)->loop);
+}
+
+/* What could not start after us must not end us. */
+static void on_usr2(struct loop_msg *msg)
+{
+    struct daemon *d = CONTAINER_OF(msg, struct daemon, usr2);
+    struct reason why = {0};
+    atomic_store(&d->usr2_told, false);
+    if (handover_try(d->path, &why) != ERR_OK) {
+        log_event(LOG_ERROR, "not handed over; this program goes on",
+                  LOG_F("reason", str_from_cstr(why.text)));
+        return;
+    }
+    d->hands_over = true;
+    loop_stop(d->loop);
 }
 
 static void watched_signals(sigset_t *set)
@@ -203,6 +223,7 @@ static void watched_signals(sigset_t *set)
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGQUIT);
+    sigaddset(set, SIGUSR2);
 }
 
 static void *signals_main(void *arg)
@@ -215,7 +236,13 @@ static void *signals_main(void *arg)
         if (sigwait(&set, &signal_number) != 0)
             continue;
         if (signal_number == SIGHUP) {
-            loop_post(d->loop, &d->hup);
+            if (!atomic_exchange(&d->hup_told, true))
+                loop_post(d->loop, &d->hup);
+            continue;
+        }
+        if (signal_number == SIGUSR2) {
+            if (!atomic_exchange(&d->usr2_told, true))
+                loop_post(d->loop, &d->usr2);
             continue;
         }
         if (signal_number == SIGQUIT)
@@ -391,12 +418,16 @@ static void run(struct daemon *d)
     secret_wipe(ticket, sizeof(ticket));
     d->hup.fn = on_hup;
     d->stop.fn = on_stop;
+    d->usr2.fn = on_usr2;
     if (pthread_create(&d->signals, NULL, signals_main, d) != 0)
         die("cannot start the signal thread");
     systemd_notify("READY=1");
     loop_timer_start(d->loop, &d->status, STATUS_MS, tick_status);
     loop_run(d->loop);
-    systemd_notify("STOPPING=1");
+    d->hands_over = d->hands_over && !atomic_load(&d->stops);
+    if (d->hands_over)
+        handover_keep_sockets();
+    systemd_notify(d->hands_over ? "RELOADING=1" : "STOPPING=1");
     log_event(LOG_INFO, "draining", LOG_I("at_most_ms", d->fast ? 0 : d->config->drain_timeout_ms));
     engine_drain(d->engine, d->fast ? 0 : d->config->drain_timeout_ms);
 }
@@ -426,7 +457,24 @@ static int start(struct daemon *d)
         log_event(LOG_ERROR, "cannot start", LOG_F("reason", str_from_cstr(why.text)));
         return exit_code_of(&why);
     }
+    listeners_forget();
     return EXIT_CLEAN;
+}
+
+/* All is drained and closed. */
+static int end(struct daemon *d, int code)
+{
+    struct reason why = {0};
+    if (code != EXIT_CLEAN)
+        return code;
+    if (!d->hands_over || atomic_load(&d->stops)) {
+        log_line(LOG_INFO, "stopped");
+        return code;
+    }
+    log_line(LOG_INFO, "handing over");
+    handover_exec(d->path, &why);
+    log_event(LOG_ERROR, "cannot hand over", LOG_F("reason", str_from_cstr(why.text)));
+    return EXIT_INTERNAL;
 }
 
 int daemon_run(const char *config_path)
@@ -436,6 +484,7 @@ int daemon_run(const char *config_path)
     d.path = config_path;
     pthread_mutex_init(&d.reload_lock, NULL);
     log_setup(LOG_AUTO, LOG_INFO);
+    handover_begin();
     prctl(PR_SET_DUMPABLE, 0); /* a command of the same user must not read our memory */
     watched_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -454,7 +503,5 @@ int daemon_run(const char *config_path)
     config_unref(d.config);
     loop_timer_stop(&d.status);
     loop_free(d.loop);
-    if (code == EXIT_CLEAN)
-        log_line(LOG_INFO, "stopped");
-    return code;
+    return end(&d, code);
 }

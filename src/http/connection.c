@@ -120,6 +120,7 @@ static bool handle(struct connection *c)
     c->state = CONN_HANDLING;
     c->deadline_ns = INT64_MAX;
     c->server->counts.requests_total++;
+    c->has_asked = true;
     c->server->handler(&e->pub, c->server->arg);
     return true;
 }

@@ -83,6 +83,7 @@ struct connection {
     uint32_t magic;
     uint8_t state; /* enum connection_state */
     bool is_reading, is_advancing, has_eof, close_after, linger_after, is_counted;
+    bool has_asked; /* the first request was there */
     union {
         uv_handle_t handle;
         uv_stream_t stream;

@@ -1,8 +1,8 @@
 /* Listening sockets. SO_REUSEPORT lets any process of the same user join an address, so a second
  * daemon started by mistake would silently take half of the first one's connections. Hence the
  * registry: an address this process has not bound itself is first tried without the option. The
- * registry is the only state of the process here; servers on several threads open listeners.
- * Called by server.c. */
+ * registry and the two tables of sockets that go from program to program are the only state of the
+ * process here; servers on several threads open listeners. Called by server.c, app/handover.c. */
 #include "http/listen.h"
 
 #include "base/log.h"
@@ -66,6 +66,96 @@ static void unregister_address(const struct listener *l)
     int i = registry_find(l->address, false);
     if (i >= 0)
         registry[i].listeners--;
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* --- from program to program ---------------------------------------------------------------- */
+
+struct held_socket {
+    char spec[LISTEN_TEXT_MAX]; /* empty: a free place */
+    int fd;
+};
+static struct held_socket held[REGISTRY_MAX];   /* what is open now */
+static struct held_socket handed[REGISTRY_MAX]; /* by the program before, not yet taken */
+static bool is_handing_over;                    /* files of sockets stay */
+
+/* registry_lock is held. A socket beyond the table is not handed over. */
+static void put_socket(struct held_socket *table, str spec, int fd)
+{
+    for (int i = 0; i < REGISTRY_MAX; i++)
+        if (!table[i].spec[0]) {
+            snprintf(table[i].spec, sizeof(table[i].spec), STR_FMT, STR_ARG(spec));
+            table[i].fd = fd;
+            return;
+        }
+}
+
+static void hold(const char *spec, int fd)
+{
+    if (strncmp(spec, "fd:", 3) == 0)
+        return;
+    pthread_mutex_lock(&registry_lock);
+    put_socket(held, str_from_cstr(spec), fd);
+    pthread_mutex_unlock(&registry_lock);
+}
+
+static void let_go(int fd)
+{
+    pthread_mutex_lock(&registry_lock);
+    for (int i = 0; i < REGISTRY_MAX; i++)
+        if (held[i].spec[0] && held[i].fd == fd)
+            held[i].spec[0] = '\0';
+    pthread_mutex_unlock(&registry_lock);
+}
+
+static int take_handed(const char *spec)
+{
+    int fd = -1;
+    pthread_mutex_lock(&registry_lock);
+    for (int i = 0; i < REGISTRY_MAX && fd < 0; i++)
+        if (handed[i].spec[0] && strcmp(handed[i].spec, spec) == 0) {
+            handed[i].spec[0] = '\0';
+            fd = handed[i].fd;
+        }
+    pthread_mutex_unlock(&registry_lock);
+    return fd;
+}
+
+void listeners_hand_over(struct buf *out)
+{
+    pthread_mutex_lock(&registry_lock);
+    is_handing_over = true;
+    for (int i = 0; i < REGISTRY_MAX; i++) {
+        int fd = held[i].spec[0] ? fcntl(held[i].fd, F_DUPFD, 3) : -1;
+        if (fd >= 0)
+            buf_printf(out, "%d %s\n", fd, held[i].spec);
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+void listeners_take_over(str lines)
+{
+    pthread_mutex_lock(&registry_lock);
+    while (lines.p && lines.n) {
+        str spec = str_cut(&lines, '\n');
+        uint64_t fd;
+        if (!str_to_u64(str_cut(&spec, ' '), &fd) || fd > INT32_MAX || !spec.p ||
+            spec.n >= LISTEN_TEXT_MAX)
+            continue;
+        if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0)
+            put_socket(handed, spec, (int)fd);
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+void listeners_forget(void)
+{
+    pthread_mutex_lock(&registry_lock);
+    for (int i = 0; i < REGISTRY_MAX; i++)
+        if (handed[i].spec[0]) {
+            close(handed[i].fd);
+            handed[i].spec[0] = '\0';
+        }
     pthread_mutex_unlock(&registry_lock);
 }
 
@@ -254,7 +344,37 @@ static enum err open_unix(const char *path, struct listener *out, struct reason 
     return ERR_OK;
 }
 
-/* --- descriptors of a service manager ------------------------------------------------------- */
+/* --- descriptors of a service manager, or of the program before ------------------------------ */
+
+/* Takes out->fd as it is. */
+static enum err adopt(const char *spec, struct listener *out, struct reason *why)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t sa_n = sizeof(sa);
+    if (out->fd < 0 || fcntl(out->fd, F_SETFL, fcntl(out->fd, F_GETFL) | O_NONBLOCK) != 0 ||
+        getsockname(out->fd, (struct sockaddr *)&sa, &sa_n) != 0)
+        return fail_errno(why, ERR_IO, "cannot use %s", spec);
+    out->is_unix = sa.ss_family == AF_UNIX;
+    out->port = port_of(&sa);
+    if (out->is_unix)
+        snprintf(out->address, sizeof(out->address), "unix:%s",
+                 ((const struct sockaddr_un *)(const void *)&sa)->sun_path);
+    else
+        format_tcp(&sa, out->address);
+    return ERR_OK;
+}
+
+static enum err open_handed(const char *spec, struct listener *out, struct reason *why)
+{
+    enum err rc = adopt(spec, out, why);
+    if (rc != ERR_OK)
+        return rc;
+    if (out->is_unix)
+        out->unix_path = xstrdup(spec + 5);
+    else
+        register_address(out);
+    return ERR_OK;
+}
 
 static enum err open_fd(const char *number, struct listener *out, struct reason *why)
 {
@@ -269,40 +389,36 @@ static enum err open_fd(const char *number, struct listener *out, struct reason 
                     "cannot listen on fd:%s: it is no listening socket; was this process started "
                     "by a service manager with socket activation?",
                     number);
-    struct sockaddr_storage sa = {0};
-    socklen_t sa_n = sizeof(sa);
+    char spec[32];
+    snprintf(spec, sizeof(spec), "fd:%d", (int)n);
     out->fd = fcntl((int)n, F_DUPFD_CLOEXEC, 3);
-    if (out->fd < 0 || fcntl(out->fd, F_SETFL, fcntl(out->fd, F_GETFL) | O_NONBLOCK) != 0 ||
-        getsockname(out->fd, (struct sockaddr *)&sa, &sa_n) != 0)
-        return fail_errno(why, ERR_IO, "cannot use fd:%s", number);
-    out->is_unix = sa.ss_family == AF_UNIX;
-    out->port = port_of(&sa);
-    if (out->is_unix)
-        snprintf(out->address, sizeof(out->address), "unix:%s",
-                 ((const struct sockaddr_un *)(const void *)&sa)->sun_path);
-    else
-        format_tcp(&sa, out->address);
-    return ERR_OK;
+    return adopt(spec, out, why);
 }
 
 enum err listener_open(const char *spec, struct listener *out, struct reason *why)
 {
-    *out = (struct listener){.fd = -1};
+    *out = (struct listener){.fd = take_handed(spec)};
     enum err rc;
-    if (strncmp(spec, "unix:", 5) == 0)
+    if (out->fd >= 0)
+        rc = open_handed(spec, out, why);
+    else if (strncmp(spec, "unix:", 5) == 0)
         rc = open_unix(spec + 5, out, why);
     else if (strncmp(spec, "fd:", 3) == 0)
         rc = open_fd(spec + 3, out, why);
     else
         rc = open_tcp(spec, out, why);
-    if (rc != ERR_OK)
+    if (rc == ERR_OK)
+        hold(spec, out->fd);
+    else
         listener_close(out);
     return rc;
 }
 
 void listener_close(struct listener *l)
 {
-    if (l->unix_path)
+    if (l->fd >= 0)
+        let_go(l->fd);
+    if (l->unix_path && !is_handing_over)
         unlink(l->unix_path);
     free(l->unix_path);
     if (l->registered)

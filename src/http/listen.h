@@ -3,8 +3,8 @@
 #ifndef GAFF_HTTP_LISTEN_H
 #define GAFF_HTTP_LISTEN_H
 
+#include "base/buf.h"
 #include "base/err.h"
-#include "base/str.h"
 
 #define LISTEN_BACKLOG 4096
 #define LISTEN_TEXT_MAX 160
@@ -24,5 +24,15 @@ struct listener {
 enum err listener_open(const char *spec, struct listener *out, struct reason *why) MUST_USE;
 /* Removes the socket file, forgets the address. The descriptor is closed too. */
 void listener_close(struct listener *l);
+
+/* From a program to the one that takes its place by exec: a line "DESCRIPTOR ADDRESS" for each open
+ * listener, the address as it was asked for. The descriptors are copies, so the sockets stay open,
+ * with all that connects meanwhile in their queues, after every listener was closed. Sockets of a
+ * service manager are not among them: it passed them for good. */
+void listeners_hand_over(struct buf *out);
+/* The other side: listener_open takes what was handed over for its address before it opens any. */
+void listeners_take_over(str lines);
+/* Closes what nobody asked for. */
+void listeners_forget(void);
 
 #endif

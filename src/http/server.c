@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define ACCEPTS_A_TURN 64
-#define DRAIN_GRACE_MS 100 /* for a request that is on its way when draining begins */
+#define DRAIN_GRACE_MS 100        /* for a request that is on its way when draining begins */
+#define DRAIN_GRACE_FIRST_MS 2000 /* the first of a connection: who has just connected asks */
 #define HEAD_BYTES_MAX (256u << 10)
 
 const struct http_limits http_limits_default = {
@@ -392,10 +393,12 @@ void http_server_drain(struct http_server *s, void (*done)(void *arg), void *arg
     s->drained = done;
     s->drained_arg = arg;
     stop_listening(s);
-    int64_t grace_ns = clock_mono_ns(s->clock) + DRAIN_GRACE_MS * INT64_C(1000000);
+    int64_t now_ns = clock_mono_ns(s->clock);
     LIST_EACH(&s->connections, node)
     {
         struct connection *c = CONTAINER_OF(node, struct connection, node);
+        int64_t grace_ms = c->has_asked ? DRAIN_GRACE_MS : DRAIN_GRACE_FIRST_MS;
+        int64_t grace_ns = now_ns + grace_ms * INT64_C(1000000);
         if (c->state == CONN_IDLE && c->deadline_ns > grace_ns)
             c->deadline_ns = grace_ns;
     }

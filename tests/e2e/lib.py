@@ -154,6 +154,7 @@ class Daemon:
             self.write(name, text)
         self.config(config)
         self.process = None
+        self.program = GAFF
         if start:
             self.start()
 
@@ -198,7 +199,7 @@ class Daemon:
     def start(self, wait=True):
         log = open(self.path("log"), "ab")
         mark = len(self.log())
-        self.process = subprocess.Popen([GAFF, "serve", "--config", "gaff.yaml"], cwd=self.dir,
+        self.process = subprocess.Popen([self.program, "serve", "--config", "gaff.yaml"], cwd=self.dir,
                                         env=self.env, stdout=log, stderr=log,
                                         stdin=subprocess.DEVNULL)
         log.close()

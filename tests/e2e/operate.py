@@ -118,6 +118,80 @@ routes:
         assert len(target.requests) == 1
 
 
+class SteadyClient:
+    """Sends one event after the other, each by a connection of its own; keeps what came of it."""
+
+    def __init__(self, daemon):
+        self.daemon, self.replies, self.failed, self.over = daemon, [], [], False
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.over:
+            body = b'{"n": %d}' % len(self.replies)
+            try:
+                reply = self.daemon.post("/in/github", body, github(body))
+                self.replies.append((reply.status, reply.body))
+            except OSError as why:
+                self.failed.append(why)
+
+    def sent(self, more):
+        count = len(self.replies)
+        until(lambda: len(self.replies) >= count + more, f"{more} more events")
+
+    def end(self):
+        self.over = True
+        self.thread.join()
+        assert not self.failed and {status for status, _ in self.replies} == {200}, (
+            self.failed, [r for r in self.replies if r[0] != 200])
+        return [json.loads(body)["id"] for _, body in self.replies]
+
+
+def test_usr2_gives_the_place_to_the_program_that_has_the_name_now():
+    with Daemon("""listen: [127.0.0.1:0, "unix:in.sock"]
+admin: { listen: 127.0.0.1:0 }
+sources: { github: { provider: github, secret: "%s" } }
+destinations: { out: { log: { file: out.jsonl } }, run: { exec: { command: [cat], concurrency: 2 } } }
+routes: [{ from: github, to: [out, run] }]
+""" % SECRET, start=False) as d:
+        d.program = d.path("gaff")
+        shutil.copy(GAFF, d.program)
+        d.start()
+        client, ids = SteadyClient(d), []
+        for _ in range(3):
+            client.sent(5)
+            mark, before = len(d.log()), os.stat(f"/proc/{d.process.pid}/exe").st_ino
+            shutil.copy(GAFF, d.path("new"))
+            os.rename(d.path("new"), d.program)
+            d.signal(signal.SIGUSR2)
+            until(lambda: "msg=ready" in d.log()[mark:], "the next program is ready")
+            assert os.stat(f"/proc/{d.process.pid}/exe").st_ino != before
+            addresses = re.findall(r"msg=(?:listening|admin) address=(\S+)", d.log()[mark:])
+            assert d.url in addresses and d.admin in addresses, addresses
+            client.sent(5)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(d.path("in.sock"))
+            s.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert s.recv(100).startswith(b"HTTP/1.1 404")
+        for event_id in client.end():
+            d.settled(event_id)
+        assert d.process.poll() is None
+        assert d.stop() == 0 and not os.path.exists(d.path("in.sock"))
+
+
+def test_usr2_that_would_not_start_changes_nothing():
+    with Daemon("sources: { github: { provider: github, secret: '%s' } }\n" % SECRET) as d:
+        client = SteadyClient(d)
+        good = open(d.path("gaff.yaml"), encoding="utf-8").read()
+        d.config("sources: { github: { provider: nobody-knows } }\n")
+        d.signal(signal.SIGUSR2)
+        until(lambda: "not handed over" in d.log(), "it is said")
+        client.sent(5)
+        d.write("gaff.yaml", good)
+        client.end()
+        assert d.stop() == 0
+
+
 def test_the_api_wants_its_token():
     with Daemon(OPEN) as d:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}):
