@@ -46,7 +46,12 @@ static bool configured_secret(struct cli *c, enum jwt_kind *kind, str *secret, b
     if (*found)
         *secret = arena_str(&c->arena, secret_str(&config->sending.jwt_secret));
     bool signs = !*found || *kind <= JWT_KIND_HS512;
+    bool kept = *found || str_starts(config->store, STR("sqlite:"));
     config_unref(config);
+    if (!kept)
+        return cli_error(CLI_FAILED,
+                         "this store keeps no signing secret beside it: set sending.jwt_secret, or "
+                         "name its file with --key") == CLI_OK;
     return signs || cli_error(CLI_USAGE,
                               "tokens are verified with a public key here: name the private one "
                               "with --key FILE --algorithm %s",

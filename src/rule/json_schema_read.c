@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "rule/json_schema_tree.h"
 
+#include <math.h>
 #include <stdarg.h>
 
 #define SCHEMA_ARENA_MAX (8u << 20)
@@ -215,14 +216,12 @@ static bool read_type(struct reading *r, const struct json *v)
 static bool read_number(struct reading *r, const struct json *v, enum form form)
 {
     double n;
-    int64_t whole;
     if (json_kind_of(v) != JSON_NUMBER || !json_f64(v, &n))
         return refuse(r, "must be a number");
     if (form == POSITIVE && n <= 0)
         return refuse(r, "must be more than 0");
-    if (form == COUNT && !json_i64(v, &whole))
-        whole = n == (double)(int64_t)n ? (int64_t)n : -1;
-    return form != COUNT || whole >= 0 || refuse(r, "must be a whole number from 0 on");
+    return form != COUNT || (n >= 0 && n == floor(n)) ||
+           refuse(r, "must be a whole number from 0 on");
 }
 
 static bool read_dialect(struct reading *r, const struct json *v)

@@ -167,6 +167,11 @@ def test_tokens_open_what_they_should():
     with Daemon(CONFIG) as d:
         app = made(d, "apps", "create", "Acme", "--uid", "acme")
         said(d, "apps", "create", "Other", "--uid", "other")
+        if d.database:  # no directory is its own, so no secret is made
+            assert "sending.jwt_secret" in complaint(d, "jwt", code=1)
+            d.stop()
+            d.config(CONFIG.replace("}", ", jwt_secret: a-signing-secret-of-the-test }"))
+            d.start()
         whole = said(d, "jwt", "--expires", "1h").strip()
         assert get(d, "/app", whole).status == 200
         assert abs(claims(whole)["exp"] - claims(whole)["iat"]) == 3600
