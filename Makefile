@@ -229,8 +229,9 @@ test: test-programs ## Build and run every test; the last line is the sum
 unit: $(OUT)/unit-tests ## Unit tests alone (T=name, LAYERS="base http")
 	@tests/postgres/cluster.py $(OUT)/unit-tests $(T)
 
-e2e: all examples ## End-to-end tests alone (T=name)
-	@BUILD_DIR=$(OUT) scripts/run-tests e2e $(T)
+e2e: all examples ## End-to-end tests alone (T=name; STORE=postgres: their daemons on PostgreSQL)
+	@BUILD_DIR=$(OUT) GAFF_TEST_STORE=$(STORE) \
+	    $(if $(filter postgres,$(STORE)),tests/postgres/cluster.py) scripts/run-tests e2e $(T)
 
 dropin: all ## Random rules and payloads beside Debian's webhook (ROUNDS=20000, SEED=n)
 	@GAFF=$(abspath $(OUT)/gaff) GAFF_DROPIN_ROUNDS=$(ROUNDS) GAFF_DROPIN_SEED=$(SEED) \

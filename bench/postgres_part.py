@@ -17,8 +17,8 @@ INSERT INTO gaff.lanes VALUES ('bench', (SELECT max(epoch) FROM gaff.nodes))
 INSERT INTO gaff.queue (id, event_id, destination, route, order_key, state, attempts, created_ms,
                         next_ms, reason, listed)
     SELECT m + i, m + i, 'bench', 'r', 0, 0, 0, 0, 0, '', false
-    FROM generate_series(1, {CLAIM_ROWS}) AS i, (SELECT coalesce(max(id), 0) AS m
-                                                 FROM gaff.events) AS e;
+    FROM generate_series(1, {CLAIM_ROWS}) AS i, (SELECT greatest(
+        (SELECT max(id) FROM gaff.events), (SELECT max(id) FROM gaff.deliveries), 0) AS m) AS e;
 VACUUM ANALYZE gaff.queue;
 DO $$
 DECLARE
@@ -116,6 +116,7 @@ def measure(bench, server):
     rates = []
     for _ in range(3):
         said = server.run("psql", "-XAtq", "-d", server.url("ingest"), input=CLAIM_AND_SETTLE)
+        assert "rate " in said.stdout, said.stdout
         rates.append(int(said.stdout.split("rate ")[1].split()[0]))
     say(f"\npostgres: claim + settle, 256 at a time, one connection: {bench['spread'](rates)}/s")
     figure("postgres_claim_settle", middle(rates))

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/fs.h"
 #include "base/yaml.h"
+#include "engine/config.h"
 #include "http/client.h"
 
 #include <unistd.h>
@@ -78,16 +79,64 @@ static char *read_line_of(struct cli *c, const char *directory, const char *file
     return arena_cstr(&c->arena, str_trim(text));
 }
 
+/* Whether the daemon of this configuration keeps its events in PostgreSQL. */
+static bool is_node(struct cli *c, const char *config)
+{
+    struct reason why = {0};
+    const char *store = getenv("GAFF_STORE");
+    str text;
+    if (store)
+        return strncmp(store, "postgres:", 9) == 0;
+    if (fs_read(&c->arena, config, YAML_BYTES_MAX, &text, &why) != ERR_OK)
+        return false;
+    const struct yaml *node =
+        yaml_get(yaml_parse(&c->arena, str_from_cstr(config), text, &why), STR("store"));
+    return node && node->kind == YAML_SCALAR &&
+           (str_starts(node->scalar, STR("postgres:")) || str_starts(node->scalar, STR("${")));
+}
+
+/* Where everybody is listened to, the own machine is too. */
+static char *admin_url(struct cli *c, const struct listen_config *l)
+{
+    str address = str_from_cstr(l->address);
+    if (str_starts(address, STR("unix:")))
+        return arena_cstr(&c->arena, address);
+    if (str_starts(address, STR("0.0.0.0:")))
+        address = str_slice(address, 7, address.n);
+    const char *host = str_starts(address, STR(":")) ? "127.0.0.1" : "";
+    return arena_cstr(&c->arena,
+                      arena_printf(&c->arena, "%s://%s" STR_FMT, l->tls_cert ? "https" : "http",
+                                   host, STR_ARG(address)));
+}
+
+/* A node on PostgreSQL leaves no files behind: its configuration says both. */
+static void ask_configuration(struct cli *c, struct place *p)
+{
+    struct problems problems = {0};
+    const char *path = cli_config_path(c);
+    struct config *config = path && is_node(c, path) ? config_load(path, NULL, &problems) : NULL;
+    if (config && !p->url && config->admin_listen_count)
+        p->url = admin_url(c, &config->admin_listen[0]);
+    if (config && !p->token && config->admin_token.n)
+        p->token = arena_cstr(&c->arena, secret_str(&config->admin_token));
+    problems_release(&problems);
+    config_unref(config);
+}
+
 static bool find_daemon(struct cli *c, struct place *p)
 {
     const char *url = cli_option(c, "api"), *token = cli_option(c, "token");
     url = url ? url : getenv("GAFF_API");
     token = token ? token : getenv("GAFF_TOKEN");
     char *directory = data_directory(c);
-    p->url =
-        url ? arena_cstr(&c->arena, str_from_cstr(url)) : read_line_of(c, directory, "admin.url");
-    p->token = token ? arena_cstr(&c->arena, str_from_cstr(token))
-                     : read_line_of(c, directory, "admin.token");
+    p->url = url ? arena_cstr(&c->arena, str_from_cstr(url)) : NULL;
+    p->token = token ? arena_cstr(&c->arena, str_from_cstr(token)) : NULL;
+    if (!p->url || !p->token)
+        ask_configuration(c, p);
+    if (!p->url)
+        p->url = read_line_of(c, directory, "admin.url");
+    if (!p->token)
+        p->token = read_line_of(c, directory, "admin.token");
     if (p->url)
         return true;
     cli_error(CLI_UNREACHABLE,

@@ -30,6 +30,12 @@ class Skip(Exception):
     pass
 
 
+def sqlite_only(what):
+    """For a test of what only a store in a directory of its own has."""
+    if ON_POSTGRES:
+        raise Skip(what)
+
+
 def run(scope):
     """Runs every function test_* of a module in order and ends with the sum."""
     only = sys.argv[1] if len(sys.argv) > 1 else ""

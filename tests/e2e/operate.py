@@ -83,6 +83,7 @@ def test_a_symlink_swap_is_noticed():
 
 
 def test_a_second_instance_is_refused_and_stop_is_clean():
+    sqlite_only("a store on PostgreSQL has room for several instances")
     with Daemon(OPEN) as d:
         other = subprocess.run([GAFF, "serve", "--config", "gaff.yaml"], cwd=d.dir, env=d.env,
                                capture_output=True, timeout=60, check=False)
@@ -193,6 +194,7 @@ def test_usr2_that_would_not_start_changes_nothing():
 
 
 def test_the_api_wants_its_token():
+    sqlite_only("the token of nodes is in their configuration")
     with Daemon(OPEN) as d:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}):
             reply = d.request("GET", "/api/v1/events", b"", headers, base=d.admin)
@@ -306,6 +308,7 @@ routes:
 
 
 def test_the_first_lines_on_a_terminal_send_an_event_when_copied():
+    sqlite_only("the token of nodes is in their configuration")
     import pty
     for provider, secret in (("github", SECRET), ("stripe", "whsec_of_a_test"), ("none", "")):
         given = f'secret: "{secret}"' if secret else ""
@@ -371,6 +374,7 @@ def test_send_sign_and_verify():
 
 
 def test_backup_can_be_put_in_place():
+    sqlite_only("backups of PostgreSQL are its own")
     with Daemon(OPEN) as d:
         ids = {d.post("/in/open", BODY).json()["id"] for _ in range(20)}
         d.cli("backup", "copy.db")

@@ -130,9 +130,10 @@ class Server:
         self.sql(f"CREATE DATABASE {database}")
         return self.url(database)
 
-    def standby(self, name, settings=None, slot=True):
+    def standby(self, name, settings=None, slot=True, port=None):
         """A standby of this server, streaming from it under its own name."""
-        other = Server({**self.settings, **(settings or {})}, directory=self.top, name=name)
+        other = Server({**self.settings, **(settings or {})}, directory=self.top, name=name,
+                       port=port)
         if slot:
             self.sql(f"SELECT pg_create_physical_replication_slot('{name}') WHERE NOT EXISTS "
                      f"(SELECT 1 FROM pg_replication_slots WHERE slot_name = '{name}')")

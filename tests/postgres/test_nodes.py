@@ -6,7 +6,8 @@ import json
 import signal
 import threading
 
-from nodes import Node, Target, common, config, database, main, until
+from cluster import free_port
+from nodes import TOKEN, Daemon, Node, Target, common, config, database, github, main, until
 
 LANES = 8
 
@@ -205,6 +206,17 @@ def test_content_taken_out_is_gone_on_all_nodes():
         for node in (one, two):
             assert b"41" not in json.dumps(node.api("GET", path).json()["payload"]).encode()
         assert one.api("DELETE", "/app/acme/msg/msg_unknown/content").status == 404
+
+
+def test_the_command_line_finds_a_node_by_its_configuration():
+    s, target = common(), Target()
+    with Daemon(f"store: {database(s)}\nlisten: 127.0.0.1:0\n"
+                f"admin: {{ listen: 127.0.0.1:{free_port()}, token: {TOKEN} }}\n"
+                + config(target)) as d:
+        body = b"{}"
+        event_id = d.post("/in/d0", body, github(body)).json()["id"]
+        assert not {"GAFF_API", "GAFF_TOKEN", "GAFF_STORE"} & set(d.env)
+        assert event_id in d.cli("events", "ls").stdout.decode()
 
 
 if __name__ == "__main__":

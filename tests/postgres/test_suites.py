@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The end-to-end suites that are about receiving and delivering, on a store on PostgreSQL."""
+"""The end-to-end suites about receiving, delivering, sending and filtering, on a store on PostgreSQL.
+All of them: make e2e STORE=postgres."""
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import cluster
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SUITES = ["receive.py", "deliver.py"]
+SUITES = ["receive.py", "deliver.py", "send.py", "filters.py"]
 
 
 def main():
