@@ -258,6 +258,7 @@ struct api *api_new(const struct api_options *o, struct reason *why)
     a->core = engine_core(o->engine);
     a->loop = loop_new(a->core->clock);
     a->router = router_new();
+    a->core->channel = api_channel;
     a->started_ms = clock_wall_ms(a->core->clock);
     list_init(&a->tails);
     list_init(&a->listeners);

@@ -162,6 +162,9 @@ api_handler api_listen, api_listen_answer;
 api_handler api_secrets, api_secret_forget;
 api_handler api_tail, api_livez, api_readyz, api_metrics;
 
+/* channel.c: on a front loop */
+void api_channel(struct engine_core *core, struct http_exchange *x, str source, struct loop *loop);
+
 /* tail.c */
 void tails_start(struct api *a);
 void tails_close(struct api *a);

@@ -3,34 +3,24 @@
  * the last one it has and misses none.
  *
  * Ids are made before events are committed: one may appear behind another that is greater. So
- * each look begins WINDOW_MS in the past and leaves out what this listener was told already; after
- * a reconnection some come twice, and the client leaves out what it knows. */
-#include "api/call.h"
+ * each look begins LISTEN_WINDOW_MS in the past and leaves out what this listener was told already;
+ * after a reconnection some come twice, and the client leaves out what it knows. */
+#include "api/listen.h"
 
 #include "base/id.h"
 
 #define LOOK_MS 200
-#define WINDOW_MS 10000
 #define PAGE 100
 #define STEP_BYTES_MAX (256u << 10) /* written in one look; what is left comes with the next */
-#define HEARTBEAT_LOOKS 75          /* a comment each 15 s keeps proxies awake */
-
-struct listener {
-    struct list link;
-    struct http_exchange *x;
-    struct api *api;
-    char source[64];
-    uint64_t after;    /* everything up to here was told */
-    struct idmap told; /* of what lies behind it */
-    struct loop_timer timer;
-    unsigned looks;
-};
+#define HEARTBEAT_LOOKS 75          /* each 15 s keeps proxies awake */
 
 static void listener_free(struct listener *l)
 {
     loop_timer_stop(&l->timer);
     list_remove(&l->link);
     idmap_release(&l->told);
+    if (l->gone)
+        l->gone(l);
     free(l);
 }
 
@@ -53,13 +43,13 @@ static bool tell(struct listener *l, uint64_t id, size_t *bytes)
     struct reason why = {0};
     arena_init(&a, 64u << 20);
     buf_init(&line, 96u << 20);
-    bool good = store_load(l->api->reader, id, 0, &a, &e, &why) == ERR_OK;
+    bool good = store_load(l->reader, id, 0, &a, &e, &why) == ERR_OK;
     if (good) {
         str shown = id_format("evt", id, text);
         buf_printf(&line, "id: " STR_FMT "\ndata: ", STR_ARG(shown));
         json_writer_init(&w, &line);
         json_open(&w, '{');
-        view_event_detail(&w, &e);
+        l->view(&w, &e);
         json_close(&w, '}');
         buf_str_append(&line, STR("\n\n"));
         good = buf_ok(&line) && http_stream_write(l->x, buf_str(&line));
@@ -73,7 +63,7 @@ static bool tell(struct listener *l, uint64_t id, size_t *bytes)
 /* Moves the begin of the next look on, and forgets what lies before it. */
 static void move_on(struct listener *l, uint64_t last)
 {
-    uint64_t late = id_floor(clock_wall_ms(l->api->core->clock) - WINDOW_MS);
+    uint64_t late = id_floor(clock_wall_ms(l->core->clock) - LISTEN_WINDOW_MS);
     uint64_t to = last < late ? last : late;
     if (to <= l->after)
         return;
@@ -102,7 +92,7 @@ static bool look(struct listener *l)
         struct event_list list = {0};
         f.limit = PAGE;
         arena_reset(&a);
-        if (store_events(l->api->reader, &f, &a, &list, &why) != ERR_OK)
+        if (store_events(l->reader, &f, &a, &list, &why) != ERR_OK)
             break; /* the store will be asked again */
         for (size_t i = 0; good && i < list.count && bytes < STEP_BYTES_MAX; i++) {
             uint64_t id = list.v[i].event.id;
@@ -125,50 +115,50 @@ static void on_timer(struct loop_timer *t)
 {
     struct listener *l = CONTAINER_OF(t, struct listener, timer);
     if (++l->looks % HEARTBEAT_LOOKS == 0)
-        http_stream_write(l->x, STR(": still here\n\n"));
-    if (!look(l)) {
+        http_stream_write(l->x, l->heartbeat);
+    if ((l->is_over && l->is_over(l)) || !look(l)) {
         http_stream_end(l->x); /* it comes back and names the last one it has */
         return;
     }
-    loop_timer_start(l->api->loop, &l->timer, LOOK_MS, on_timer);
+    loop_timer_start(l->loop, &l->timer, LOOK_MS, on_timer);
 }
 
-/* From the last one that the client has, else from now. */
-static bool read_start(struct api_call *c, uint64_t *begin, uint64_t *after)
+void listener_begin(struct listener *l, uint64_t last)
 {
-    str text = http_request_query(&c->x->req, STR("after"));
-    if (!text.p || text.n == 0)
-        text = http_field_get(&c->x->req.fields, STR("Last-Event-ID"));
-    uint64_t id = 0, now = id_floor(clock_wall_ms(c->api->core->clock));
-    if (text.p && text.n && !id_parse("evt", text, &id)) {
-        api_bad(c, "bad_parameter", "after must be the id of an event");
-        return false;
-    }
-    *begin = id ? id : now;
-    *after = id ? id_floor(id_wall_ms(id) - WINDOW_MS) : now;
-    return true;
+    struct http_field fields[] = {{STR("Content-Type"), STR("text/event-stream")},
+                                  {STR("Cache-Control"), STR("no-store")},
+                                  {STR("X-Content-Type-Options"), STR("nosniff")}};
+    uint64_t now = id_floor(clock_wall_ms(l->core->clock));
+    char text[ID_TEXT_MAX];
+    l->after = last ? id_floor(id_wall_ms(last) - LISTEN_WINDOW_MS) : now;
+    l->x->user = l;
+    http_stream_begin(l->x, 200, fields, ARRAY_LEN(fields), closed);
+    http_stream_write(l->x, arena_printf(l->x->arena, "event: ready\nid: " STR_FMT "\ndata: {}\n\n",
+                                         STR_ARG(id_format("evt", last ? last : now, text))));
+    loop_timer_start(l->loop, &l->timer, 0, on_timer);
 }
 
 void api_listen(struct api_call *c)
 {
-    struct http_field fields[] = {{STR("Content-Type"), STR("text/event-stream")},
-                                  {STR("Cache-Control"), STR("no-store")}};
-    uint64_t after, begin;
     str source = http_request_query(&c->x->req, STR("source"));
-    if (!read_start(c, &begin, &after))
+    str text = http_request_query(&c->x->req, STR("after"));
+    uint64_t last = 0;
+    if (!text.p || text.n == 0)
+        text = http_field_get(&c->x->req.fields, STR("Last-Event-ID"));
+    if (text.p && text.n && !id_parse("evt", text, &last)) {
+        api_bad(c, "bad_parameter", "after must be the id of an event");
         return;
+    }
     struct listener *l = xcalloc(1, sizeof(*l));
-    l->api = c->api;
     l->x = c->x;
-    l->after = after;
+    l->core = c->api->core;
+    l->reader = c->api->reader;
+    l->loop = c->api->loop;
+    l->view = view_event_detail;
+    l->heartbeat = STR(": still here\n\n");
     snprintf(l->source, sizeof(l->source), STR_FMT, STR_ARG(source.p ? source : STR("")));
-    c->x->user = l;
     list_push(&c->api->listeners, &l->link);
-    http_stream_begin(c->x, 200, fields, ARRAY_LEN(fields), closed);
-    char text[ID_TEXT_MAX];
-    http_stream_write(c->x, arena_printf(c->x->arena, "event: ready\nid: " STR_FMT "\ndata: {}\n\n",
-                                         STR_ARG(id_format("evt", begin, text))));
-    loop_timer_start(c->api->loop, &l->timer, 0, on_timer);
+    listener_begin(l, last);
 }
 
 void listeners_close(struct api *a)

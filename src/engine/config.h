@@ -56,6 +56,7 @@ struct source_config {
     int64_t dedupe_window_ms; /* 24h default; 0 off */
     int64_t body_bytes_max;   /* 1MiB default, 25MiB at most */
     bool keep_rejected;       /* default true */
+    bool channel;             /* its path serves what comes in, to who knows it (api/channel.c) */
     /* respond: the answer to a stored event; status 0: 200 with {"id":"evt_..."} */
     int respond_status;
     struct http_field *respond_fields;

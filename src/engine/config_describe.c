@@ -110,6 +110,8 @@ static void describe_source(const struct source_config *s, struct buf *out)
         line_duration(out, place, "tolerance", s->verifier.tolerance_ms);
     line_bool(out, place, "keep_rejected", s->keep_rejected);
     line_bool(out, place, "insecure", s->insecure);
+    if (s->channel)
+        line_bool(out, place, "channel", true);
     line_written(out, place, "allow_from");
     line_written(out, place, "options");
     line_written(out, place, "respond");

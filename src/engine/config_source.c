@@ -2,6 +2,8 @@
  * it is answered. A verifier is made of each once, so that a secret of the wrong shape is found at
  * load and not at the first webhook. */
 #include "base/clock.h"
+#include "base/codec.h"
+#include "base/rand.h"
 #include "engine/config_read.h"
 #include "http/address.h"
 
@@ -9,12 +11,14 @@
 
 #define BODY_BYTES_MAX (INT64_C(25) << 20)
 #define RESPOND_BODY_MAX 65536
+#define CHANNEL_BYTES 16
+#define CHANNEL_NAME_MIN 22 /* CHANNEL_BYTES in base64url */
 #define DAY_MS INT64_C(86400000)
 
 static const char *const source_keys[] = {
     "provider", "verify",   "secret",  "secrets",    "path",      "methods",
     "dedupe",   "body_max", "respond", "insecure",   "tolerance", "keep_rejected",
-    "options",  "ack",      "cron",    "allow_from", NULL};
+    "options",  "ack",      "cron",    "allow_from", "channel",   NULL};
 
 /* Everything about the source being read. */
 struct reading {
@@ -245,6 +249,28 @@ static void read_path(struct reading *s)
                    value_text(node, value));
 }
 
+/* Who knows the path may read what comes in by it. */
+static void read_channel(struct reading *s)
+{
+    const struct yaml *node = yaml_get(s->node, STR("channel"));
+    uint8_t bytes[CHANNEL_BYTES];
+    char name[BASE64_LEN(CHANNEL_BYTES)];
+    read_bool(s->r->problems, node, &s->source->channel);
+    if (!s->source->channel)
+        return;
+    str last = s->source->path;
+    for (str rest = last; rest.p;)
+        last = str_cut(&rest, '/');
+    if (last.n >= CHANNEL_NAME_MIN && !s->source->has_params)
+        return;
+    rand_bytes(bytes, sizeof(bytes));
+    size_t n = base64url_encode(bytes, sizeof(bytes), name);
+    problem_at(s->r->problems, node,
+               "who knows the path of a channel reads all that comes in: give it a last part of at "
+               "least %d characters that nobody can guess, as path: /in/%.*s",
+               CHANNEL_NAME_MIN, (int)n, name);
+}
+
 static bool is_named_before(const struct yaml *list, const struct yaml *item)
 {
     for (const struct yaml *one = list->first; one != item; one = one->next)
@@ -441,6 +467,7 @@ static struct source_config *read_source(struct config_reader *r, const struct y
     read_provider(&s);
     read_secrets(&s);
     read_path(&s);
+    read_channel(&s);
     read_methods(&s);
     read_dedupe(&s);
     read_respond(&s);

@@ -59,6 +59,9 @@ struct engine_core {
     uint16_t own_ports[OWN_LISTENERS_MAX];
     size_t own_count;
     struct engine *engine;
+    /* Serves a GET of a source that is a channel, on the front loop it came to; NULL: nobody. */
+    void (*channel)(struct engine_core *core, struct http_exchange *x, str source,
+                    struct loop *loop);
 };
 
 struct engine_options {

@@ -156,8 +156,12 @@ static void view_add_source(struct view *v, struct engine_core *core, size_t ind
     problems_release(&problems);
     for (size_t i = 0; i < s->method_count; i++)
         view_add_route(v, s, index, s->methods[i]);
+    bool is_read = s->channel && !takes_method(s, STR("GET"));
+    if (is_read)
+        view_add_route(v, s, index, STR("GET"));
     for (size_t i = 0; i < ARRAY_LEN(greeting_methods); i++)
         if (!takes_method(s, greeting_methods[i]) &&
+            !(is_read && str_eq(greeting_methods[i], STR("GET"))) &&
             verifier_greets_by(v->verifiers[index], greeting_methods[i]))
             view_add_route(v, s, index, greeting_methods[i]);
 }
@@ -741,6 +745,14 @@ static void refuse_method(struct http_exchange *x, const struct source_config *s
                    "handshake of the provider, and events come by the methods of Allow.\"}}\n"));
 }
 
+static bool wants_stream(const struct ingest *in, const struct source_config *s,
+                         const struct http_request *req)
+{
+    str accept = http_field_get(&req->fields, STR("Accept"));
+    return s->channel && in->core->channel && str_eq(req->method, STR("GET")) && accept.n &&
+           str_find_str(accept, STR("text/event-stream")) < accept.n;
+}
+
 void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
 {
     struct view *view = view_now(in);
@@ -748,6 +760,10 @@ void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
     struct verifier *verifier = view->verifiers[source];
     struct greeting greeting = {0};
     struct verdict verdict = {0};
+    if (wants_stream(in, s, &x->req)) {
+        in->core->channel(in->core, x, s->name, in->loop);
+        return;
+    }
     if (http_field_get(&x->req.fields, STR("Content-Encoding")).n) {
         http_reply_error(x, 415, "content_encoding",
                          STR("Send the body as it is: Content-Encoding is not accepted here."));

@@ -5,6 +5,7 @@ import { createHmac, generateKeyPairSync, sign as signWithKey } from "node:crypt
 import { createRequire } from "node:module";
 
 import { Daemon, expect, finish, gaffSign, load, test } from "./harness.mjs";
+import { channel } from "./channel.mjs";
 import { cloudevents } from "./cloudevents.mjs";
 import { messages } from "./message.mjs";
 import { bodyOf, providers } from "./providers.mjs";
@@ -346,5 +347,6 @@ for (const [proof, names] of Object.entries(proofs)) console.log(`proof: ${names
 await messages();
 await cloudevents();
 await tools();
+await channel();
 await sending();
 finish();
