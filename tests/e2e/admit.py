@@ -46,7 +46,7 @@ def test_a_session_outlives_a_restart_and_ends_when_told():
         assert admin(d, "GET", "/status", headers=cookie).status == 200
         assert admin(d, "DELETE", "/session", headers={**cookie, **OURS}).status == 200
         assert admin(d, "GET", "/status", headers=cookie).status == 401
-        stored = open(d.path("gaff-data/gaff.db"), "rb").read()
+        stored = d.stored()
         assert cookie["Cookie"].split("=")[1].encode() not in stored
 
 
@@ -83,7 +83,7 @@ def test_people_come_in_with_a_password_and_their_role():
         assert admin(d, "GET", "/events", headers=ann).status == 401
         d.api("DELETE", "/people/bob")
         assert admin(d, "GET", "/events", headers=bob).status == 401
-        stored = open(d.path("gaff-data/gaff.db"), "rb").read()
+        stored = d.stored()
         assert PASSWORD.encode() not in stored
         assert b"hash" not in d.api("GET", "/people").body
 
@@ -106,7 +106,7 @@ def test_keys_are_shown_once_and_bounded_by_their_role():
         assert admin(d, "POST", "/reload", {}, bearer).status == 403
         listed = d.api("GET", "/keys")
         assert made["key"].encode() not in listed.body and b"deploy" in listed.body
-        assert made["key"].encode() not in open(d.path("gaff-data/gaff.db"), "rb").read()
+        assert made["key"].encode() not in d.stored()
         assert d.api("DELETE", "/keys/" + made["id"]).status == 200
         assert admin(d, "GET", "/status", headers=bearer).status == 401
         assert d.api("DELETE", "/keys/" + made["id"]).status == 404

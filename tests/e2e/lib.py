@@ -220,6 +220,13 @@ class Daemon:
         if self.database:
             self.env["GAFF_API"] = self.admin
 
+    def stored(self):
+        """The objects as the store has them, in whatever form."""
+        if self.database:
+            return self.sql("SELECT encode(doc, 'escape') FROM gaff.objects").encode()
+        with open(self.path("gaff-data/gaff.db"), "rb") as f:
+            return f.read()
+
     def signal(self, number):
         os.kill(self.process.pid, number)
 
@@ -293,6 +300,6 @@ class Daemon:
         return until(look, f"all deliveries of {event_id} {state}")
 
 
-__all__ = ["GAFF", "SECRET", "Skip", "run", "until", "github", "Target", "Daemon", "base64",
-           "hashlib", "hmac", "json", "os", "re", "shutil", "signal", "socket", "subprocess",
-           "sys", "tempfile", "threading", "time"]
+__all__ = ["GAFF", "SECRET", "Skip", "sqlite_only", "run", "until", "github", "Target", "Daemon",
+           "base64", "hashlib", "hmac", "json", "os", "re", "shutil", "signal", "socket",
+           "subprocess", "sys", "tempfile", "threading", "time"]

@@ -85,6 +85,7 @@ def test_the_tunnel_is_exact_and_tells_the_answer():
 
 
 def test_nothing_is_lost_when_the_daemon_restarts_or_the_target_is_slow():
+    sqlite_only("a new address is found in the data directory alone")
     target = Target()
     with Daemon(OPEN) as d:
         first = d.post("/in/open", b'{"n":-1}').json()["id"]

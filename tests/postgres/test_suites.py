@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The end-to-end suites about receiving, delivering, sending and filtering, on a store on PostgreSQL.
-All of them: make e2e STORE=postgres."""
+"""The end-to-end suites about receiving, delivering, sending and filtering, on a store on
+PostgreSQL. All of them: make e2e STORE=postgres."""
 import os
 import re
 import subprocess
