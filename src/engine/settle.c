@@ -22,8 +22,8 @@ static str reason_text(struct flight *f, const struct retry_decision *next, cons
         return arena_printf(&f->arena, STR_FMT "; " STR_FMT,
                             STR_ARG(superseded_text(f->superseded_by, text)), STR_ARG(o->summary));
     if (next->state == DELIVERY_DEAD && o->result == ATTEMPT_RETRY)
-        return arena_printf(&f->arena, "gave up after %u attempts: " STR_FMT, attempt,
-                            STR_ARG(o->summary));
+        return arena_printf(&f->arena, "gave up after %u attempt%s: " STR_FMT, attempt,
+                            attempt == 1 ? "" : "s", STR_ARG(o->summary));
     return keep(f, o->summary, REASON_TEXT_MAX);
 }
 

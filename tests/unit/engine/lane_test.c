@@ -106,6 +106,21 @@ void test_lane_dead_letter_after_the_schedule_says_why(void)
     end(&s);
 }
 
+void test_lane_one_attempt_is_told_as_one(void)
+{
+    struct stage s;
+    struct arena a;
+    arena_init(&a, 1u << 20);
+    stage_init(&s);
+    answer_always(&s, 0, ATTEMPT_RETRY);
+    stage_start(&s, ONE("retry: { attempts: 1 }"));
+    uint64_t id = stage_emit(&s, "{}");
+    STAGE_UNTIL(counts_are(&s, 0, 0, 1));
+    EXPECT_STR(stage_delivery(&s, id, "one", &a).reason, "gave up after 1 attempt: as told");
+    arena_release(&a);
+    end(&s);
+}
+
 void test_lane_permanent_failure_is_dead_at_once(void)
 {
     struct stage s;
