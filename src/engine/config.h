@@ -43,6 +43,13 @@ enum ack {
 
 enum catch_up { CATCH_UP_NONE, CATCH_UP_LATEST, CATCH_UP_ALL };
 
+/* WebSub: the source asks a hub for a topic. */
+struct subscribe_config {
+    str topic; /* empty: it does not */
+    str hub, callback;
+    int64_t lease_ms;
+};
+
 struct source_config {
     str name;
     str path;     /* "/in/github"; begins with '/' */
@@ -75,6 +82,7 @@ struct source_config {
     const struct zone *zone;
     enum catch_up catch_up;
     str cron_data;
+    struct subscribe_config subscribe;
     bool has_params; /* the path has {parameters} */
 };
 

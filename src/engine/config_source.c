@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "engine/config_read.h"
 #include "http/address.h"
+#include "http/client.h"
 
 #include <ctype.h>
 
@@ -13,12 +14,14 @@
 #define RESPOND_BODY_MAX 65536
 #define CHANNEL_BYTES 16
 #define CHANNEL_NAME_MIN 22 /* CHANNEL_BYTES in base64url */
+#define SUBSCRIBE_URL_MAX 2048
 #define DAY_MS INT64_C(86400000)
 
-static const char *const source_keys[] = {
-    "provider", "verify",   "secret",  "secrets",    "path",      "methods",
-    "dedupe",   "body_max", "respond", "insecure",   "tolerance", "keep_rejected",
-    "options",  "ack",      "cron",    "allow_from", "channel",   NULL};
+static const char *const source_keys[] = {"provider", "verify",    "secret",    "secrets",
+                                          "path",     "methods",   "dedupe",    "body_max",
+                                          "respond",  "insecure",  "tolerance", "keep_rejected",
+                                          "options",  "ack",       "cron",      "allow_from",
+                                          "channel",  "subscribe", NULL};
 
 /* Everything about the source being read. */
 struct reading {
@@ -416,6 +419,73 @@ static void read_options(struct reading *s)
     s->source->verifier.config_count = n;
 }
 
+/* The topic becomes the provider's option, so that its file answers the hub for it alone. */
+static void put_topic(struct reading *s, const struct yaml *node)
+{
+    struct verifier_options *v = &s->source->verifier;
+    size_t count = 0, n = v->config_count;
+    bool known = false;
+    const struct provider_option *all =
+        s->source->provider ? provider_options(s->source->provider, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        known = known || str_eq(all[i].name, STR("topic"));
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(v->config_keys[i], STR("topic")))
+            problem_at(s->r->problems, node, "the topic stands in subscribe already");
+    if (s->source->provider && !known)
+        problem_at_key(s->r->problems, node,
+                       "subscribe is for provider: websub, or one made of it");
+    if (!known)
+        return;
+    str *keys = CONFIG_ARRAY(s->r, str, n + 1), *values = CONFIG_ARRAY(s->r, str, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        keys[i] = v->config_keys[i];
+        values[i] = v->config_values[i];
+    }
+    keys[n] = STR("topic");
+    values[n] = s->source->subscribe.topic;
+    v->config_keys = keys;
+    v->config_values = values;
+    v->config_count = n + 1;
+}
+
+static void read_subscribe_url(struct reading *s, const struct yaml *map, const char *key, str *out)
+{
+    const struct yaml *node = yaml_get(map, str_from_cstr(key));
+    struct reason why = {.text = ""};
+    if (!node)
+        problem_at(s->r->problems, map, "\"%s\" is missing", key);
+    else if (read_str(s->r->problems, node, out) &&
+             (out->n > SUBSCRIBE_URL_MAX || http_url_check(*out, OUTBOUND_PRIVATE, &why) != ERR_OK))
+        problem_at(s->r->problems, node, "%s",
+                   why.text[0] ? why.text : "the URL is longer than 2048 bytes");
+}
+
+static void read_subscribe(struct reading *s)
+{
+    static const char *const keys[] = {"hub", "topic", "lease", NULL};
+    const struct yaml *node = yaml_get(s->node, STR("subscribe"));
+    struct problems *p = s->r->problems;
+    struct subscribe_config *out = &s->source->subscribe;
+    if (!node || !read_keys(p, node, keys))
+        return;
+    out->lease_ms = 10 * DAY_MS;
+    read_subscribe_url(s, node, "hub", &out->hub);
+    read_subscribe_url(s, node, "topic", &out->topic);
+    read_duration(p, yaml_get(node, STR("lease")), 2000, 366 * DAY_MS, &out->lease_ms);
+    out->callback = arena_printf(s->r->arena, STR_FMT STR_FMT, STR_ARG(s->r->config->public_url),
+                                 STR_ARG(s->source->path));
+    if (!s->r->config->public_url.n)
+        problem_at_key(p, node, "subscribe needs public_url: the hub must know where to send");
+    if (s->source->has_params)
+        problem_at_key(p, node, "a path with {parameters} is no address for a hub");
+    if (s->source->verifier.secret_count != 1 || s->source->verifier.secrets[0].n >= 200)
+        problem_at_key(p, node,
+                       "subscribe needs one secret of at most 199 bytes, which the hub is "
+                       "given to sign with");
+    put_topic(s, node);
+}
+
 static void read_limits(struct reading *s)
 {
     struct config_reader *r = s->r;
@@ -473,6 +543,7 @@ static struct source_config *read_source(struct config_reader *r, const struct y
     read_respond(&s);
     config_ack_read(r, yaml_get(node, STR("ack")), source);
     read_options(&s);
+    read_subscribe(&s);
     read_limits(&s);
     if (is_worth_trying(&s) && !has_failed_reference(node))
         verifier_free(verifier_new(&source->verifier, node, r->problems));

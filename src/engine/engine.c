@@ -14,6 +14,7 @@
 #include "engine/sealing.h"
 #include "engine/secret_book.h"
 #include "engine/tracer.h"
+#include "engine/websub.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -262,6 +263,8 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
         learn_own(e);
         e->core.keyring = make_keyring(e);
         e->core.secrets = make_secret_book(e);
+        e->core.websub =
+            websub_new(e->core.clock, &(struct http_client_options){.max_in_flight = 4});
     }
     if (!ready || !start_dispatchers(e, why)) {
         engine_free(e);
@@ -307,6 +310,7 @@ void engine_start(struct engine *e)
         front_start(e->fronts[i]);
     janitor_start(e->janitor);
     schedule_start(e->schedule);
+    websub_configure(e->core.websub, e->config);
     e->core.follower =
         follower_new(&e->core, e->objects_at, e->definitions_changed, e->definitions_arg);
     store_watch(e->core.store, store_told, e);
@@ -342,6 +346,7 @@ enum err engine_reload(struct engine *e, struct config *c, struct reason *why)
         dispatcher_reload(e->core.dispatchers[i]);
     for (size_t i = 0; i < e->front_count; i++)
         front_reload_tls(e->fronts[i]);
+    websub_configure(e->core.websub, c);
     return ERR_OK;
 }
 
@@ -494,6 +499,7 @@ void engine_free(struct engine *e)
         front_free(e->fronts[i]);
     tracer_free(e->core.tracer);
     keyring_free(e->core.keyring);
+    websub_free(e->core.websub);
     secret_book_free(e->core.secrets);
     committer_free(e->core.committer);
     for (size_t i = 0; i < e->core.dispatcher_count; i++)

@@ -20,6 +20,7 @@ struct directory;
 struct recovery;
 struct follower;
 struct keyring;
+struct websub;
 struct tracer;
 struct tracer_options;
 struct secret_book;
@@ -40,7 +41,8 @@ struct engine_core {
     struct registry *registry;
     struct waiting *waiting;
     struct secret_book *secrets; /* when each was used, and those learned */
-    struct keyring *keyring;     /* public keys that lie at a URL, and confirmations */
+    struct websub *websub;
+    struct keyring *keyring; /* public keys that lie at a URL, and confirmations */
     struct live *live;
     struct tracer *tracer;       /* NULL: no collector */
     struct directory *directory; /* applications and endpoints */

@@ -14,6 +14,7 @@
 #include "engine/planned.h"
 #include "engine/secret_book.h"
 #include "engine/trace_tell.h"
+#include "engine/websub.h"
 #include "http/router.h"
 #include "verify/explain.h"
 
@@ -715,10 +716,25 @@ static bool keep_learned(struct ingest *in, struct http_exchange *x, const struc
     return false;
 }
 
+/* A hub may only be told yes to what it was asked for. */
+static bool is_wanted(struct ingest *in, struct http_exchange *x, const struct source_config *s)
+{
+    int64_t lease_s = 0;
+    str topic = http_request_query(&x->req, STR("hub.topic"));
+    if (!str_to_i64(http_request_query(&x->req, STR("hub.lease_seconds")), &lease_s))
+        lease_s = 0;
+    return topic.p && in->core->websub && websub_confirm(in->core->websub, s->name, topic, lease_s);
+}
+
 static void greet(struct ingest *in, struct http_exchange *x, const struct source_config *s,
                   const struct greeting *g)
 {
     METRIC_ADD(&in->core->metrics, handshakes, 1);
+    if (s->subscribe.topic.n && !is_wanted(in, x, s)) {
+        http_reply_error(x, 404, "not_asked_for",
+                         STR("No subscription to this topic was asked for here."));
+        return;
+    }
     if (g->learn.p && !keep_learned(in, x, s, g->learn))
         return;
     if (g->fetch_url.p &&

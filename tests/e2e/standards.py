@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """standards.py -- senders that follow a standard: CloudEvents with its handshake, client
-certificates."""
+certificates, WebSub."""
 import sys, os
 import http.client
 import ssl
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 sys.path.insert(0, os.path.dirname(__file__))
 from lib import *
 
@@ -228,6 +230,138 @@ def test_mtls_that_would_prove_too_little_is_no_configuration():
         with Daemon(f"sources:\n  a: {{ verify: {verify} }}\n", start=False) as d:
             said = d.cli("check", code=None).stderr.decode()
             assert part in said, said
+
+
+# --- WebSub -------------------------------------------------------------------------------------
+
+TOPIC = "https://blog.example.org/feed"
+WEBSUB = """
+public_url: https://hooks.example.org
+sources:
+  feed:
+    provider: websub
+    secret: "a secret for the hub"
+    subscribe: {{ hub: "{hub}", topic: "{topic}", lease: 1d }}
+"""
+
+
+class Hub:
+    """A hub as the W3C has it: takes subscriptions, asks the subscriber whether it meant them, and
+    sends content with its signature. Stands where a proxy leads the public URL to the daemon."""
+
+    def __init__(self, lease=None, refusals=0):
+        self.asked, self.answers, self.daemon = [], [], None
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                form = dict(urllib.parse.parse_qsl(text, strict_parsing=True))
+                hub.asked.append(form)
+                good = len(hub.asked) > refusals
+                self.send_response(202 if good else 503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                if good:
+                    threading.Thread(target=hub.verify, args=(form, lease), daemon=True).start()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def verify(self, form, lease=None, mode="subscribe", topic=None):
+        until(lambda: self.daemon, "the daemon's start")
+        challenge = os.urandom(12).hex()
+        query = urllib.parse.urlencode({
+            "hub.mode": mode, "hub.topic": topic or form["hub.topic"], "hub.challenge": challenge,
+            "hub.lease_seconds": lease or form["hub.lease_seconds"]})
+        path = urllib.parse.urlsplit(form["hub.callback"]).path
+        reply = self.daemon.request("GET", f"{path}?{query}")
+        confirmed = reply.status == 200 and reply.body == challenge.encode()
+        self.answers.append(confirmed)
+        return reply.status
+
+    def publish(self, content, secret, method="sha256"):
+        mac = hmac.new(secret.encode(), content, getattr(hashlib, method)).hexdigest()
+        return self.daemon.post("/in/feed", content, {
+            "Content-Type": "application/atom+xml", "X-Hub-Signature": f"{method}={mac}",
+            "Link": f'<{self.url}>; rel="hub", <{TOPIC}>; rel="self"'})
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_a_hub_is_asked_confirmed_and_heard():
+    hub = Hub()
+    with Daemon(WEBSUB.format(hub=hub.url, topic=TOPIC)) as d:
+        hub.daemon = d
+        until(lambda: hub.answers, "the hub's question", 60)
+        assert hub.asked[0] == {
+            "hub.mode": "subscribe", "hub.topic": TOPIC, "hub.lease_seconds": "86400",
+            "hub.callback": "https://hooks.example.org/in/feed",
+            "hub.secret": "a secret for the hub"}
+        assert hub.answers == [True]
+        for method in ("sha256", "sha384", "sha512", "sha1"):
+            content = f"<feed>{method}</feed>".encode()
+            reply = hub.publish(content, "a secret for the hub", method)
+            assert reply.status == 200, reply.body
+            event = d.api("GET", "/events/" + reply.json()["id"]).json()
+            assert event["verdict"] == "verified" and event["body"].encode() == content
+        assert hub.publish(b"<feed/>", "another").status == 401
+        assert len(d.events()) == 4
+        assert "a secret for the hub" not in d.log()
+    hub.close()
+
+
+def test_only_what_was_asked_for_is_confirmed():
+    hub = Hub()
+    with Daemon(WEBSUB.format(hub=hub.url, topic=TOPIC)) as d:
+        hub.daemon = d
+        until(lambda: hub.answers, "the hub's question", 60)
+        form = hub.asked[0]
+        assert hub.verify(form) == 404, "a second time nobody asked"
+        assert hub.verify(form, topic=TOPIC + "/other") == 405
+        assert hub.verify(form, mode="unsubscribe") == 405
+        assert hub.answers == [True, False, False, False]
+        assert d.events() == []
+    hub.close()
+
+
+def test_a_lease_is_renewed_before_it_ends():
+    hub = Hub(lease="3")
+    with Daemon(WEBSUB.format(hub=hub.url, topic=TOPIC)) as d:
+        hub.daemon = d
+        until(lambda: len(hub.answers) >= 3, "two renewals", 60)
+        assert all(hub.answers) and all(a == hub.asked[0] for a in hub.asked)
+    hub.close()
+
+
+def test_a_hub_that_fails_is_asked_again():
+    hub = Hub(refusals=1)
+    with Daemon(WEBSUB.format(hub=hub.url, topic=TOPIC)) as d:
+        hub.daemon = d
+        until(lambda: hub.answers, "the second try", 60)
+        assert hub.answers == [True] and len(hub.asked) == 2
+        assert "a hub refused a subscription" in d.log()
+    hub.close()
+
+
+def test_a_subscription_needs_what_the_hub_is_told():
+    good = WEBSUB.format(hub="https://hub.example.org/", topic=TOPIC)
+    for old, new, part in (
+            ("public_url: https://hooks.example.org\n", "", "subscribe needs public_url"),
+            ("https://hub.example.org/", "ftp://hub.example.org/", "gaff.yaml:"),
+            ("a secret for the hub", "x" * 200, "at most 199 bytes"),
+            ("provider: websub", "provider: hmac", "subscribe is for provider: websub"),
+            (f'topic: "{TOPIC}", ', "", '"topic" is missing')):
+        with Daemon(good.replace(old, new), start=False) as d:
+            said = d.cli("check", code=None)
+            assert said.returncode != 0 and part in said.stderr.decode(), said.stderr.decode()
 
 
 if __name__ == "__main__":
