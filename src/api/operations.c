@@ -1,5 +1,6 @@
 /* operations.c -- health, metrics, reload, backup. */
 #include "api/call.h"
+#include "engine/process_metrics.h"
 
 #include <stdatomic.h>
 
@@ -27,6 +28,7 @@ void api_metrics(struct api_call *c)
 {
     struct http_field type = {STR("Content-Type"), STR("text/plain; version=0.0.4")};
     engine_metrics(c->api->options.engine, c->api->reader, &c->body);
+    process_metrics_write(c->api->options.version, &c->body);
     http_reply(c->x, 200, &type, 1, buf_str(&c->body));
 }
 

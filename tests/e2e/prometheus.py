@@ -116,6 +116,8 @@ def test_a_prometheus_scrapes_the_daemon_and_answers_the_dashboard():
             assert all(r["health"] == "ok" for r in rules), rules
             got = query('gaff_events_received_total{source="github"}')
             assert got and got[0]["value"][1] == "3", got
+            assert query("process_resident_memory_bytes / process_open_fds > 0")
+            assert query("gaff_build_info * process_start_time_seconds > 0")
             for expr in questions():
                 query(expr)  # KeyError: no answer but an error
         finally:
