@@ -117,7 +117,7 @@ def test_a_prometheus_scrapes_the_daemon_and_answers_the_dashboard():
             got = query('gaff_events_received_total{source="github"}')
             assert got and got[0]["value"][1] == "3", got
             assert query("process_resident_memory_bytes / process_open_fds > 0")
-            assert query("gaff_build_info * process_start_time_seconds > 0")
+            assert query("process_start_time_seconds * on (instance) gaff_build_info > 0")
             for expr in questions():
                 query(expr)  # KeyError: no answer but an error
         finally:
