@@ -45,8 +45,9 @@ void bus_settle(struct bus_job *j, enum attempt_result result, const char *error
 
 /* --- the thread ------------------------------------------------------------------------------ */
 
-/* The first address of the name that the policy allows. */
-static bool resolve(struct bus *b, struct bus_server *s, bool *permanent, struct reason *why)
+/* The nth address of the name that the policy allows. */
+static bool resolve(struct bus *b, size_t nth, struct bus_server *s, bool *permanent,
+                    struct reason *why)
 {
     const struct bus_config *c = b->config;
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -57,18 +58,19 @@ static bool resolve(struct bus *b, struct bus_server *s, bool *permanent, struct
         (void)fail(why, ERR_NOT_FOUND, "%s can't be resolved: %s", c->host, gai_strerror(rc));
         return false;
     }
-    bool found = false;
+    bool found = false, any = false;
     for (const struct addrinfo *one = list; one && !found; one = one->ai_next) {
         struct address a;
         if (!address_from_sockaddr(one->ai_addr, &a))
             continue;
         refused = b->rules ? outbound_refuses(b->rules, c->policy, &a, c->port) : NULL;
-        found = !refused;
+        any = any || !refused;
+        found = !refused && nth-- == 0;
         if (found)
             (void)address_format(&a, s->address);
     }
     freeaddrinfo(list);
-    if (!found) {
+    if (!any) {
         *permanent = true;
         (void)fail(why, ERR_DENIED, OUTBOUND_BLOCKED_TEXT ": %s is %s", c->host, refused);
     }
@@ -83,14 +85,26 @@ static void settle_rest(struct bus_job **v, size_t n, enum attempt_result result
             bus_settle(v[i], result, error_class, "%s", text);
 }
 
+/* By one address of the name after the other: a server may listen on the second alone. */
+static void *open_client(struct bus *b, struct bus_server *s, int64_t deadline_ns, bool *permanent,
+                         struct reason *why)
+{
+    const struct bus_ops *ops = b->config->ops;
+    if (b->config->host[0] == '\0')
+        return ops->open(s, deadline_ns, permanent, why);
+    void *client = NULL;
+    for (size_t i = 0; !client && !*permanent && resolve(b, i, s, permanent, why); i++)
+        client = ops->open(s, deadline_ns, permanent, why);
+    return client;
+}
+
 static bool connect_client(struct bus *b, struct bus_job **v, size_t n)
 {
     struct bus_server s = {.config = b->config, .rules = b->rules};
     struct reason why = {.text = ""};
     bool permanent = false;
     b->fresh = true;
-    if (b->config->host[0] == '\0' || resolve(b, &s, &permanent, &why))
-        b->client = b->config->ops->open(&s, v[0]->deadline_ns, &permanent, &why);
+    b->client = open_client(b, &s, v[0]->deadline_ns, &permanent, &why);
     if (b->client)
         return true;
     settle_rest(v, n, permanent ? ATTEMPT_PERMANENT : ATTEMPT_RETRY,
