@@ -48,6 +48,8 @@ PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lpthread -lm
 
 # Prints its argument if the compiler knows that flag on this processor.
 known = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+linked = $(shell echo 'int main(void) { return 0; }' | $(CC) -x c - -o /dev/null \
+                 -Wl,--fatal-warnings $(1) 2>/dev/null && echo $(1))
 
 # Optional libraries: what is here with its headers is compiled in, and loaded when it is used by
 # the soname that the headers belong to.
@@ -73,13 +75,18 @@ SANITIZE_tsan := -fsanitize=thread
 SANITIZE_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 SANITIZE := $(SANITIZE_$(VARIANT))
 
+# The released program is small: no tables for unwinding, which C needs for debuggers only (-g has
+# its own), packed relocations where linker and libc have them, and nothing that is never called.
+SMALLER := $(if $(SANITIZE),,-fno-asynchronous-unwind-tables -fno-unwind-tables -ffunction-sections)
+SMALLER_LINK := $(if $(SANITIZE),,-Wl,--gc-sections $(call linked,-z pack-relative-relocs))
+
 CFLAGS ?= -O2 -g
 # Fortify needs an optimizing compiler and blinds the sanitizers.
 FORTIFY := -U_FORTIFY_SOURCE $(if $(SANITIZE)$(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=3)
 ALL_CPPFLAGS = -D_GNU_SOURCE $(FORTIFY) $(OPTIONAL) -Isrc -Iinclude $(CPPFLAGS)
-ALL_CFLAGS = -std=gnu11 -fvisibility=hidden -fPIC $(WARNINGS) $(HARDEN) $(SANITIZE) \
+ALL_CFLAGS = -std=gnu11 -fvisibility=hidden -fPIC $(WARNINGS) $(HARDEN) $(SMALLER) $(SANITIZE) \
              $(if $(SANITIZE),-fno-omit-frame-pointer) $(PKG_CFLAGS) $(CFLAGS)
-ALL_LDFLAGS = $(SANITIZE) -Wl,-z,relro,-z,now,-z,noexecstack $(CFLAGS) $(LDFLAGS)
+ALL_LDFLAGS = $(SANITIZE) -Wl,-z,relro,-z,now,-z,noexecstack $(SMALLER_LINK) $(CFLAGS) $(LDFLAGS)
 
 Q = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(2)')
