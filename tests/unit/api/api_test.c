@@ -696,7 +696,7 @@ static bool is_sample(str line)
         space--;
     str name = str_slice(line, 0, space ? space - 1 : 0), value = str_slice(line, space, line.n);
     size_t open = str_find(name, '{');
-    return str_starts(name, STR("gaff_")) && value.n > 0 &&
+    return (str_starts(name, STR("gaff_")) || str_starts(name, STR("process_"))) && value.n > 0 &&
            (open == name.n || str_ends(name, STR("}"))) &&
            strspn(value.p, "0123456789.-+e") >= value.n;
 }
@@ -725,6 +725,7 @@ void test_api_metrics_are_prometheus_text(void)
     EXPECT_HAS(d.body, "\ngaff_attempts_total{destination=\"bad\",outcome=\"failure\"} 1\n");
     EXPECT_HAS(d.body, "\ngaff_deliveries{state=\"pending\"} 1\n");
     EXPECT_HAS(d.body, "\ngaff_events_accepted_total 1\n");
+    EXPECT_HAS(d.body, "\nprocess_open_fds ");
     desk_close(&d);
 }
 
