@@ -18,13 +18,40 @@ static void unauthorized(struct send_call *s, const char *detail)
     send_error(s, 401, "authentication_failed", "%s", detail);
 }
 
-static bool is_revoked(struct send_call *s, str text, const struct jwt *t)
+/* When it was revoked, 0 for never. On a store that nodes share any of them may have done it, so
+ * that is asked each time, as it is for an API key. */
+static enum err revoked_at(struct send_call *s, str kind, const struct map *known, str id,
+                           int64_t *at_s, struct reason *why)
+{
+    struct api *a = send_api(s);
+    struct object o;
+    *at_s = (int64_t)(intptr_t)map_get(known, id);
+    if (!a->core->store->shared)
+        return ERR_OK;
+    enum err err = store_object(a->reader, kind, id, s->a, &o, why);
+    if (err == ERR_OK)
+        *at_s = o.updated_ms / 1000;
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* A store that can't tell lets nobody in. */
+static bool is_in_force(struct send_call *s, str text, const struct jwt *t)
 {
     char hex[64];
+    struct reason why = {0};
     struct send_state *state = send_api(s)->send;
-    int64_t from_s = (int64_t)(intptr_t)map_get(&state->revoked_until, t->sub);
-    return map_get(&state->revoked, send_token_digest(text, hex)) != NULL ||
-           (from_s && t->iat_s <= from_s);
+    int64_t itself_s = 0, until_s = 0;
+    enum err err = revoked_at(s, STR("revoked"), &state->revoked, send_token_digest(text, hex),
+                              &itself_s, &why);
+    if (err == ERR_OK && !itself_s && ksuid_is_form("app_", t->sub))
+        err = revoked_at(s, STR("revoked-until"), &state->revoked_until, t->sub, &until_s, &why);
+    if (err != ERR_OK)
+        send_failed(s, err, &why);
+    else if (itself_s || (until_s && t->iat_s <= until_s))
+        unauthorized(s, "Invalid token");
+    else
+        return true;
+    return false;
 }
 
 static bool take_claims(struct send_call *s, const struct jwt *t)
@@ -101,14 +128,13 @@ static bool authenticate(struct send_call *s)
     int64_t now_s = s->now_ms / 1000;
     if (!token || !text.n ||
         (jwt_verify(state->own, text, now_s, s->a, token, &why) != ERR_OK &&
-         jwt_verify(state->key, text, now_s, s->a, token, &why) != ERR_OK) ||
-        is_revoked(s, text, token)) {
+         jwt_verify(state->key, text, now_s, s->a, token, &why) != ERR_OK)) {
         unauthorized(s, "Invalid token");
         return false;
     }
-    s->token = token;
-    if (!take_claims(s, token))
+    if (!is_in_force(s, text, token) || !take_claims(s, token))
         return false;
+    s->token = token;
     s->caller = s->token_app.n ? s->token_app : s->org;
     return true;
 }

@@ -13,7 +13,8 @@ char *settings_state_directory(const struct config *c);
 /* The configured token, else the one in admin.token of the directory, made there at first. */
 bool settings_admin_token(const struct config *c, const char *directory,
                           char token[SETTINGS_TOKEN_MAX], struct reason *why);
-/* The same for sending.jwt_secret and the file jwt.secret. Release it. */
+/* The same for sending.jwt_secret and the file jwt.secret. Without a directory it is one that
+ * nobody knows: then the tokens that the API makes are good, and no others. Release it. */
 bool settings_jwt_secret(const struct config *c, const char *directory, struct secret *out,
                          struct reason *why);
 /* Leaves the admin address where the command line looks for it. */

@@ -133,7 +133,7 @@ struct listen_config {
 enum jwt_algorithm { JWT_HS256, JWT_HS384, JWT_HS512, JWT_RS256, JWT_EDDSA };
 
 struct sending_config {       /* what endpoints of the sending side share */
-    struct secret jwt_secret; /* n == 0: made at first start and kept in the data directory */
+    struct secret jwt_secret; /* n == 0: made at first start, if there is a data directory */
     enum jwt_algorithm jwt_algorithm;
     int policy; /* an enum outbound_policy */
     struct net *allow;

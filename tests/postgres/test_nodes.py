@@ -7,7 +7,7 @@ import signal
 import threading
 
 from cluster import free_port
-from nodes import TOKEN, Daemon, Node, Target, common, config, database, github, main, until
+from nodes import TOKEN, Daemon, Node, Target, common, config, database, github, main, server, until
 
 LANES = 8
 
@@ -173,6 +173,66 @@ def test_what_one_node_is_told_of_all_know():
         until(lambda: told("/b"), "told at the new address")
         assert one.api("DELETE", "/app/acme/endpoint/" + made["id"]).status == 204
         until(lambda: two.api("GET", "/app/acme/endpoint").json()["data"] == [], "gone at two")
+
+
+def asked(node, token, method="GET", path="/app/acme"):
+    return node.request(method, "/api/v1" + path, b"", {"Authorization": "Bearer " + token},
+                        base=node.admin).status
+
+
+def test_a_token_is_good_and_void_on_all_nodes():
+    s, secret = common(), "a-signing-secret-of-the-test"
+    url = database(s)
+    text = SENDING.replace(" }", f", jwt_secret: {secret} }}", 1)
+    with Node(url, "one", SENDING) as one, Node(url, "two", SENDING) as two:
+        make(one, "/app", {"name": "acme", "uid": "acme"})
+        until(lambda: two.api("GET", "/app/acme").status == 200, "two knows it")
+        kept, left, void = (make(one, "/auth/app-portal-access/acme", {})["token"]
+                            for _ in range(3))
+
+        def answers(token):
+            return [asked(node, token) for node in (one, two)]
+        assert [answers(t) for t in (kept, left, void)] == [[200, 200]] * 3
+        # The one that asks is void, and no other; whichever node is asked.
+        assert asked(two, left, "POST", "/auth/logout") == 204
+        assert [answers(t) for t in (kept, left)] == [[200, 200], [401, 401]]
+        for node in (one, two):
+            node.stop()
+            node.config(text)
+            node.start()
+        assert [answers(t) for t in (kept, left)] == [[200, 200], [401, 401]]
+        made = two.cli("jwt", "--expires", "1h").stdout.decode().strip()
+        assert answers(made) == [200, 200]
+        assert two.api("POST", "/auth/app/acme/expire-all", {}).status == 204
+        assert [answers(t) for t in (kept, left, void)] == [[401, 401]] * 3
+        assert answers(made) == [200, 200]  # the organisation's, not the application's
+        # Once more at the other: a node that knows of one such day hears of the next.
+        until(lambda: asked(one, make(one, "/auth/app-portal-access/acme", {})["token"]) == 200,
+              "a token of a later second")
+        later = make(two, "/auth/app-portal-access/acme", {})["token"]
+        assert answers(later) == [200, 200]
+        assert one.api("POST", "/auth/app/acme/expire-all", {}).status == 204
+        assert answers(later) == [401, 401]
+
+
+def test_a_database_that_cannot_tell_lets_no_token_in():
+    s = server()
+    with Node(database(s), "one", SENDING) as one:
+        make(one, "/app", {"name": "acme", "uid": "acme"})
+        token = make(one, "/auth/app-portal-access/acme", {})["token"]
+        assert asked(one, token) == 200
+        s.kill()
+        assert asked(one, token) == 503
+        assert asked(one, "x" + token) == 401
+        s.start()
+        until(lambda: asked(one, token) == 200, "let in again")
+
+
+def test_without_a_signing_secret_no_token_is_made_by_hand():
+    s = common()
+    with Node(database(s), "one", SENDING) as one:
+        refused = one.cli("jwt", code=1).stderr.decode()
+        assert "sending.jwt_secret" in refused, refused
 
 
 def test_an_endpoint_that_waits_is_served_by_who_lives():
