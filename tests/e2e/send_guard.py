@@ -106,7 +106,9 @@ UPSERTS = {"PUT /api/v1/app/{app_id}", "PUT /api/v1/event-type/{event_type_name}
 
 def test_nobody_reaches_what_is_another_tenants():
     target = Target()
-    with Daemon("sending: { policy: private }\n") as d:
+    # On PostgreSQL no signing secret is made, so it is named.
+    secret = "a-signing-secret-of-the-test"
+    with Daemon(f"sending: {{ policy: private, jwt_secret: {secret} }}\n") as d:
         ids = ours(d, target)
         before = snapshot(d, ids)
         told = len(target.requests)
