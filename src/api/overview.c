@@ -3,6 +3,7 @@
 
 #include "engine/definitions.h"
 #include "engine/growth.h"
+#include "engine/websub.h"
 
 static void pair_time(struct json_writer *w, const char *key, int64_t ms)
 {
@@ -18,6 +19,19 @@ static void pair_place(struct json_writer *w, const struct yaml *place)
     int n = snprintf(text, sizeof(text), STR_FMT ":%u", STR_ARG(place->file), place->line);
     json_pair(w, "defined", str_of(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1));
     json_pair_bool(w, "managed", str_eq(place->file, STR(DEFINITIONS_ORIGIN)));
+}
+
+/* Of a source that has asked a hub for a topic. */
+static void pair_subscription(struct api_call *c, str source)
+{
+    enum websub_state state;
+    char reason[WEBSUB_REASON_MAX + 1];
+    struct websub *websub = c->api->core->websub;
+    if (!websub || !websub_look(websub, source, &state, reason))
+        return;
+    json_pair(&c->json, "subscription", str_from_cstr(websub_state_word(state)));
+    if (reason[0])
+        json_pair(&c->json, "subscription_reason", str_from_cstr(reason));
 }
 
 void api_sources(struct api_call *c)
@@ -40,6 +54,7 @@ void api_sources(struct api_call *c)
         json_pair_int(&c->json, "rejected", atomic_load(&stats->rejected));
         json_pair_int(&c->json, "duplicates", atomic_load(&stats->duplicates));
         pair_time(&c->json, "last_event", atomic_load(&stats->last_event_ms));
+        pair_subscription(c, s->name);
         json_close(&c->json, '}');
     }
     json_close(&c->json, ']');

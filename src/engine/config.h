@@ -48,6 +48,7 @@ struct subscribe_config {
     str topic; /* empty: it does not */
     str hub, callback;
     int64_t lease_ms;
+    bool possible; /* the provider is a hub */
 };
 
 struct source_config {

@@ -423,12 +423,8 @@ static void read_options(struct reading *s)
 static void put_topic(struct reading *s, const struct yaml *node)
 {
     struct verifier_options *v = &s->source->verifier;
-    size_t count = 0, n = v->config_count;
-    bool known = false;
-    const struct provider_option *all =
-        s->source->provider ? provider_options(s->source->provider, &count) : NULL;
-    for (size_t i = 0; i < count; i++)
-        known = known || str_eq(all[i].name, STR("topic"));
+    size_t n = v->config_count;
+    bool known = s->source->subscribe.possible;
     for (size_t i = 0; i < n; i++)
         if (str_eq(v->config_keys[i], STR("topic")))
             problem_at(s->r->problems, node, "the topic stands in subscribe already");
@@ -461,12 +457,24 @@ static void read_subscribe_url(struct reading *s, const struct yaml *map, const 
                    why.text[0] ? why.text : "the URL is longer than 2048 bytes");
 }
 
+static bool has_topics(const struct reading *s)
+{
+    size_t count = 0;
+    bool known = false;
+    const struct provider_option *all =
+        s->source->provider ? provider_options(s->source->provider, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        known = known || str_eq(all[i].name, STR("topic"));
+    return known;
+}
+
 static void read_subscribe(struct reading *s)
 {
     static const char *const keys[] = {"hub", "topic", "lease", NULL};
     const struct yaml *node = yaml_get(s->node, STR("subscribe"));
     struct problems *p = s->r->problems;
     struct subscribe_config *out = &s->source->subscribe;
+    out->possible = has_topics(s);
     if (!node || !read_keys(p, node, keys))
         return;
     out->lease_ms = 10 * DAY_MS;

@@ -22,6 +22,7 @@
 #define TRACE_MAX 8192
 #define REJECTED_BODY_MAX 65536
 #define ANSWER_MAX 256
+#define HUB_CHALLENGE_MAX 8192
 #define REJECTED_A_SECOND_MAX 50
 /* Of events that were answered and are not stored yet; beyond it answers wait for the disk. */
 #define ANSWERED_BYTES_MAX (64u << 20)
@@ -157,7 +158,8 @@ static void view_add_source(struct view *v, struct engine_core *core, size_t ind
     problems_release(&problems);
     for (size_t i = 0; i < s->method_count; i++)
         view_add_route(v, s, index, s->methods[i]);
-    bool is_read = s->channel && !takes_method(s, STR("GET"));
+    /* A hub also asks about the topic that was taken out (answer_hub). */
+    bool is_read = (s->channel || s->subscribe.possible) && !takes_method(s, STR("GET"));
     if (is_read)
         view_add_route(v, s, index, STR("GET"));
     for (size_t i = 0; i < ARRAY_LEN(greeting_methods); i++)
@@ -716,21 +718,36 @@ static bool keep_learned(struct ingest *in, struct http_exchange *x, const struc
     return false;
 }
 
-/* A hub may only be told yes to what it was asked for. */
-static bool is_wanted(struct ingest *in, struct http_exchange *x, const struct source_config *s)
+/* A hub that asks or tells something about a topic. It may only be told yes to what it was asked
+ * for; any other question is answered as the source's provider has it. */
+static bool answer_hub(struct ingest *in, struct http_exchange *x, const struct source_config *s)
 {
-    int64_t lease_s = 0;
-    str topic = http_request_query(&x->req, STR("hub.topic"));
-    if (!str_to_i64(http_request_query(&x->req, STR("hub.lease_seconds")), &lease_s))
-        lease_s = 0;
-    return topic.p && in->core->websub && websub_confirm(in->core->websub, s->name, topic, lease_s);
+    static const struct http_field plain[] = {{{"Content-Type", 12}, {"text/plain", 10}},
+                                              {{"X-Content-Type-Options", 22}, {"nosniff", 7}}};
+    struct websub_word word = {.mode = http_request_query(&x->req, STR("hub.mode"))};
+    str challenge = http_request_query(&x->req, STR("hub.challenge"));
+    if (!word.mode.p || !in->core->websub || !str_eq(x->req.method, STR("GET")))
+        return false;
+    if (str_eq(word.mode, STR("denied")))
+        challenge = STR("");
+    else if (!challenge.n || challenge.n > HUB_CHALLENGE_MAX)
+        return false;
+    word.topic = http_request_query(&x->req, STR("hub.topic"));
+    word.reason = http_request_query(&x->req, STR("hub.reason"));
+    if (!str_to_i64(http_request_query(&x->req, STR("hub.lease_seconds")), &word.lease_s))
+        word.lease_s = 0;
+    if (!word.topic.n || !websub_told(in->core->websub, s->name, &word))
+        return false;
+    METRIC_ADD(&in->core->metrics, handshakes, 1);
+    http_reply(x, 200, plain, ARRAY_LEN(plain), challenge);
+    return true;
 }
 
 static void greet(struct ingest *in, struct http_exchange *x, const struct source_config *s,
                   const struct greeting *g)
 {
     METRIC_ADD(&in->core->metrics, handshakes, 1);
-    if (s->subscribe.topic.n && !is_wanted(in, x, s)) {
+    if (s->subscribe.topic.n) { /* answer_hub has said yes to what it may */
         http_reply_error(x, 404, "not_asked_for",
                          STR("No subscription to this topic was asked for here."));
         return;
@@ -780,6 +797,8 @@ void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
         in->core->channel(in->core, x, s->name, in->loop);
         return;
     }
+    if (answer_hub(in, x, s))
+        return;
     if (http_field_get(&x->req.fields, STR("Content-Encoding")).n) {
         http_reply_error(x, 415, "content_encoding",
                          STR("Send the body as it is: Content-Encoding is not accepted here."));

@@ -263,7 +263,8 @@ class Hub:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 if good:
-                    threading.Thread(target=hub.verify, args=(form, lease), daemon=True).start()
+                    threading.Thread(target=hub.verify, args=(form, lease, form["hub.mode"]),
+                                     daemon=True).start()
 
             def log_message(self, *args):
                 pass
@@ -278,7 +279,7 @@ class Hub:
         challenge = os.urandom(12).hex()
         query = urllib.parse.urlencode({
             "hub.mode": mode, "hub.topic": topic or form["hub.topic"], "hub.challenge": challenge,
-            "hub.lease_seconds": lease or form["hub.lease_seconds"]})
+            "hub.lease_seconds": lease or form.get("hub.lease_seconds", "")})
         path = urllib.parse.urlsplit(form["hub.callback"]).path
         reply = self.daemon.request("GET", f"{path}?{query}")
         confirmed = reply.status == 200 and reply.body == challenge.encode()
@@ -348,6 +349,42 @@ def test_a_hub_that_fails_is_asked_again():
         until(lambda: hub.answers, "the second try", 60)
         assert hub.answers == [True] and len(hub.asked) == 2
         assert "a hub refused a subscription" in d.log()
+    hub.close()
+
+
+def test_a_denial_is_logged_and_shown():
+    hub = Hub()
+    with Daemon(WEBSUB.format(hub=hub.url, topic=TOPIC)) as d:
+        hub.daemon = d
+        until(lambda: hub.answers, "the hub's question", 60)
+        assert d.api("GET", "/sources").json()["sources"][0]["subscription"] == "confirmed"
+        query = {"hub.mode": "denied", "hub.topic": TOPIC, "hub.reason": "no feeds on Sundays"}
+        reply = d.request("GET", "/in/feed?" + urllib.parse.urlencode(query))
+        assert reply.status == 200 and reply.body == b""
+        source = d.api("GET", "/sources").json()["sources"][0]
+        assert source["subscription"] == "denied", source
+        assert source["subscription_reason"] == "no feeds on Sundays", source
+        until(lambda: "no feeds on Sundays" in d.log(), "the log's line", 60)
+        query["hub.topic"] += "/other"
+        assert d.request("GET", "/in/feed?" + urllib.parse.urlencode(query)).status == 405
+        assert hub.publish(b"<feed/>", "a secret for the hub").status == 200, "nobody signed it"
+    hub.close()
+
+
+def test_a_topic_that_a_reload_takes_out_is_given_up():
+    hub = Hub()
+    text = WEBSUB.format(hub=hub.url, topic=TOPIC)
+    with Daemon(text) as d:
+        hub.daemon = d
+        until(lambda: hub.answers, "the hub's question", 60)
+        d.config("".join(line for line in text.splitlines(True) if "subscribe:" not in line))
+        d.cli("reload")
+        until(lambda: len(hub.answers) == 2, "the hub's second question", 60)
+        assert hub.answers == [True, True]
+        assert hub.asked[1] == {"hub.mode": "unsubscribe", "hub.topic": TOPIC,
+                                "hub.callback": "https://hooks.example.org/in/feed"}
+        assert hub.verify(hub.asked[1], mode="unsubscribe") == 405, "a second time nobody asked"
+        assert "subscription" not in d.api("GET", "/sources").json()["sources"][0]
     hub.close()
 
 
