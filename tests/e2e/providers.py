@@ -41,7 +41,8 @@ def test_every_fixture_comes_in_by_the_front_door():
         secrets = {p: HEX_KEY if p == "adyen-standard" else WHSEC for p in providers}
         others = {p: HEX_KEY[::-1] if p == "adyen-standard" else OTHER for p in providers}
         known = dict(secrets)
-        (secrets["rfc9421"], known["rfc9421"]), (others["rfc9421"], _) = pair_of_keys(), pair_of_keys()
+        secrets["rfc9421"], known["rfc9421"] = pair_of_keys()
+        others["rfc9421"] = pair_of_keys()[0]
         d.config("sources:\n" + "".join(
             f"  {p}: {{ provider: {p}, secret: {json.dumps(known[p])} }}\n" for p in providers))
         d.start()
