@@ -63,7 +63,7 @@ static bool tell(struct listener *l, uint64_t id, size_t *bytes)
 /* Moves the begin of the next look on, and forgets what lies before it. */
 static void move_on(struct listener *l, uint64_t last)
 {
-    uint64_t late = id_floor(clock_wall_ms(l->core->clock) - LISTEN_WINDOW_MS);
+    uint64_t late = id_before(clock_wall_ms(l->core->clock) - LISTEN_WINDOW_MS);
     uint64_t to = last < late ? last : late;
     if (to <= l->after)
         return;
@@ -128,9 +128,9 @@ void listener_begin(struct listener *l, uint64_t last)
     struct http_field fields[] = {{STR("Content-Type"), STR("text/event-stream")},
                                   {STR("Cache-Control"), STR("no-store")},
                                   {STR("X-Content-Type-Options"), STR("nosniff")}};
-    uint64_t now = id_floor(clock_wall_ms(l->core->clock));
+    uint64_t now = id_before(clock_wall_ms(l->core->clock));
     char text[ID_TEXT_MAX];
-    l->after = last ? id_floor(id_wall_ms(last) - LISTEN_WINDOW_MS) : now;
+    l->after = last ? id_before(id_wall_ms(last) - LISTEN_WINDOW_MS) : now;
     l->x->user = l;
     http_stream_begin(l->x, 200, fields, ARRAY_LEN(fields), closed);
     http_stream_write(l->x, arena_printf(l->x->arena, "event: ready\nid: " STR_FMT "\ndata: {}\n\n",

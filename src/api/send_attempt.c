@@ -190,7 +190,7 @@ static enum err gather(struct send_call *s, const struct send_page *p, struct ch
 static void bound_by_time(const struct send_page *p, uint64_t cursor, struct attempt_filter *f)
 {
     *(p->back ? &f->after : &f->before) = cursor;
-    uint64_t since = p->since_ms ? id_floor(p->since_ms + 1) - 1 : 0;
+    uint64_t since = p->since_ms ? id_before(p->since_ms + 1) : 0;
     uint64_t until = p->until_ms ? id_floor(p->until_ms) : 0;
     if (since > f->after)
         f->after = since;

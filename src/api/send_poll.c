@@ -238,7 +238,7 @@ void send_poll_seek(struct send_call *s)
     (void)clock_parse(json_str(json_get(s->body, STR("after"))), &after_ms);
     str id = consumer_id(s, &p);
     bool known = id.p && read_place(s, id, &o, &kept);
-    p.cursor = id_floor(after_ms + 1);
+    p.cursor = id_before(after_ms + 1);
     if (id.p && keep_place(s, &p, id, known ? &o : NULL)) {
         json_open(send_json(s), '{');
         json_pair(send_json(s), "iterator", ksuid_format(MESSAGE_PREFIX, p.cursor, iterator));

@@ -42,6 +42,12 @@ uint64_t id_floor(int64_t wall_ms)
     return (uint64_t)(ms > MILLIS_MAX ? MILLIS_MAX : ms) << SEQUENCE_BITS;
 }
 
+uint64_t id_before(int64_t wall_ms)
+{
+    uint64_t floor = id_floor(wall_ms);
+    return floor ? floor - 1 : 0;
+}
+
 uint64_t id_next(struct id_source *s)
 {
     uint64_t floor = id_floor(clock_wall_ms(s->clock));

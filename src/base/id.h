@@ -26,6 +26,9 @@ void id_source_share(struct id_source *s, unsigned node);
 uint64_t id_next(struct id_source *s); /* any thread */
 int64_t id_wall_ms(uint64_t id);       /* when it was made */
 uint64_t id_floor(int64_t wall_ms);    /* the smallest id of that millisecond */
+/* The greatest id before that millisecond, for who asks for what is greater: id_floor itself may be
+ * an event's. 0: none is. */
+uint64_t id_before(int64_t wall_ms);
 
 #define ID_TEXT_MAX 24
 /* prefix like "evt"; writes "evt_...", returns the slice over out. */

@@ -23,7 +23,8 @@ static void gauge(struct buf *out, const char *name, const char *help, unsigned 
     buf_printf(out, "%s %llu\n", name, value);
 }
 
-/* The fields after the program's name, which may hold spaces and brackets itself; [3] is field 3. */
+/* The fields after the program's name, which may hold spaces and brackets itself; [3] is field 3.
+ */
 static bool read_stat(unsigned long long field[RSS + 1])
 {
     char text[STAT_MAX];

@@ -23,11 +23,14 @@ class Stream:
         assert self.response.headers["Content-Type"] == "text/event-stream"
 
     def message(self):
-        """The next block as a dict; None at the end."""
+        """The next block as a dict, but for pings, which come when they come; None at the end."""
         block = {}
         while line := self.response.readline().decode():
-            if line == "\n":
+            if line == "\n" and block.get("event") != "ping":
                 return block
+            if line == "\n":
+                block = {}
+                continue
             name, _, value = line.rstrip("\n").partition(": ")
             block[name] = value
         return None

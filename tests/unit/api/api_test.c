@@ -779,6 +779,27 @@ void test_api_tail_tells_what_happens(void)
     desk_close(&d);
 }
 
+/* Of an event in the very millisecond in which it began, too: its id is the least that it has. */
+void test_api_listen_begins_with_its_own_millisecond(void)
+{
+    static const char ask[] = "GET /api/v1/listen HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static char text[65536];
+    char id[ID_TEXT_MAX];
+    struct desk d;
+    desk_open(&d);
+    stage_advance(&d.stage, 1);
+    int fd = dial(&d);
+    text[0] = '\0';
+    send_all(fd, ask, sizeof(ask) - 1);
+    read_until(fd, text, sizeof(text), "event: ready\n");
+    str event = id_format("evt", stage_emit(&d.stage, "{}"), id);
+    stage_advance(&d.stage, 1000);
+    read_until(fd, text, sizeof(text), "\"body\"");
+    EXPECT(str_find_str(str_from_cstr(text), event) < strlen(text));
+    close(fd);
+    desk_close(&d);
+}
+
 /* The admin server stops while somebody watches. */
 void test_api_tail_ends_with_the_server(void)
 {

@@ -56,6 +56,8 @@ void test_id_a_clock_before_2020_or_far_away_still_works(void)
     EXPECT_EQ_UINT(id_next(&s), 1);
     EXPECT_EQ_UINT(id_next(&s), 2);
     EXPECT_EQ_UINT(id_floor(INT64_MIN), 0);
+    EXPECT_EQ_UINT(id_before(INT64_MIN), 0);
+    EXPECT_EQ_UINT(id_before(NOW_MS) + 1, id_floor(NOW_MS));
     EXPECT(id_floor(INT64_MAX) <= INT64_MAX);
 }
 

@@ -35,8 +35,7 @@ void test_process_metrics_tell_this_process(void)
     double used = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) - 1;
     EXPECT(now_told("process_cpu_seconds_total") >= used);
     EXPECT(now_told("process_resident_memory_bytes") > 65536);
-    EXPECT(now_told("process_virtual_memory_bytes") >=
-           now_told("process_resident_memory_bytes"));
+    EXPECT(now_told("process_virtual_memory_bytes") >= now_told("process_resident_memory_bytes"));
     double began = now_told("process_start_time_seconds");
     EXPECT(began > 0 && began <= (double)time(NULL) + 2);
     EXPECT_EQ_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
