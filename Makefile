@@ -59,7 +59,8 @@ optional = $(if $(call soname,$(1)),-DSONAME_$(2)=$(call soname,$(1)))
 OPTIONAL := $(call optional,hiredis,HIREDIS) $(call optional,nats,NATS) \
             $(call optional,rabbitmq,RABBITMQ) $(call optional,rdkafka,RDKAFKA) \
             $(call optional,mosquitto,MOSQUITTO) \
-            $(if $(shell $(PKG_CONFIG) --exists ncursesw && echo y),-DSONAME_NCURSES=libncursesw.so.6)
+            $(if $(shell $(PKG_CONFIG) --exists ncursesw && echo y),\
+                 -DSONAME_NCURSES=libncursesw.so.6)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wformat-security \
             -Werror=format-security $(if $(filter 1,$(WERROR)),-Werror)

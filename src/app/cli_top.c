@@ -198,8 +198,7 @@ static void write_head(struct top *t)
          in.bad, out.in, out.bad);
     line(t, age_ms > 60000 ? SCREEN_YELLOW : SCREEN_PLAIN,
          "waiting %lld   oldest " STR_FMT "   dead letters %lld   events %lld   %.1f MiB",
-         (long long)waiting,
-         STR_ARG(age_ms < 0 ? STR("-") : clock_duration_format(age_ms, age)),
+         (long long)waiting, STR_ARG(age_ms < 0 ? STR("-") : clock_duration_format(age_ms, age)),
          (long long)number(s, "deliveries.dead"), (long long)number(s, "events"),
          (double)number(s, "store_bytes") / 1048576.0);
 }

@@ -308,7 +308,7 @@ const struct cli_command cli_commands[] = {
      "--every DURATION    between two looks, 2s unless told\n"
      "--once              print it once, on a terminal too\n",
      "gaff top\n  gaff top -o json | jq .oldest_pending_age_ms", 0, 0, cli_top},
-    {"mcp", "", "the daemon as tools for an agent, by the Model Context Protocol on stdin and stdout",
+    {"mcp", "", "the daemon as tools for an agent: Model Context Protocol on stdin and stdout",
      "--allow-write       also those that replay and pause\n",
      "gaff mcp --config /etc/gaff/gaff.yaml", 0, 0, cli_mcp},
     {"open", "", "print a link that opens the dashboard once, signed in", "", "gaff open", 0, 0,

@@ -256,12 +256,8 @@ static bool await_work(struct committer *c)
             pthread_cond_wait(&c->wake, &c->queue_lock);
             continue;
         }
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += WAIT_NS;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
+        int64_t until_ns = clock_mono_ns(clock_real()) + WAIT_NS;
+        until = (struct timespec){until_ns / 1000000000, until_ns % 1000000000};
         patient = pthread_cond_timedwait(&c->wake, &c->queue_lock, &until) != ETIMEDOUT;
     }
     bool more = c->first != NULL;

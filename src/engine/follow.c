@@ -97,9 +97,7 @@ static enum err catch_up(struct follower *f, struct reason *why)
 /* Waits until woken; false: the end. */
 static bool await_wake(struct follower *f, bool failed)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += RETRY_S;
+    struct timespec until = {.tv_sec = clock_wall_ms(clock_real()) / 1000 + RETRY_S};
     pthread_mutex_lock(&f->lock);
     while (!f->look && !f->stop)
         if (!failed)

@@ -205,8 +205,8 @@ class Daemon:
     def start(self, wait=True):
         log = open(self.path("log"), "ab")
         mark = len(self.log())
-        self.process = subprocess.Popen([self.program, "serve", "--config", "gaff.yaml"], cwd=self.dir,
-                                        env=self.env, stdout=log, stderr=log,
+        self.process = subprocess.Popen([self.program, "serve", "--config", "gaff.yaml"],
+                                        cwd=self.dir, env=self.env, stdout=log, stderr=log,
                                         stdin=subprocess.DEVNULL)
         log.close()
         if not wait:

@@ -152,7 +152,9 @@ def test_usr2_gives_the_place_to_the_program_that_has_the_name_now():
     with Daemon("""listen: [127.0.0.1:0, "unix:in.sock"]
 admin: { listen: 127.0.0.1:0 }
 sources: { github: { provider: github, secret: "%s" } }
-destinations: { out: { log: { file: out.jsonl } }, run: { exec: { command: [cat], concurrency: 2 } } }
+destinations:
+  out: { log: { file: out.jsonl } }
+  run: { exec: { command: [cat], concurrency: 2 } }
 routes: [{ from: github, to: [out, run] }]
 """ % SECRET, start=False) as d:
         d.program = d.path("gaff")

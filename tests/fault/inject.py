@@ -19,7 +19,8 @@ def build(name="inject"):
     """The shared object, made when it is older than its source; None without a compiler."""
     folder = os.path.join(os.environ.get("BUILD_DIR", "build/release"), "fault")
     os.makedirs(folder, exist_ok=True)
-    out, source = os.path.abspath(os.path.join(folder, name + ".so")), os.path.join(HERE, name + ".c")
+    out = os.path.abspath(os.path.join(folder, name + ".so"))
+    source = os.path.join(HERE, name + ".c")
     if os.path.exists(out) and os.path.getmtime(out) > os.path.getmtime(source):
         return out
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")

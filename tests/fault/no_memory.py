@@ -47,7 +47,9 @@ class Starved(Daemon):
   github: {{ provider: github, secret: "{SECRET}" }}
 destinations:
   file: {{ log: {{ file: out.jsonl }}, retry: {{ attempts: 30, first: 50ms, max: 200ms }} }}
-  web: {{ http: {{ url: "{self.target.url}/{version}" }}, retry: {{ attempts: 30, first: 50ms, max: 200ms }} }}
+  web:
+    http: {{ url: "{self.target.url}/{version}" }}
+    retry: {{ attempts: 30, first: 50ms, max: 200ms }}
   run: {{ exec: {{ command: [cat] }}, retry: {{ attempts: 30, first: 50ms, max: 200ms }} }}
 routes:
   - {{ from: github, match: {{ json: {{ pad: {{ glob: "x*" }} }} }}, to: [file, web, run] }}
