@@ -168,20 +168,44 @@ str percent_decode(struct arena *a, str in, bool plus)
     return str_of(out, len);
 }
 
+static const char upper[] = "0123456789ABCDEF";
+
+static bool is_unreserved(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
 void percent_encode(struct buf *out, str in)
 {
-    static const char upper[] = "0123456789ABCDEF";
     for (size_t i = 0; i < in.n; i++) {
         unsigned char c = (unsigned char)in.p[i];
-        bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                          (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-        if (unreserved) {
+        if (is_unreserved(c)) {
             buf_char(out, (char)c);
         } else {
             char text[3] = {'%', upper[c >> 4], upper[c & 15]};
             buf_append(out, text, sizeof(text));
         }
     }
+}
+
+str percent_encode_but(struct arena *a, str in, bool (*is_plain)(unsigned char c))
+{
+    char *out = arena_alloc(a, in.n * 3 + 1);
+    size_t n = 0;
+    if (!out)
+        return STR_NONE;
+    for (size_t i = 0; i < in.n; i++) {
+        unsigned char c = (unsigned char)in.p[i];
+        if (is_plain(c)) {
+            out[n++] = (char)c;
+            continue;
+        }
+        out[n++] = '%';
+        out[n++] = upper[c >> 4];
+        out[n++] = upper[c & 15];
+    }
+    return str_of(out, n);
 }
 
 /* --- UTF-8 -------------------------------------------------------------------------------------

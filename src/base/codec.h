@@ -25,6 +25,8 @@ bool base64url_decode(str in, uint8_t *out, size_t out_max, size_t *out_n);
 str percent_decode(struct arena *a, str in, bool plus);
 /* Everything but RFC 3986 unreserved bytes becomes %XX. */
 void percent_encode(struct buf *out, str in);
+/* Everything but what is_plain takes becomes %XX, in the arena; STR_NONE when that is full. */
+str percent_encode_but(struct arena *a, str in, bool (*is_plain)(unsigned char c));
 
 /* RFC 3629: no overlong forms, surrogates, or values over U+10FFFF. */
 bool utf8_valid(str s);

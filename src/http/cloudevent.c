@@ -60,23 +60,10 @@ static bool read_binary(struct http_request *req, struct cloudevent *out)
 
 /* --- structured ------------------------------------------------------------------------------ */
 
-/* What a header must not hold as it is: blanks, quotes, percent signs, all beyond ASCII. */
-static str encode_value(struct arena *a, str value)
+/* What a header may hold as it is: no blanks, quotes, percent signs, nothing beyond ASCII. */
+static bool is_plain(unsigned char c)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = arena_alloc(a, value.n * 3 + 1);
-    size_t n = 0;
-    for (size_t i = 0; out && i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-        if (c > ' ' && c < 0x7f && c != '"' && c != '%') {
-            out[n++] = (char)c;
-            continue;
-        }
-        out[n++] = '%';
-        out[n++] = digits[c >> 4];
-        out[n++] = digits[c & 15];
-    }
-    return str_of(out, n);
+    return c > ' ' && c < 0x7f && c != '"' && c != '%';
 }
 
 static bool is_data(str name)
@@ -120,7 +107,7 @@ static bool put_fields(struct http_request *req, const struct http_fields *from,
         if (!is_scalar(it.value) || !is_attribute_name(it.key) || is_data(it.key))
             continue;
         v[n] = (struct http_field){arena_printf(a, "ce-" STR_FMT, STR_ARG(it.key)),
-                                   encode_value(a, json_text(a, it.value))};
+                                   percent_encode_but(a, json_text(a, it.value), is_plain)};
         if (!v[n].name.p || !v[n].value.p)
             return false;
         n++;

@@ -52,25 +52,11 @@ static bool url_of(struct view *w, struct message_url *u)
     return u->scheme.p && u->authority.n > 0;
 }
 
-/* The form-urlencoded set of the URL standard, with a blank as %20. */
-static str encode_again(struct arena *a, str in)
+/* The form-urlencoded set of the URL standard; a blank becomes %20. */
+static bool is_plain(unsigned char c)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = arena_alloc(a, in.n * 3 + 1);
-    size_t n = 0;
-    for (size_t i = 0; out && i < in.n; i++) {
-        unsigned char c = (unsigned char)in.p[i];
-        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                     (c && strchr("*-._", c));
-        if (plain) {
-            out[n++] = (char)c;
-            continue;
-        }
-        out[n++] = '%';
-        out[n++] = digits[c >> 4];
-        out[n++] = digits[c & 15];
-    }
-    return str_of(out, n);
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c && strchr("*-._", c));
 }
 
 /* Of a query, the one parameter whose name is written so again. */
@@ -83,7 +69,7 @@ static void query_param(struct view *w, str query, str name, str *out, const cha
     while (rest.n) {
         str value = str_cut(&rest, '&');
         str key = percent_decode(w->arena, str_cut(&value, '='), true);
-        if (!key.p || !str_eq(encode_again(w->arena, key), name))
+        if (!key.p || !str_eq(percent_encode_but(w->arena, key, is_plain), name))
             continue;
         if (found) {
             *wrong = "is in the query more than once";
@@ -93,7 +79,7 @@ static void query_param(struct view *w, str query, str name, str *out, const cha
         value = percent_decode(w->arena, value.p ? value : STR(""), true);
         if (!value.p)
             return;
-        *out = encode_again(w->arena, value);
+        *out = percent_encode_but(w->arena, value, is_plain);
         found = true;
     }
 }

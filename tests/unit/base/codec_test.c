@@ -155,6 +155,22 @@ void test_codec_percent_encoding(void)
     buf_release(&b);
 }
 
+static bool is_a_or_blank(unsigned char c)
+{
+    return c == 'a' || c == ' ';
+}
+
+void test_codec_percent_encoding_of_what_is_told(void)
+{
+    struct arena a;
+    arena_init(&a, 64);
+    EXPECT_STR(percent_encode_but(&a, STR("a b/"), is_a_or_blank), "a %62%2F");
+    EXPECT_STR(percent_encode_but(&a, STR(""), is_a_or_blank), "");
+    EXPECT_NONE(
+        percent_encode_but(&a, STR("0123456789012345678901234567890123456789"), is_a_or_blank));
+    arena_release(&a);
+}
+
 void test_codec_utf8_accepts_the_edges_of_each_length(void)
 {
     EXPECT(utf8_valid(STR_NONE));
