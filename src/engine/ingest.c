@@ -10,39 +10,25 @@
 #include "base/log.h"
 #include "engine/arrived.h"
 #include "engine/done.h"
-#include "engine/keyring.h"
+#include "engine/ingest_greet.h"
+#include "engine/ingest_view.h"
 #include "engine/planned.h"
 #include "engine/secret_book.h"
 #include "engine/trace_tell.h"
-#include "engine/websub.h"
-#include "http/router.h"
 #include "verify/explain.h"
 
 #define RETRY_AFTER_S 5
 #define TRACE_MAX 8192
 #define REJECTED_BODY_MAX 65536
 #define ANSWER_MAX 256
-#define HUB_CHALLENGE_MAX 8192
 #define REJECTED_A_SECOND_MAX 50
 /* Of events that were answered and are not stored yet; beyond it answers wait for the disk. */
 #define ANSWERED_BYTES_MAX (64u << 20)
 
-/* One loop's view of one configuration: verifiers hold keyed contexts and are not shared. */
-struct view {
-    int refs; /* the ingest's own, and one a pending request; this loop's thread only */
-    uint64_t generation;
-    struct config *config;
-    struct router *router;
-    struct verifier **verifiers;
-    struct source_stats **stats;
-    struct secret_use **uses; /* VERIFY_SECRETS_MAX a source */
-    struct gate **gates;      /* by destination index */
-};
-
 struct pending { /* in its exchange's arena */
     struct pending *next;
     struct http_exchange *x;
-    struct view *view;
+    struct ingest_view *view;
     size_t source;
     struct new_event event;
     struct gate **gates; /* of the deliveries, in their order */
@@ -68,7 +54,7 @@ struct ingest {
     struct engine_core *core;
     struct loop *loop;
     struct loop_hook hook;
-    struct view *view;
+    struct ingest_view *view;
     struct done_waits waits;
     struct round *current, *free_rounds;
     size_t rounds_out;
@@ -78,122 +64,14 @@ struct ingest {
     unsigned rejected_kept; /* in that second */
 };
 
-/* --- views ----------------------------------------------------------------------------------- */
+/* --- places ---------------------------------------------------------------------------------- */
 
-static void view_put(struct view *v)
-{
-    if (!v || --v->refs > 0)
-        return;
-    for (size_t i = 0; i < v->config->source_count; i++)
-        verifier_free(v->verifiers[i]);
-    router_free(v->router);
-    config_unref(v->config);
-    free(v->verifiers);
-    free(v->stats);
-    free(v->uses);
-    free(v->gates);
-    free(v);
-}
-
-/* The configured secrets, or else the one that the provider gave. */
-static struct verifier *make_verifier(struct view *v, struct engine_core *core, size_t index,
-                                      struct problems *problems)
-{
-    const struct source_config *s = v->config->sources[index];
-    struct verifier_options options = s->verifier;
-    struct secret learned = {0};
-    str one;
-    options.keys = core->keyring ? keyring_source(core->keyring) : NULL;
-    if (options.may_learn && core->secrets &&
-        secret_book_learned(core->secrets, s->name, &learned)) {
-        one = secret_str(&learned);
-        options.secrets = &one;
-        options.secret_count = 1;
-    }
-    for (size_t i = 0; core->secrets && i < options.secret_count; i++)
-        v->uses[index * VERIFY_SECRETS_MAX + i] =
-            secret_book_use(core->secrets, s->name, options.secrets[i]);
-    struct verifier *verifier = verifier_new(&options, s->place, problems);
-    if (!verifier && learned.n) {
-        /* What was learned is no key of this provider: everything is refused, as before. */
-        options.secret_count = 0;
-        verifier = verifier_new(&options, s->place, problems);
-    }
-    secret_release(&learned);
-    return verifier;
-}
-
-static void view_add_route(struct view *v, const struct source_config *s, size_t index, str method)
-{
-    struct buf pattern;
-    struct reason why = {0};
-    buf_init(&pattern, 4096);
-    buf_printf(&pattern, STR_FMT " " STR_FMT, STR_ARG(method), STR_ARG(s->path));
-    /* The loader put all sources into such a router before it let the configuration in. */
-    if (router_add(v->router, buf_str(&pattern), (void *)(uintptr_t)(index + 1), &why) != ERR_OK)
-        die_of_memory(0);
-    buf_release(&pattern);
-}
-
-/* By which methods a provider may greet, beside those that events come by. */
-static const str greeting_methods[] = {{"GET", 3}, {"HEAD", 4}, {"OPTIONS", 7}, {"POST", 4}};
-
-static bool takes_method(const struct source_config *s, str method)
-{
-    for (size_t i = 0; i < s->method_count; i++)
-        if (str_eq(s->methods[i], method))
-            return true;
-    return false;
-}
-
-static void view_add_source(struct view *v, struct engine_core *core, size_t index)
-{
-    const struct source_config *s = v->config->sources[index];
-    struct problems problems = {0};
-    v->stats[index] = registry_source(core->registry, s->name);
-    v->verifiers[index] = make_verifier(v, core, index, &problems);
-    /* The loader made the same verifier before it let the configuration in. */
-    if (!v->verifiers[index])
-        die_of_memory(0);
-    problems_release(&problems);
-    for (size_t i = 0; i < s->method_count; i++)
-        view_add_route(v, s, index, s->methods[i]);
-    /* A hub also asks about the topic that was taken out (answer_hub). */
-    bool is_read = (s->channel || s->subscribe.possible) && !takes_method(s, STR("GET"));
-    if (is_read)
-        view_add_route(v, s, index, STR("GET"));
-    for (size_t i = 0; i < ARRAY_LEN(greeting_methods); i++)
-        if (!takes_method(s, greeting_methods[i]) &&
-            !(is_read && str_eq(greeting_methods[i], STR("GET"))) &&
-            verifier_greets_by(v->verifiers[index], greeting_methods[i]))
-            view_add_route(v, s, index, greeting_methods[i]);
-}
-
-static struct view *view_new(struct engine_core *core)
-{
-    struct view *v = xcalloc(1, sizeof(*v));
-    v->refs = 1;
-    v->generation = atomic_load(&core->generation);
-    v->config = engine_config(core->engine);
-    v->router = router_new();
-    v->verifiers = xcalloc(v->config->source_count + 1, sizeof(struct verifier *));
-    v->stats = xcalloc(v->config->source_count + 1, sizeof(struct source_stats *));
-    v->uses =
-        xcalloc(v->config->source_count * VERIFY_SECRETS_MAX + 1, sizeof(struct secret_use *));
-    v->gates = xcalloc(v->config->destination_count + 1, sizeof(struct gate *));
-    for (size_t i = 0; i < v->config->source_count; i++)
-        view_add_source(v, core, i);
-    for (size_t i = 0; i < v->config->destination_count; i++)
-        v->gates[i] = registry_gate(core->registry, v->config->destinations[i]->name);
-    return v;
-}
-
-static struct view *view_now(struct ingest *in)
+static struct ingest_view *view_now(struct ingest *in)
 {
     uint64_t now = atomic_load_explicit(&in->core->generation, memory_order_acquire);
     if (!in->view || in->view->generation != now) {
-        view_put(in->view);
-        in->view = view_new(in->core);
+        ingest_view_put(in->view);
+        in->view = ingest_view_new(in->core);
     }
     return in->view;
 }
@@ -440,11 +318,11 @@ static void round_committed(struct commit_ticket *t)
     dispatch_offers_send(&offers);
     for (struct pending *p = r->first, *next; p; p = next) {
         next = p->next; /* p ends with its exchange, which ends with its answer */
-        struct view *view = p->view;
+        struct ingest_view *view = p->view;
         answer(p, t);
         if (p->is_answered)
             pending_free(in, p, t);
-        view_put(view);
+        ingest_view_put(view);
     }
     in->rounds_out--;
     r->next_free = in->free_rounds;
@@ -472,7 +350,7 @@ static void join_round(struct ingest *in, struct pending *p)
     r->last = &p->next;
 }
 
-static struct pending *pending_new(struct http_exchange *x, struct view *view, size_t source)
+static struct pending *pending_new(struct http_exchange *x, struct ingest_view *view, size_t source)
 {
     struct pending *p = ARENA_NEW(x->arena, struct pending);
     if (!p) {
@@ -486,8 +364,8 @@ static struct pending *pending_new(struct http_exchange *x, struct view *view, s
     return p;
 }
 
-static void reject(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
-                   const struct verdict *v)
+static void reject(struct ingest *in, struct http_exchange *x, struct ingest_view *view,
+                   size_t source, const struct verdict *v)
 {
     const struct source_config *s = view->config->sources[source];
     if (v->code == VERDICT_KEY_PENDING) {
@@ -594,8 +472,8 @@ static void plan_event(struct ingest *in, struct pending *p, struct http_request
 
 static const str too_many_deliveries = {"The event has more deliveries than memory.", 42};
 
-static void accept_one(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
-                       const struct verdict *v)
+static void accept_one(struct ingest *in, struct http_exchange *x, struct ingest_view *view,
+                       size_t source, const struct verdict *v)
 {
     const struct source_config *s = view->config->sources[source];
     struct pending *p = pending_new(x, view, source);
@@ -621,7 +499,7 @@ static void accept_one(struct ingest *in, struct http_exchange *x, struct view *
 
 /* Every event of the batch is one of its own, and all are in one commit: the answer, which is
  * given after it, holds for all. Nothing joins the round before everything fits. */
-static void accept_batch(struct ingest *in, struct http_exchange *x, struct view *view,
+static void accept_batch(struct ingest *in, struct http_exchange *x, struct ingest_view *view,
                          size_t source, const struct verdict *v)
 {
     struct cloudevent_item *items;
@@ -658,8 +536,8 @@ static void accept_batch(struct ingest *in, struct http_exchange *x, struct view
     }
 }
 
-static void accept(struct ingest *in, struct http_exchange *x, struct view *view, size_t source,
-                   const struct verdict *v)
+static void accept(struct ingest *in, struct http_exchange *x, struct ingest_view *view,
+                   size_t source, const struct verdict *v)
 {
     struct verdict named = *v;
     struct cloudevent ce;
@@ -679,88 +557,6 @@ static void accept(struct ingest *in, struct http_exchange *x, struct view *view
         break;
     }
     accept_one(in, x, view, source, &named);
-}
-
-static void answer_greeting(struct http_exchange *x, const struct greeting *g)
-{
-    struct http_field fields[1 + GREETING_FIELDS_MAX];
-    size_t count = 0;
-    if (g->content_type.n)
-        fields[count++] = (struct http_field){STR("Content-Type"), g->content_type};
-    for (size_t i = 0; i < g->field_count; i++)
-        fields[count++] = g->fields[i];
-    http_reply(x, g->status, fields, count, g->body);
-}
-
-/* A secret that the provider gives is on disk before it is told so. */
-static bool keep_learned(struct ingest *in, struct http_exchange *x, const struct source_config *s,
-                         str secret)
-{
-    struct reason why = {.text = ""};
-    if (!in->core->secrets)
-        return false;
-    enum err e = secret_book_learn(in->core->secrets, s->name, secret, &why);
-    if (e == ERR_OK) {
-        log_event(LOG_INFO, "a source has learned its secret from the provider",
-                  LOG_F("source", s->name), LOG_F("peer", x->req.peer));
-        atomic_fetch_add(&in->core->generation, 1); /* every loop makes its verifiers anew */
-        return true;
-    }
-    log_event(LOG_WARN, "a secret was not learned", LOG_F("source", s->name),
-              LOG_F("peer", x->req.peer), LOG_F("reason", str_from_cstr(why.text)));
-    if (e == ERR_CONFLICT)
-        http_reply_error(x, 409, "secret_known",
-                         STR("This source has learned another secret already; `gaff secrets "
-                             "forget` opens it for a new one."));
-    else
-        http_reply_retry(x, 503, "not_stored", STR("The secret could not be stored."),
-                         RETRY_AFTER_S);
-    return false;
-}
-
-/* A hub that asks or tells something about a topic. It may only be told yes to what it was asked
- * for; any other question is answered as the source's provider has it. */
-static bool answer_hub(struct ingest *in, struct http_exchange *x, const struct source_config *s)
-{
-    static const struct http_field plain[] = {{{"Content-Type", 12}, {"text/plain", 10}},
-                                              {{"X-Content-Type-Options", 22}, {"nosniff", 7}}};
-    struct websub_word word = {.mode = http_request_query(&x->req, STR("hub.mode"))};
-    str challenge = http_request_query(&x->req, STR("hub.challenge"));
-    if (!word.mode.p || !in->core->websub || !str_eq(x->req.method, STR("GET")))
-        return false;
-    if (str_eq(word.mode, STR("denied")))
-        challenge = STR("");
-    else if (!challenge.n || challenge.n > HUB_CHALLENGE_MAX)
-        return false;
-    word.topic = http_request_query(&x->req, STR("hub.topic"));
-    word.reason = http_request_query(&x->req, STR("hub.reason"));
-    if (!str_to_i64(http_request_query(&x->req, STR("hub.lease_seconds")), &word.lease_s))
-        word.lease_s = 0;
-    if (!word.topic.n || !websub_told(in->core->websub, s->name, &word))
-        return false;
-    METRIC_ADD(&in->core->metrics, handshakes, 1);
-    http_reply(x, 200, plain, ARRAY_LEN(plain), challenge);
-    return true;
-}
-
-static void greet(struct ingest *in, struct http_exchange *x, const struct source_config *s,
-                  const struct greeting *g)
-{
-    METRIC_ADD(&in->core->metrics, handshakes, 1);
-    if (s->subscribe.topic.n) { /* answer_hub has said yes to what it may */
-        http_reply_error(x, 404, "not_asked_for",
-                         STR("No subscription to this topic was asked for here."));
-        return;
-    }
-    if (g->learn.p && !keep_learned(in, x, s, g->learn))
-        return;
-    if (g->fetch_url.p &&
-        (!in->core->keyring || !keyring_visit(in->core->keyring, g->fetch_url, s->name))) {
-        http_reply_retry(x, 503, "busy", STR("The confirmation cannot be sent now."),
-                         RETRY_AFTER_S);
-        return;
-    }
-    answer_greeting(x, g);
 }
 
 /* What came by a method that only handshakes may use, and is none. */
@@ -788,7 +584,7 @@ static bool wants_stream(const struct ingest *in, const struct source_config *s,
 
 void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
 {
-    struct view *view = view_now(in);
+    struct ingest_view *view = view_now(in);
     const struct source_config *s = view->config->sources[source];
     struct verifier *verifier = view->verifiers[source];
     struct greeting greeting = {0};
@@ -797,7 +593,7 @@ void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
         in->core->channel(in->core, x, s->name, in->loop);
         return;
     }
-    if (answer_hub(in, x, s))
+    if (ingest_answer_hub(in->core, x, s))
         return;
     if (http_field_get(&x->req.fields, STR("Content-Encoding")).n) {
         http_reply_error(x, 415, "content_encoding",
@@ -805,12 +601,12 @@ void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
         return;
     }
     if (verifier_greet(verifier, &x->req, NULL, &greeting)) {
-        greet(in, x, s, &greeting);
+        ingest_greet(in->core, x, s, &greeting);
         return;
     }
     verifier_check(verifier, &x->req, x->req.received_ms, &verdict);
     if (verdict.code != VERDICT_VERIFIED && verdict.code != VERDICT_UNVERIFIED) {
-        if (takes_method(s, x->req.method))
+        if (ingest_takes_method(s, x->req.method))
             reject(in, x, view, source, &verdict);
         else
             refuse_method(x, s);
@@ -823,8 +619,8 @@ void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
     if (use)
         atomic_store_explicit(&use->last_used_ms, x->req.received_ms, memory_order_relaxed);
     if (verifier_greet(verifier, &x->req, &verdict, &greeting))
-        greet(in, x, s, &greeting);
-    else if (takes_method(s, x->req.method))
+        ingest_greet(in->core, x, s, &greeting);
+    else if (ingest_takes_method(s, x->req.method))
         accept(in, x, view, source, &verdict);
     else
         refuse_method(x, s);
@@ -851,7 +647,7 @@ void ingest_free(struct ingest *in)
     assert(in->rounds_out == 0);
     done_release(&in->waits);
     loop_hook_remove(in->loop, &in->hook);
-    view_put(in->view);
+    ingest_view_put(in->view);
     free(in->current);
     for (struct round *r = in->free_rounds, *next; r; r = next) {
         next = r->next_free;
