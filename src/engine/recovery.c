@@ -244,9 +244,36 @@ static enum err plan_again(struct recovery *r, struct job *j, const struct event
     return err;
 }
 
-static enum err step_replay(struct recovery *r, struct job *j, struct arena *a, bool *done,
-                            struct reason *why)
+/* One message of the application: what the job does with it. */
+typedef enum err message_step(struct recovery *r, struct job *j, uint64_t event_id, struct arena *a,
+                              struct reason *why);
+
+static enum err replay_one(struct recovery *r, struct job *j, uint64_t event_id, struct arena *a,
+                           struct reason *why)
 {
+    struct event e;
+    enum err err = store_load(r->reader, event_id, 0, a, &e, why);
+    if (err == ERR_OK)
+        return plan_again(r, j, &e, a, why);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+static enum err purge_one(struct recovery *r, struct job *j, uint64_t event_id, struct arena *a,
+                          struct reason *why)
+{
+    UNUSED(a);
+    enum err err = store_expunge(r->core->store, event_id, 0, why);
+    j->moved += err == ERR_OK;
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* A page of what the job found when it began, what came later stays; a message that retention took
+ * meanwhile is passed over. */
+static enum err step_messages(struct recovery *r, struct job *j, struct arena *a, bool *done,
+                              struct reason *why)
+{
+    bool purges = str_eq(j->task, STR("application.purge_content"));
+    message_step *take = purges ? purge_one : replay_one;
     struct event_filter f = {.source = j->object.parent,
                              .listed = true,
                              .state = -1,
@@ -258,42 +285,9 @@ static enum err step_replay(struct recovery *r, struct job *j, struct arena *a, 
     struct event_list page = {0};
     enum err err = store_events(r->reader, &f, a, &page, why);
     for (size_t i = 0; err == ERR_OK && i < page.count; i++) {
-        struct event e;
-        enum err loaded = store_load(r->reader, page.v[i].event.id, 0, a, &e, why);
-        if (loaded == ERR_OK)
-            err = plan_again(r, j, &e, a, why);
-        else if (loaded != ERR_NOT_FOUND)
-            err = loaded;
-        if (err == ERR_OK)
-            j->cursor = (int64_t)page.v[i].event.id;
-    }
-    if (err == ERR_OK && page.next)
-        j->cursor = (int64_t)page.next;
-    *done = err == ERR_OK && page.next == 0;
-    return err;
-}
-
-/* What was accepted after the job began stays. */
-static enum err step_purge(struct recovery *r, struct job *j, struct arena *a, bool *done,
-                           struct reason *why)
-{
-    struct event_filter f = {.source = j->object.parent,
-                             .listed = true,
-                             .state = -1,
-                             .until_ms = j->until_ms,
-                             .ascending = true,
-                             .after = (uint64_t)j->cursor,
-                             .limit = STEP_ROWS};
-    struct event_list page = {0};
-    enum err err = store_events(r->reader, &f, a, &page, why);
-    for (size_t i = 0; err == ERR_OK && i < page.count; i++) {
         const struct event *e = &page.v[i].event;
-        if (!(e->flags & EVENT_EXPUNGED)) {
-            err = store_expunge(r->core->store, e->id, 0, why);
-            j->moved += err == ERR_OK;
-        }
-        if (err == ERR_NOT_FOUND)
-            err = ERR_OK;
+        if (!purges || !(e->flags & EVENT_EXPUNGED))
+            err = take(r, j, e->id, a, why);
         if (err == ERR_OK)
             j->cursor = (int64_t)e->id;
     }
@@ -303,14 +297,11 @@ static enum err step_purge(struct recovery *r, struct job *j, struct arena *a, b
     return err;
 }
 
-typedef enum err job_step(struct recovery *r, struct job *j, struct arena *a, bool *done,
-                          struct reason *why);
-
-static job_step *step_of(const struct job *j)
+static enum err step(struct recovery *r, struct job *j, struct arena *a, bool *done,
+                     struct reason *why)
 {
-    if (str_eq(j->task, STR("endpoint.recover")))
-        return step_recover;
-    return str_eq(j->task, STR("application.purge_content")) ? step_purge : step_replay;
+    return str_eq(j->task, STR("endpoint.recover")) ? step_recover(r, j, a, done, why)
+                                                    : step_messages(r, j, a, done, why);
 }
 
 static bool take_note(struct recovery *r, struct note *out)
@@ -363,7 +354,7 @@ static void run(struct recovery *r, struct job *j)
     while (!done && !is_stopping(r)) {
         struct reason why = {0};
         arena_reset(&a);
-        enum err err = step_of(j)(r, j, &a, &done, &why);
+        enum err err = step(r, j, &a, &done, &why);
         if (done)
             j->status = "finished";
         if (err == ERR_NOT_FOUND || err == ERR_LIMIT || err == ERR_INVALID) {
