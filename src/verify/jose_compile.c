@@ -1,40 +1,12 @@
 /* jose_compile.c -- reads what a provider file says about a token: which algorithms, which claims,
  * how old it may be. */
+#include "verify/algorithm.h"
 #include "verify/scheme.h"
 
 #define CLAIMS_MAX 16
 #define LEEWAY_DEFAULT_MS (30 * 1000)
 #define LEEWAY_MAX_MS (600 * 1000)
 #define AGE_MAX_MS (24 * 3600 * (int64_t)1000)
-
-static void compile_algorithms(struct jose_rule *r, struct arena *a, const struct yaml *place,
-                               const struct yaml *node, struct problems *p)
-{
-    str *words = NULL;
-    size_t count = 0, keyed = 0;
-    if (node && !read_str_list(p, a, node, &words, &count))
-        return;
-    for (size_t i = 0; i < count; i++) {
-        bool is_keyed;
-        size_t index = jose_algorithm(words[i]);
-        if (!jose_algorithm_is_known(index, &is_keyed)) {
-            problem_at(p, node,
-                       "unknown algorithm \"" STR_FMT "\": HS256, RS256, PS256, ES256 (or 384, "
-                       "512) or EdDSA",
-                       STR_ARG(words[i]));
-            return;
-        }
-        r->algorithms |= 1u << index;
-        keyed += is_keyed;
-    }
-    r->keyed = keyed > 0;
-    if (!count)
-        problem_at(p, node ? node : place, "\"algorithms\" is missing: [RS256] for example");
-    else if (keyed && keyed < count)
-        problem_at(p, node,
-                   "an algorithm with a shared secret cannot stand beside one with a public key: "
-                   "everybody knows that key. Write two alternatives");
-}
 
 static void compile_claims(struct jose_rule *r, struct arena *a, const struct yaml *node,
                            struct problems *p)
@@ -61,7 +33,8 @@ void jose_compile(struct scheme *s, struct arena *a, const struct yaml *node, st
 {
     struct jose_rule *r = &s->jose;
     r->leeway_ms = LEEWAY_DEFAULT_MS;
-    compile_algorithms(r, a, node, yaml_get(node, STR("algorithms")), p);
+    algorithms_read(&jose_algorithms, a, node, yaml_get(node, STR("algorithms")), &r->algorithms,
+                    &r->keyed, p);
     compile_claims(r, a, yaml_get(node, STR("claims")), p);
     read_duration(p, yaml_get(node, STR("leeway")), 0, LEEWAY_MAX_MS, &r->leeway_ms);
     read_duration(p, yaml_get(node, STR("max-age")), 1000, AGE_MAX_MS, &r->max_age_ms);

@@ -1,38 +1,9 @@
 /* message_compile.c -- what a provider file says of RFC 9421: algorithms, and what must be covered.
  */
 #include "http/structured.h"
+#include "verify/algorithm.h"
 #include "verify/message_base.h"
 #include "verify/scheme.h"
-
-static void compile_algorithms(struct message_rule *r, struct arena *a, const struct yaml *place,
-                               const struct yaml *node, struct problems *p)
-{
-    str *words = NULL;
-    size_t count = 0;
-    if (!node)
-        problem_at(p, place, "\"algorithms\" is missing: [ed25519] for example");
-    else if (!read_str_list(p, a, node, &words, &count))
-        return;
-    for (size_t i = 0; i < count; i++) {
-        bool keyed;
-        size_t k = message_algorithm(words[i]);
-        if (!message_algorithm_is_known(k, &keyed)) {
-            problem_at(p, node,
-                       "\"" STR_FMT "\" is no algorithm of RFC 9421: ed25519, ecdsa-p256-sha256, "
-                       "ecdsa-p384-sha384, rsa-pss-sha512, rsa-v1_5-sha256 or hmac-sha256",
-                       STR_ARG(words[i]));
-            continue;
-        }
-        r->algorithms |= 1u << k;
-        r->keyed = r->keyed || keyed;
-    }
-    if (r->keyed && count > 1)
-        problem_at(p, node,
-                   "hmac-sha256 does not stand beside algorithms with public keys: a public key "
-                   "is known to everybody and would pass for the secret");
-    if (node && !count)
-        problem_at(p, node, "at least one algorithm must be named");
-}
 
 /* A list, or the words of a text (an option of the file is one). */
 static void compile_components(struct message_rule *r, struct arena *a, const struct yaml *node,
@@ -73,7 +44,8 @@ static void compile_components(struct message_rule *r, struct arena *a, const st
 void message_compile(struct scheme *s, struct arena *a, const struct yaml *node, struct problems *p)
 {
     struct message_rule *r = &s->message;
-    compile_algorithms(r, a, node, yaml_get(node, STR("algorithms")), p);
+    algorithms_read(&message_algorithms, a, node, yaml_get(node, STR("algorithms")), &r->algorithms,
+                    &r->keyed, p);
     compile_components(r, a, yaml_get(node, STR("components")), p);
     read_bool(p, yaml_get(node, STR("body-unsigned")), &r->body_unsigned);
     r->keyid = r->tag = STR("");

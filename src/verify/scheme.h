@@ -139,7 +139,7 @@ struct claim_rule {
 };
 
 struct jose_rule {
-    unsigned algorithms; /* bits, by jose_algorithm */
+    unsigned algorithms; /* bits, of jose_algorithms */
     bool keyed;          /* they are HMACs */
     struct claim_rule *claims;
     size_t claim_count;
@@ -150,16 +150,13 @@ void jose_compile(struct scheme *s, struct arena *a, const struct yaml *node, st
 #define REFS_CLAIM                                                                                 \
     (REFS_OF_REQUEST | REF_BIT(REF_BODY) | REF_BIT(REF_URL) | REF_BIT(REF_URL_PORT) |              \
      REF_BIT(REF_METHOD) | REF_BIT(REF_PATH) | REF_BIT(REF_TARGET) | REF_BIT(REF_RAW))
-/* The number of an algorithm of RFC 7518; jose_algorithm_is_known is false beyond the last. */
-size_t jose_algorithm(str word);
-bool jose_algorithm_is_known(size_t index, bool *keyed);
 
 #define TOLERANCE_MAX_MS (24 * 3600 * 1000)
 #define COMPONENTS_MAX 32 /* that a file may ask for */
 
 /* What RFC 9421 leaves to the two sides. */
 struct message_rule {
-    unsigned algorithms; /* bits, by message_algorithm */
+    unsigned algorithms; /* bits, of message_algorithms */
     bool keyed;          /* they are HMACs */
     bool body_unsigned;
     str *components; /* that must be covered, canonical; none: method, URL, and a body's digest */
@@ -169,9 +166,6 @@ struct message_rule {
 /* Reads algorithms, components, keyid, tag, tolerance. */
 void message_compile(struct scheme *s, struct arena *a, const struct yaml *node,
                      struct problems *p);
-/* As jose_algorithm, of the registry of RFC 9421. */
-size_t message_algorithm(str word);
-bool message_algorithm_is_known(size_t index, bool *keyed);
 #define MESSAGE_FIELDS 3
 
 /* Which client certificates count: of each kind that is given one must be it. */

@@ -7,18 +7,13 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/log.h"
+#include "verify/algorithm.h"
 #include "verify/public_keys.h"
 
 #define TOKEN_BYTES_MAX 16384
 #define CLAIM_BYTES_MAX 8192
 
-static const struct {
-    str word;
-    bool keyed; /* an HMAC */
-    enum signing how;
-    enum digest digest;
-    enum public_kind kind;
-} algorithms[] = {
+static const struct algorithm algorithms[] = {
     {{"HS256", 5}, true, 0, DIGEST_SHA256, 0},
     {{"HS384", 5}, true, 0, DIGEST_SHA384, 0},
     {{"HS512", 5}, true, 0, DIGEST_SHA512, 0},
@@ -34,19 +29,9 @@ static const struct {
     {{"EdDSA", 5}, false, SIGNING_ED25519, DIGEST_SHA512, PUBLIC_ED25519},
 };
 
-size_t jose_algorithm(str word)
-{
-    size_t i = 0;
-    while (i < ARRAY_LEN(algorithms) && !str_eq(algorithms[i].word, word))
-        i++;
-    return i;
-}
-
-bool jose_algorithm_is_known(size_t index, bool *keyed)
-{
-    *keyed = index < ARRAY_LEN(algorithms) && algorithms[index].keyed;
-    return index < ARRAY_LEN(algorithms);
-}
+const struct algorithms jose_algorithms = {algorithms, ARRAY_LEN(algorithms),
+                                           "HS256, RS256, PS256, ES256 (or 384, 512) or EdDSA",
+                                           "RS256"};
 
 static bool prepare(const struct scheme *s, struct key *k, bool for_signing, struct reason *why)
 {
@@ -124,7 +109,7 @@ static bool token_read(struct token *t, const struct scheme *s, struct view *w, 
         return false;
     const struct json *root = json_root(t->head);
     t->kid = json_str(json_get(root, STR("kid")));
-    t->algorithm = jose_algorithm(json_str(json_get(root, STR("alg"))));
+    t->algorithm = algorithm_find(&jose_algorithms, json_str(json_get(root, STR("alg"))));
     return is_allowed(s, t->algorithm) && judge_critical(root, detached, &t->payload_is_plain);
 }
 

@@ -6,6 +6,7 @@
  * compared and decides nothing. */
 #include "base/codec.h"
 #include "base/log.h"
+#include "verify/algorithm.h"
 #include "verify/content_digest.h"
 #include "verify/message_base.h"
 #include "verify/public_keys.h"
@@ -13,13 +14,7 @@
 #define SIGNATURES_MAX 8 /* of one request that are looked at */
 #define LABEL "sig1"
 
-static const struct {
-    str word;
-    bool keyed; /* an HMAC */
-    enum signing how;
-    enum digest digest;
-    enum public_kind kind;
-} algorithms[] = {
+static const struct algorithm algorithms[] = {
     {{"ed25519", 7}, false, SIGNING_ED25519, DIGEST_SHA512, PUBLIC_ED25519},
     {{"ecdsa-p256-sha256", 17}, false, SIGNING_ECDSA_RAW, DIGEST_SHA256, PUBLIC_P256},
     {{"ecdsa-p384-sha384", 17}, false, SIGNING_ECDSA_RAW, DIGEST_SHA384, PUBLIC_P384},
@@ -29,19 +24,11 @@ static const struct {
     {{"hmac-sha256", 11}, true, 0, DIGEST_SHA256, 0},
 };
 
-size_t message_algorithm(str word)
-{
-    size_t i = 0;
-    while (i < ARRAY_LEN(algorithms) && !str_eq(algorithms[i].word, word))
-        i++;
-    return i;
-}
-
-bool message_algorithm_is_known(size_t index, bool *keyed)
-{
-    *keyed = index < ARRAY_LEN(algorithms) && algorithms[index].keyed;
-    return index < ARRAY_LEN(algorithms);
-}
+const struct algorithms message_algorithms = {
+    algorithms, ARRAY_LEN(algorithms),
+    "ed25519, ecdsa-p256-sha256, ecdsa-p384-sha384, rsa-pss-sha512, "
+    "rsa-v1_5-sha256 or hmac-sha256",
+    "ed25519"};
 
 /* --- keys ------------------------------------------------------------------------------------ */
 
