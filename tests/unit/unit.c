@@ -286,5 +286,9 @@ int main(int argc, char **argv)
             counts[run_test(&unit_tests[i])]++;
     remove_tree(scratch);
     printf("%u passed, %u failed, %u skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
+    if (counts[PASSED] + counts[FAILED] + counts[SKIPPED] == 0) {
+        fputs("no test has such a name\n", stderr);
+        return 2;
+    }
     return counts[FAILED] ? 1 : 0;
 }
