@@ -48,11 +48,12 @@ PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lpthread -lm
 
 # Prints its argument if the compiler knows that flag on this processor.
 known = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+# Prints its argument if the linker takes it, and does not only warn.
 linked = $(shell echo 'int main(void) { return 0; }' | $(CC) -x c - -o /dev/null \
                  -Wl,--fatal-warnings $(1) 2>/dev/null && echo $(1))
 
 # Optional libraries: what is here with its headers is compiled in, and loaded when it is used by
-# the soname that the headers belong to.
+# the soname that the headers belong to. (ncursesw's .so is a linker's script, which names none.)
 soname = $(shell readelf -d "$$($(CC) -print-file-name=lib$(1).so)" 2>/dev/null | \
                  sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 optional = $(if $(call soname,$(1)),-DSONAME_$(2)=$(call soname,$(1)))
