@@ -106,6 +106,8 @@ void cli_print_rows(struct cli *c, const struct json *array, const struct cli_co
 void cli_print_json(struct cli *c, const struct json *value);
 /* Text of an outsider: control and escape bytes made visible. */
 void cli_print_text(str text);
+/* "200 OK" and the body, on lines of their own; returns the exit code that goes with it. */
+int cli_print_answer(int status, str body);
 /* "2026-11-23T20:24:11.042Z" -> "20:24:11" today, else "11-23 20:24". */
 void cli_short_time(str rfc3339, char out[24]);
 /* Colours when stdout is a terminal and NO_COLOR is unset: "\033[..m" or "". */

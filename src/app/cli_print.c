@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/fs.h"
+#include "http/message.h"
 
 #include <unistd.h>
 
@@ -38,6 +39,15 @@ void cli_print_text(str text)
     }
     fwrite(buf_str(&out).p, 1, out.len, stdout);
     buf_release(&out);
+}
+
+int cli_print_answer(int status, str body)
+{
+    printf("%d %s\n", status, http_status_text(status));
+    cli_print_text(body);
+    if (body.n && !str_ends(body, STR("\n")))
+        putchar('\n');
+    return status < 300 ? CLI_OK : status == 401 ? CLI_AUTH : CLI_FAILED;
 }
 
 void cli_short_time(str rfc3339, char out[24])

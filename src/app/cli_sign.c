@@ -158,9 +158,7 @@ static int post(struct cli *c, str body, const struct http_field *fields, size_t
     if (http_fetch(NULL, &call, NULL, NULL, &a, &c->arena, &why) != ERR_OK ||
         a.class != HTTP_CALL_OK)
         return cli_error(CLI_UNREACHABLE, "%s: %s", c->args[0], why.text[0] ? why.text : a.error);
-    printf("%d %s\n", a.status, http_status_text(a.status));
-    cli_print_text(a.body);
-    return a.status < 300 ? CLI_OK : a.status == 401 ? CLI_AUTH : CLI_FAILED;
+    return cli_print_answer(a.status, a.body);
 }
 
 /* By name: the daemon signs it with the source's own secret and lets it in by the front door. */
@@ -187,9 +185,7 @@ static int send_to_source(struct cli *c, str body)
     if (code == CLI_OK) {
         int64_t status = 0;
         (void)json_i64(json_get(json_root(doc), STR("status")), &status);
-        printf("%d %s\n", (int)status, http_status_text((int)status));
-        cli_print_text(json_str(json_get(json_root(doc), STR("answer"))));
-        code = status < 300 ? CLI_OK : status == 401 ? CLI_AUTH : CLI_FAILED;
+        code = cli_print_answer((int)status, json_str(json_get(json_root(doc), STR("answer"))));
     }
     json_doc_free(doc);
     buf_release(&path);

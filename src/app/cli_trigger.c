@@ -89,9 +89,7 @@ static int deliver(struct cli *c, const struct signed_request *s, struct http_fi
                              .timeout_ms = TIMEOUT_MS};
     if (http_fetch(NULL, &call, NULL, NULL, &a, &c->arena, &why) != ERR_OK)
         return cli_error(CLI_UNREACHABLE, STR_FMT ": %s", STR_ARG(s->url), why.text);
-    printf("%d %s\n", a.status, http_status_text(a.status));
-    cli_print_text(a.body);
-    return a.status < 300 ? CLI_OK : a.status == 401 ? CLI_AUTH : CLI_FAILED;
+    return cli_print_answer(a.status, a.body);
 }
 
 static void print_request(const struct signed_request *s, struct http_fields fields)

@@ -131,8 +131,9 @@ static void log_problems(enum log_level level, const struct buf *text)
     str rest = buf_str(text);
     while (rest.p && rest.n) {
         str line = str_cut(&rest, '\n');
+        bool warns = str_find_str(line, STR(": warning: ")) < line.n;
         if (line.n)
-            log_event(level, "configuration", LOG_F("problem", line));
+            log_event(warns ? LOG_WARN : level, "configuration", LOG_F("problem", line));
     }
 }
 

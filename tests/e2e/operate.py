@@ -482,4 +482,15 @@ COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _gaff; echo "${COMPREPLY
     assert p.returncode == 2 and b"fish" in p.stderr
 
 
+def test_a_warning_stays_one_where_an_error_stops_the_start():
+    with Daemon("""listen: 127.0.0.1:0
+admin: { listen: 127.0.0.1:0 }
+sources: { github: { provider: github, secret: stands-in-the-file, colour: red } }
+""", start=False) as d:
+        said = d.cli("serve", "--config", "gaff.yaml", code=78).stderr.decode()
+        levels = {("warning: " in line): re.search(r"level=(\w+)", line).group(1)
+                  for line in said.splitlines() if "problem=" in line}
+        assert levels == {True: "warn", False: "error"}, said
+
+
 run(globals())

@@ -50,6 +50,7 @@ def test_every_fixture_comes_in_by_the_front_door():
             provider = one.split(".")[0]
             to = ["--to", f"{d.url}/in/{provider}"]
             said = d.cli("trigger", one, *to, "--secret", secrets[provider]).stdout.decode()
+            assert said.endswith("\n"), said
             assert said.startswith("2"), (one, said)
             said = d.cli("trigger", one, *to, "--secret", others[provider], code=None)
             assert said.returncode == 4 and said.stdout.startswith(b"401"), (one, said)
