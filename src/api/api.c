@@ -253,6 +253,7 @@ static bool listen_all(struct api *a, struct reason *why)
 
 struct api *api_new(const struct api_options *o, struct reason *why)
 {
+    assert(o->token.n > 0);
     struct api *a = xcalloc(1, sizeof(*a));
     a->options = *o;
     a->core = engine_core(o->engine);

@@ -14,7 +14,7 @@ struct api_options {
     const struct config *config; /* listeners and limits */
     const char *version;         /* for documents; NULL: none */
     str jwt_secret;              /* tokens of the sending API are verified with; not empty */
-    str token;                   /* bearer token; empty: none asked for (tests only) */
+    str token;                   /* bearer token; not empty */
     /* The dashboard's files; none: no page is served. They outlive the API. */
     const struct embedded *assets;
     size_t asset_count;

@@ -70,8 +70,8 @@ static bool identify(struct api_call *c)
 {
     const struct http_request *req = &c->x->req;
     str bearer = bearer_of(req);
-    if (c->api->token.n == 0 || bearer.n) {
-        c->role = c->api->token.n == 0 ? ROLE_ADMIN : role_of_bearer(c, bearer);
+    if (bearer.n) {
+        c->role = role_of_bearer(c, bearer);
         return true;
     }
     c->role = api_session_role(c);

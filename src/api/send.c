@@ -514,11 +514,10 @@ bool send_open(struct api *a, str jwt_secret, struct reason *why)
     /* What is minted here is signed with a key that follows from the admin token: it lasts as long
      * as that, and no operator's key is needed that can sign. */
     int n = snprintf(own, sizeof(own), "portal tokens of ");
-    str seed = a->token.n ? secret_str(&a->token) : jwt_secret;
     struct hasher *h = hasher_new(DIGEST_SHA256);
     hasher_begin(h);
     hasher_add(h, str_of(own, (size_t)n));
-    hasher_add(h, seed);
+    hasher_add(h, secret_str(&a->token));
     hasher_end(h, digest);
     hasher_free(h);
     s->own = jwt_key_new(JWT_KIND_HS256, str_of((const char *)digest, 32), why);

@@ -207,8 +207,7 @@ void api_session_begin(struct api_call *c)
     enum role role = ROLE_ADMIN;
     if (ticket.n && ticket_take(a, ticket)) {
         begin(c, STR("first-link"), ROLE_ADMIN);
-    } else if (token.n && a->token.n &&
-               secret_equal(token.p, token.n, a->token.bytes, a->token.n)) {
+    } else if (token.n && secret_equal(token.p, token.n, a->token.bytes, a->token.n)) {
         begin(c, STR("token"), ROLE_ADMIN);
     } else if (name.n &&
                password_login(c, name, json_str(json_get(body, STR("password"))), &role)) {

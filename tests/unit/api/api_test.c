@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define TOKEN "0123456789abcdef0123456789abcdef"
+#define AUTHORIZED "Authorization: Bearer " TOKEN "\r\n"
 #define ANSWER_MAX (1u << 20)
 #define CONFIG                                                                                     \
     STAGE_SOURCE "  open: { provider: none }\n  git: { provider: bearer, secret: \"" TOKEN         \
@@ -38,7 +39,7 @@ struct desk {
 
 static enum err (*reload_hook)(struct buf *problems, void *arg);
 
-static void desk_open_with(struct desk *d, const char *token, const char *text)
+static void desk_open_with(struct desk *d, const char *text)
 {
     struct reason why = {0};
     uint64_t port;
@@ -50,7 +51,7 @@ static void desk_open_with(struct desk *d, const char *token, const char *text)
     d->config = engine_config(d->stage.engine);
     struct api_options o = {.engine = d->stage.engine,
                             .config = d->config,
-                            .token = str_from_cstr(token),
+                            .token = STR(TOKEN),
                             .jwt_secret = STR("a secret of tests"),
                             .reload = reload_hook};
     d->api = api_new(&o, &why);
@@ -65,7 +66,7 @@ static void desk_open_with(struct desk *d, const char *token, const char *text)
 
 static void desk_open(struct desk *d)
 {
-    desk_open_with(d, "", CONFIG);
+    desk_open_with(d, CONFIG);
 }
 
 static void desk_close(struct desk *d)
@@ -138,13 +139,13 @@ static void ask_with(struct desk *d, const char *method, const char *target, con
 
 static const struct json *get(struct desk *d, const char *target)
 {
-    ask_with(d, "GET", target, "", "");
+    ask_with(d, "GET", target, AUTHORIZED, "");
     return json_root(d->doc);
 }
 
 static const struct json *post(struct desk *d, const char *target, const char *body)
 {
-    ask_with(d, "POST", target, "Content-Type: application/json\r\n", body);
+    ask_with(d, "POST", target, AUTHORIZED "Content-Type: application/json\r\n", body);
     return json_root(d->doc);
 }
 
@@ -202,7 +203,7 @@ void test_api_token_is_asked_for(void)
                                         "Bearer 1123456789abcdef0123456789abcdef",
                                         "Bearer 0123456789abcdef0123456789abcde"};
     struct desk d;
-    desk_open_with(&d, TOKEN, CONFIG);
+    desk_open(&d);
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         EXPECT_EQ_INT(status_with(&d, "/api/v1/events", wrong[i]), 401);
         expect_error(&d, 401, "unauthorized");
@@ -225,17 +226,17 @@ void test_api_methods_and_paths(void)
     desk_open(&d);
     get(&d, "/api/v1/nothing");
     expect_error(&d, 404, "not_found");
-    ask_with(&d, "DELETE", "/api/v1/events", "", "");
+    ask_with(&d, "DELETE", "/api/v1/events", AUTHORIZED, "");
     EXPECT_EQ_INT(d.status, 405);
     EXPECT_HAS(d.head, "Allow: GET, HEAD");
-    ask_with(&d, "GET", "/api/v1/reload", "", "");
+    ask_with(&d, "GET", "/api/v1/reload", AUTHORIZED, "");
     EXPECT_EQ_INT(d.status, 405);
     EXPECT_HAS(d.head, "Allow: POST");
-    ask_with(&d, "HEAD", "/api/v1/events", "", "");
+    ask_with(&d, "HEAD", "/api/v1/events", AUTHORIZED, "");
     EXPECT_EQ_INT(d.status, 200);
     EXPECT_CSTR(d.body, "");
     EXPECT(!strstr(d.head, "Content-Length: 0"));
-    ask_with(&d, "OPTIONS", "/api/v1/events", "", "");
+    ask_with(&d, "OPTIONS", "/api/v1/events", AUTHORIZED, "");
     EXPECT_EQ_INT(d.status, 204);
     desk_close(&d);
 }
@@ -273,7 +274,7 @@ void test_api_event_with_its_story(void)
         EXPECT_EQ_STR(at(one, "log.0.result"), good ? STR("success") : STR("retry"));
         EXPECT_EQ_INT(at(one, "next").n > 0, !good);
     }
-    ask_with(&d, "GET", event_path(id, "/body"), "", "");
+    ask_with(&d, "GET", event_path(id, "/body"), AUTHORIZED, "");
     EXPECT_CSTR(d.body, "{\"bad\":true,\"text\":\"</script>\"}");
     EXPECT_HAS(d.head, "Content-Type: application/octet-stream");
     EXPECT_HAS(d.head, "Content-Disposition: attachment");
@@ -450,7 +451,7 @@ static void replay_one(const char *config)
 {
     struct desk d;
     char path[128], path_of_dead[128];
-    desk_open_with(&d, "", config);
+    desk_open_with(&d, config);
     d.stage.handlers[1].answers[0] = ATTEMPT_PERMANENT;
     d.stage.handlers[1].answers[1] = ATTEMPT_SUCCESS;
     d.stage.handlers[1].answer_count = 2;
@@ -642,7 +643,7 @@ void test_api_backup_is_a_whole_store(void)
     struct reason why = {0};
     struct store_counts counts = {0};
     char body[512], url[512];
-    desk_open_with(&d, "", "store: \"sqlite:data\"\n" CONFIG);
+    desk_open_with(&d, "store: \"sqlite:data\"\n" CONFIG);
     stage_emit(&d.stage, "{}");
     wait_done(&d, 1, 0);
     EXPECT(mkdir(unit_path("copy"), 0700) == 0);
@@ -745,7 +746,7 @@ static void read_until(int fd, char *text, size_t size, const char *until)
 
 static int watch_tail(struct desk *d, char *text, size_t size)
 {
-    static const char ask[] = "GET /api/v1/tail HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static const char ask[] = "GET /api/v1/tail HTTP/1.1\r\nHost: localhost\r\n" AUTHORIZED "\r\n";
     int fd = dial(d);
     text[0] = '\0';
     send_all(fd, ask, sizeof(ask) - 1);
@@ -782,7 +783,8 @@ void test_api_tail_tells_what_happens(void)
 /* Of an event in the very millisecond in which it began, too: its id is the least that it has. */
 void test_api_listen_begins_with_its_own_millisecond(void)
 {
-    static const char ask[] = "GET /api/v1/listen HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static const char ask[] =
+        "GET /api/v1/listen HTTP/1.1\r\nHost: localhost\r\n" AUTHORIZED "\r\n";
     static char text[65536];
     char id[ID_TEXT_MAX];
     struct desk d;
