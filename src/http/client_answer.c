@@ -189,8 +189,8 @@ static enum http_call_class classify(const struct transfer *t, CURLcode rc)
         return HTTP_CALL_BLOCKED;
     case CURLE_OUT_OF_MEMORY: /* older ones say so of an answer's line beyond their bounds, too */
         return HTTP_CALL_MEMORY;
-    case CURLE_URL_MALFORMAT:
-        return HTTP_CALL_INVALID;
+    case CURLE_URL_MALFORMAT: /* it is given URLs that were read: it had no memory for this one */
+        return strcmp(t->error, "No URL set") == 0 ? HTTP_CALL_MEMORY : HTTP_CALL_INVALID;
     default:
         return HTTP_CALL_PROTOCOL;
     }
