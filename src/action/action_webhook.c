@@ -8,11 +8,15 @@
 #include "base/log.h"
 #include "action/event_text.h"
 #include "action/http_outcome.h"
+#include "http/url.h"
 #include "verify/crypto.h"
+#include "verify/jwk.h"
+#include "verify/message_sign.h"
 
 #define OWN_FIELDS 16
 #define RECORD_MAX (192u << 10)
 #define SIGNATURES_MAX 2048
+#define MESSAGE_TAG "webhook"
 
 const char *const webhook_style_words[] = {
 #define X(name, word) (word),
@@ -29,6 +33,7 @@ const char *const webhook_format_words[] = {
 struct signer { /* a key, worked in once */
     struct mac *mac;
     struct ed25519 *pair;
+    char thumbprint[JWK_THUMBPRINT + 1]; /* of a pair */
     int64_t until_ms;
 };
 
@@ -37,6 +42,7 @@ struct webhook_action {
     const struct webhook_config *config;
     struct http_client *client;
     const struct clock *clock;
+    char *sent_url;              /* as libcurl requests it; NULL: not needed */
     struct http_access *access;  /* NULL: none is needed */
     struct ownership *ownership; /* NULL: nothing is to be asked first */
     struct signer signers[WEBHOOK_KEYS_MAX];
@@ -152,7 +158,40 @@ static void sign_hub(struct webhook_attempt *x, str name)
         add(x, name, value);
 }
 
-static void add_signature(struct webhook_attempt *x)
+/* RFC 9421 by each live key, over everything that the request has so far. */
+static bool sign_message(struct webhook_attempt *x)
+{
+    struct webhook_action *action = x->action;
+    struct message_signer signers[WEBHOOK_KEYS_MAX];
+    struct http_field made[MESSAGE_SIGN_FIELDS];
+    struct reason why;
+    int n = snprintf(x->seconds, sizeof(x->seconds), "%lld", (long long)(x->now_ms / 1000));
+    add(x, STR("webhook-id"), x->id);
+    add(x, STR("webhook-timestamp"), (str){x->seconds, (size_t)n});
+    struct message_to_sign m = {.method = x->call.method,
+                                .url = str_from_cstr(action->sent_url),
+                                .body = x->call.body,
+                                .given = {x->fields, x->call.field_count},
+                                .tag = STR(MESSAGE_TAG),
+                                .now_ms = x->now_ms,
+                                .signers = signers};
+    for (size_t i = 0; i < action->signer_count; i++) {
+        const struct signer *s = &action->signers[i];
+        if (!s->until_ms || s->until_ms > x->now_ms)
+            signers[m.signer_count++] = (struct message_signer){
+                .pair = s->pair,
+                .mac = s->mac,
+                .keyid = s->pair ? str_from_cstr(s->thumbprint) : action->config->id};
+    }
+    if (m.signer_count == 0 || message_sign(&m, x->task->arena, made, &why) != ERR_OK)
+        return false;
+    for (size_t i = 0; i < MESSAGE_SIGN_FIELDS; i++)
+        add(x, made[i].name, made[i].value);
+    return true;
+}
+
+/* False: it would go out unsigned. */
+static bool add_signature(struct webhook_attempt *x)
 {
     const struct webhook_config *c = x->action->config;
     switch (c->style) {
@@ -160,6 +199,8 @@ static void add_signature(struct webhook_attempt *x)
     case WEBHOOK_SVIX:
         sign_standard(x, c->style == WEBHOOK_SVIX);
         break;
+    case WEBHOOK_RFC9421:
+        return sign_message(x);
     case WEBHOOK_GITHUB:
         sign_hub(x, STR("X-Hub-Signature-256"));
         add(x, STR("X-GitHub-Event"), x->task->event->type);
@@ -174,6 +215,7 @@ static void add_signature(struct webhook_attempt *x)
     }
     if (c->style > WEBHOOK_SVIX && !has(x, STR("webhook-id")))
         add(x, STR("webhook-id"), x->id);
+    return true;
 }
 
 /* --- the body --------------------------------------------------------------------------------- */
@@ -321,16 +363,16 @@ static void webhook_start(struct action *base, struct task *t)
                                      .policy = c->policy,
                                      .timeout_ms = c->base.timeout_ms,
                                      .done = on_done};
-        ready = add_body(x);
+        ready = add_body(x) && add_signature(x);
     }
     if (!ready) {
-        const struct outcome o = {.result = ATTEMPT_PERMANENT,
-                                  .error_class = "invalid",
-                                  .summary = STR("the message is too large to be sent")};
+        const struct outcome o = {
+            .result = ATTEMPT_PERMANENT,
+            .error_class = "invalid",
+            .summary = STR("the message is too large to be signed and sent")};
         t->done(t, &o);
         return;
     }
-    add_signature(x);
     for (size_t i = 0; i < c->header_count; i++)
         if (!has(x, c->headers[i].name))
             add(x, c->headers[i].name, c->headers[i].value);
@@ -371,11 +413,29 @@ static void webhook_free(struct action *base)
         mac_free(action->signers[i].mac);
         ed25519_free(action->signers[i].pair);
     }
+    free(action->sent_url);
     free(action);
 }
 
 static const struct action_ops webhook_ops = {
     .kind = "webhook", .start = webhook_start, .cancel = webhook_cancel, .free = webhook_free};
+
+static void take_keys(struct webhook_action *action)
+{
+    const struct webhook_config *c = action->config;
+    for (size_t i = 0; i < c->key_count; i++) {
+        struct signer *s = &action->signers[action->signer_count++];
+        uint8_t public[ED25519_KEY_BYTES];
+        s->until_ms = c->keys[i].until_ms;
+        if (!c->keys[i].asymmetric) {
+            s->mac = mac_new(DIGEST_SHA256, c->keys[i].bytes);
+            continue;
+        }
+        s->pair = ed25519_private((const uint8_t *)c->keys[i].bytes.p);
+        ed25519_public_bytes(s->pair, public);
+        jwk_thumbprint(public, s->thumbprint);
+    }
+}
 
 static struct action *webhook_create(const struct action_config *base,
                                      const struct action_context *ctx, struct reason *why)
@@ -385,21 +445,22 @@ static struct action *webhook_create(const struct action_config *base,
         (void)fail(why, ERR_CONFLICT, "requests can't be sent: there is no HTTP client");
         return NULL;
     }
+    if (c->style == WEBHOOK_RFC9421 && !c->key_count) {
+        (void)fail(why, ERR_INVALID, "there is no key to sign with");
+        return NULL;
+    }
+    char *sent_url = NULL;
+    if (c->style == WEBHOOK_RFC9421 && http_url_sent(c->url, &sent_url, why) != ERR_OK)
+        return NULL;
     struct webhook_action *action = xcalloc(1, sizeof(*action));
     action->action.ops = &webhook_ops;
     action->config = c;
     action->client = ctx->client;
     action->clock = loop_clock(ctx->loop);
+    action->sent_url = sent_url;
     action->access = http_access_new(&c->access, ctx);
     action->ownership = ownership_new(&c->ownership, ctx, action->access);
-    for (size_t i = 0; i < c->key_count; i++) {
-        struct signer *s = &action->signers[action->signer_count++];
-        s->until_ms = c->keys[i].until_ms;
-        if (c->keys[i].asymmetric)
-            s->pair = ed25519_private((const uint8_t *)c->keys[i].bytes.p);
-        else
-            s->mac = mac_new(DIGEST_SHA256, c->keys[i].bytes);
-    }
+    take_keys(action);
     return &action->action;
 }
 

@@ -13,6 +13,7 @@
 #define WEBHOOK_STYLES(X)                                                                          \
     X(STANDARD, "standard") /* webhook-id, webhook-timestamp, webhook-signature: v1, v1a */        \
     X(SVIX, "svix")         /* the same under svix-* */                                            \
+    X(RFC9421, "rfc9421")   /* Signature-Input, Signature, Content-Digest */                       \
     X(GITHUB, "github")     /* X-Hub-Signature-256 */                                              \
     X(STRIPE, "stripe")     /* Stripe-Signature: t=,v1= */                                         \
     X(NONE, "none")
@@ -48,6 +49,7 @@ struct webhook_key {
 
 struct webhook_config {
     struct action_config base;
+    str id;  /* of the endpoint: by that name its shared secrets go in HTTP message signatures */
     str url; /* without userinfo */
     enum outbound_policy policy;
     enum webhook_style style;

@@ -12,6 +12,7 @@
 
 #define IDEMPOTENCY_KIND "idempotency"
 #define KEY_MAX 1024
+#define LOOKS_MAX 10
 
 /* --- the request ------------------------------------------------------------------------------ */
 
@@ -435,6 +436,17 @@ bool send_commit(struct send_call *s, struct object_change *changes, size_t coun
     else
         send_error(s, 409, "conflict", "%s", conflict ? conflict : "A conflict has occurred");
     return false;
+}
+
+void send_look_again(struct send_call *s, send_handler *once)
+{
+    for (int looks = 1; looks <= LOOKS_MAX; looks++) {
+        s->may_look_again = looks < LOOKS_MAX;
+        s->stale = false;
+        once(s);
+        if (!s->stale)
+            return;
+    }
 }
 
 /* --- one operation -----------------------------------------------------------------------------

@@ -82,8 +82,7 @@ struct send_call {
     const struct json *body;
     struct app_message_plan *also[2]; /* events that are stored only with the next send_commit */
     size_t also_count;
-    bool may_look_again; /* the engine may note something in an object between a look and a commit:
-                          */
+    bool may_look_again; /* of send_look_again: */
     bool stale;          /* then send_commit answers nothing, and the handler begins again */
 };
 
@@ -131,6 +130,10 @@ void send_failed(struct send_call *s, enum err err, const struct reason *why);
  * otherwise; a conflict is told as `conflict` says. */
 bool send_commit(struct send_call *s, struct object_change *changes, size_t count, int status,
                  const char *conflict);
+
+/* Runs a handler that looks at objects and commits a change of them; once more, a few times, when
+ * somebody changed them between: nobody is told of a conflict that only time made. */
+void send_look_again(struct send_call *s, send_handler *once);
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
@@ -184,7 +187,10 @@ bool send_app_make(struct send_call *s, const struct json *given);
 bool send_cursor(struct send_call *s, const char *prefix, str iterator, uint64_t *out);
 bool send_type_is_chosen(const str *types, size_t count, str type);
 bool send_type_exists(struct send_call *s, str name); /* and is not archived */
-str send_new_secret(struct send_call *s);             /* "whsec_..." */
+/* "whsk_..." of a new pair, or "whsec_...". */
+str send_new_secret(struct send_call *s, bool pair);
+/* True when an endpoint of that document signs with pairs of keys, so that a new one is one. */
+bool send_wants_pair(struct send_call *s, const struct json *doc);
 /* As far as the caller may see it. */
 bool send_type_load(struct send_call *s, str name, struct object *out);
 
@@ -206,7 +212,7 @@ send_handler send_endpoint_patch, send_endpoint_delete, send_endpoint_headers_ge
 send_handler send_endpoint_headers_put, send_endpoint_headers_patch, send_endpoint_secret;
 send_handler send_endpoint_rotate, send_endpoint_stats, send_endpoint_example;
 send_handler send_endpoint_recover, send_endpoint_replay, send_endpoint_bulk;
-send_handler send_endpoint_circuit_close;
+send_handler send_endpoint_circuit_close, send_endpoint_jwks;
 send_handler send_message_create, send_message_list, send_message_get, send_message_expunge;
 send_handler send_message_precheck, send_message_bulk_expunge, send_message_expunge_all;
 send_handler send_poll, send_poll_consumer, send_poll_seek;

@@ -4,13 +4,14 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "verify/crypto.h"
 
 static const char *const members[] = {
     "description", "url",     "disabled",  "channels", "metadata",  "version",   "match",
     "concurrency", "orderBy", "onBlocked", "retry",    "timeout",   "signature", "format",
     "circuit",     "where",   "transform", "delivery", "ownership", NULL};
 static const char *const kept[] = {"secrets", "headers", NULL};
-#define LOOKS_MAX 10
+#define SECRET_BYTES 24
 static const char uid_taken[] = "An endpoint with that id or uid already exists";
 
 /* How an endpoint is got into: kept by requests that do not name it, as its secrets are; what is
@@ -155,17 +156,41 @@ void send_endpoint_get(struct send_call *s)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-str send_new_secret(struct send_call *s)
+static str secret_text(struct send_call *s, const char *prefix, const uint8_t *bytes, size_t n)
 {
-    uint8_t bytes[24];
-    char text[6 + BASE64_LEN(sizeof(bytes))];
-    rand_bytes(bytes, sizeof(bytes));
-    memcpy(text, "whsec_", 6);
-    size_t n = base64_encode(bytes, sizeof(bytes), text + 6);
-    str secret = arena_str(s->a, str_of(text, n + 6));
-    secret_wipe(bytes, sizeof(bytes));
+    char text[8 + BASE64_LEN(2 * ED25519_KEY_BYTES)];
+    size_t before = strlen(prefix);
+    memcpy(text, prefix, before);
+    str secret = arena_str(s->a, str_of(text, before + base64_encode(bytes, n, text + before)));
     secret_wipe(text, sizeof(text));
     return secret;
+}
+
+str send_new_secret(struct send_call *s, bool pair)
+{
+    uint8_t bytes[2 * ED25519_KEY_BYTES];
+    str secret;
+    rand_bytes(bytes, ED25519_KEY_BYTES);
+    if (pair) {
+        struct ed25519 *k = ed25519_private(bytes);
+        ed25519_public_bytes(k, bytes + ED25519_KEY_BYTES);
+        ed25519_free(k);
+        secret = secret_text(s, "whsk_", bytes, sizeof(bytes));
+    } else {
+        secret = secret_text(s, "whsec_", bytes, SECRET_BYTES);
+    }
+    secret_wipe(bytes, sizeof(bytes));
+    return secret;
+}
+
+bool send_wants_pair(struct send_call *s, const struct json *doc)
+{
+    struct config *c = engine_config(send_api(s)->options.engine);
+    str word = json_str(json_get(doc, STR("signature")));
+    bool wants = str_eq(word.n ? word : str_from_cstr(webhook_style_words[c->sending.signature]),
+                        str_from_cstr(webhook_style_words[WEBHOOK_RFC9421]));
+    config_unref(c);
+    return wants;
 }
 
 /* The first member of the body of two names for one thing; NULL: neither is there. */
@@ -191,7 +216,7 @@ static void write_first_secret(struct send_call *s, struct json_writer *w)
     json_key(w, "secrets");
     json_open(w, '[');
     json_open(w, '{');
-    json_pair(w, "key", secret.n ? secret : send_new_secret(s));
+    json_pair(w, "key", secret.n ? secret : send_new_secret(s, send_wants_pair(s, s->body)));
     json_close(w, '}');
     json_close(w, ']');
     const struct json *headers = json_get(s->body, STR("headers"));
@@ -312,17 +337,18 @@ void send_endpoint_create(struct send_call *s)
     write(s, NULL, false, 201);
 }
 
-static void change(struct send_call *s, bool keep)
+static void put_once(struct send_call *s)
 {
     struct object o;
-    for (int tries = 0; tries < LOOKS_MAX; tries++) {
-        s->may_look_again = tries + 1 < LOOKS_MAX;
-        s->stale = false;
-        if (send_find_endpoint(s, &o))
-            write(s, &o, keep, 200);
-        if (!s->stale)
-            return;
-    }
+    if (send_find_endpoint(s, &o))
+        write(s, &o, false, 200);
+}
+
+static void patch_once(struct send_call *s)
+{
+    struct object o;
+    if (send_find_endpoint(s, &o))
+        write(s, &o, true, 200);
 }
 
 void send_endpoint_put(struct send_call *s)
@@ -332,14 +358,14 @@ void send_endpoint_put(struct send_call *s)
     bool there = e != NULL;
     endpoint_unref(e);
     if (there)
-        change(s, false);
+        send_look_again(s, put_once);
     else
         write(s, NULL, false, 201);
 }
 
 void send_endpoint_patch(struct send_call *s)
 {
-    change(s, true);
+    send_look_again(s, patch_once);
 }
 
 void send_endpoint_delete(struct send_call *s)

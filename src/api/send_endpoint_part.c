@@ -1,20 +1,22 @@
 /* send_endpoint_part.c -- what an endpoint has besides itself: its header fields, its secret and
- * the rotation of it, counts, an example message. */
+ * the rotation of it, its public keys, counts. */
 #include "api/send.h"
 
 #include "base/codec.h"
 #include "base/secret.h"
 #include "verify/crypto.h"
+#include "verify/jwk.h"
 
 #define OLD_KEYS_MAX 10
 #define STATS_DAYS 28
 #define DAY_MS (24 * 3600 * INT64_C(1000))
+#define JWKS_CACHE "public, max-age=300"
 #define SLACK_MS (5 * 60 * INT64_C(1000))
 
+typedef void put_member(struct send_call *s, struct json_writer *w, const struct json *old);
+
 /* Rewrites one member of the document: `put` writes its value; all else stays. */
-static str doc_with(struct send_call *s, const struct json *old, const char *name,
-                    void (*put)(struct send_call *s, struct json_writer *w,
-                                const struct json *before))
+static str doc_with(struct send_call *s, const struct json *old, const char *name, put_member *put)
 {
     struct buf b;
     struct json_writer w;
@@ -29,7 +31,7 @@ static str doc_with(struct send_call *s, const struct json *old, const char *nam
         json_value(&w, it.value);
     }
     json_key(&w, name);
-    put(s, &w, json_get(old, str_from_cstr(name)));
+    put(s, &w, old);
     json_close(&w, '}');
     str doc = arena_str(s->a, buf_str(&b));
     buf_release(&b);
@@ -39,8 +41,7 @@ static str doc_with(struct send_call *s, const struct json *old, const char *nam
 static void write_key(struct send_call *s, str endpoint_doc);
 
 static void change_member(struct send_call *s, const struct object *o, const char *name,
-                          void (*put)(struct send_call *, struct json_writer *,
-                                      const struct json *))
+                          put_member *put)
 {
     struct json_doc *doc = json_parse(o->doc, NULL);
     struct object_change changes[2] = {{.op = OBJECT_PUT, .object = *o, .expect = o->version}};
@@ -90,17 +91,22 @@ void send_endpoint_headers_get(struct send_call *s)
     send_ok(s, 200);
 }
 
-static void put_headers(struct send_call *s, struct json_writer *w, const struct json *before)
+static void put_headers(struct send_call *s, struct json_writer *w, const struct json *old)
 {
-    UNUSED(before);
+    UNUSED(old);
     json_value(w, json_get(s->body, STR("headers")));
 }
 
-void send_endpoint_headers_put(struct send_call *s)
+static void put_once(struct send_call *s)
 {
     struct object o;
     if (send_find_endpoint(s, &o))
         change_member(s, &o, "headers", put_headers);
+}
+
+void send_endpoint_headers_put(struct send_call *s)
+{
+    send_look_again(s, put_once);
 }
 
 static bool names(const struct json *list, str name)
@@ -122,17 +128,18 @@ static bool has_field(const struct json *map, str name)
     return false;
 }
 
-static void merge_headers(struct send_call *s, struct json_writer *w, const struct json *before)
+static void merge_headers(struct send_call *s, struct json_writer *w, const struct json *old)
 {
+    const struct json *before = json_get(old, STR("headers"));
     const struct json *given = json_get(s->body, STR("headers"));
     const struct json *gone = json_get(s->body, STR("deleteHeaders"));
-    struct json_iter old = {0}, fresh = {0};
+    struct json_iter there = {0}, fresh = {0};
     json_open(w, '{');
-    while (before && json_next(before, &old)) {
-        if (has_field(given, old.key) || names(gone, old.key))
+    while (before && json_next(before, &there)) {
+        if (has_field(given, there.key) || names(gone, there.key))
             continue;
-        json_key_str(w, old.key);
-        json_value(w, old.value);
+        json_key_str(w, there.key);
+        json_value(w, there.value);
     }
     while (given && json_next(given, &fresh)) {
         if (json_kind_of(fresh.value) != JSON_STRING)
@@ -143,11 +150,16 @@ static void merge_headers(struct send_call *s, struct json_writer *w, const stru
     json_close(w, '}');
 }
 
-void send_endpoint_headers_patch(struct send_call *s)
+static void patch_once(struct send_call *s)
 {
     struct object o;
     if (send_find_endpoint(s, &o))
         change_member(s, &o, "headers", merge_headers);
+}
+
+void send_endpoint_headers_patch(struct send_call *s)
+{
+    send_look_again(s, patch_once);
 }
 
 /* --- secrets ---------------------------------------------------------------------------------- */
@@ -189,15 +201,19 @@ void send_endpoint_secret(struct send_call *s)
     send_ok(s, 200);
 }
 
-static void rotate(struct send_call *s, struct json_writer *w, const struct json *before)
+/* A key that nobody gave is of the kind of the present one, unless the signature wants a pair. */
+static void rotate(struct send_call *s, struct json_writer *w, const struct json *old)
 {
+    const struct json *before = json_get(old, STR("secrets"));
+    str present = json_str(json_get(json_at(before, 0), STR("key")));
+    bool pair = send_wants_pair(s, old) || str_starts(present, STR("whsk_"));
     str key = json_str(json_get(s->body, STR("key")));
     int64_t grace_s = 86400;
     json_i64(json_get(s->body, STR("gracePeriodSeconds")), &grace_s);
     struct json_iter it = {0};
     json_open(w, '[');
     json_open(w, '{');
-    json_pair(w, "key", key.n ? key : send_new_secret(s));
+    json_pair(w, "key", key.n ? key : send_new_secret(s, pair));
     json_close(w, '}');
     while (before && json_next(before, &it)) {
         int64_t until_ms = 0;
@@ -235,7 +251,7 @@ static size_t count_old(struct send_call *s, const struct object *o, int64_t *ne
     return count;
 }
 
-void send_endpoint_rotate(struct send_call *s)
+static void rotate_once(struct send_call *s)
 {
     struct object o;
     int64_t next_ms;
@@ -251,6 +267,46 @@ void send_endpoint_rotate(struct send_call *s)
         return;
     }
     change_member(s, &o, "secrets", rotate);
+}
+
+void send_endpoint_rotate(struct send_call *s)
+{
+    send_look_again(s, rotate_once);
+}
+
+/* The public halves of the pairs that sign now, for who verifies (RFC 7517): nobody is asked for a
+ * token. An endpoint without any and one that is not there look alike. */
+void send_endpoint_jwks(struct send_call *s)
+{
+    const struct http_field fields[] = {{STR("Content-Type"), STR("application/jwk-set+json")},
+                                        {STR("Cache-Control"), STR(JWKS_CACHE)}};
+    struct endpoint *e =
+        directory_endpoint(send_api(s)->core->directory, send_path(s, "endpoint_id"));
+    struct json_writer *w = send_json(s);
+    size_t count = 0;
+    json_open(w, '{');
+    json_key(w, "keys");
+    json_open(w, '[');
+    for (size_t i = 0; e && i < e->webhook.key_count; i++) {
+        const struct webhook_key *k = &e->webhook.keys[i];
+        uint8_t public[ED25519_KEY_BYTES];
+        if (!k->asymmetric || (k->until_ms && k->until_ms <= s->now_ms))
+            continue;
+        struct ed25519 *pair = ed25519_private((const uint8_t *)k->bytes.p);
+        ed25519_public_bytes(pair, public);
+        ed25519_free(pair);
+        jwk_write(w, public);
+        count++;
+    }
+    endpoint_unref(e);
+    json_close(w, ']');
+    json_close(w, '}');
+    if (!count) {
+        send_not_found(s, NULL);
+        return;
+    }
+    s->c->status = 200;
+    http_reply(s->c->x, 200, fields, ARRAY_LEN(fields), buf_str(&s->c->body));
 }
 
 /* --- counts ----------------------------------------------------------------------------------- */

@@ -221,6 +221,20 @@ static const struct wire_field secret_out_fields[] = {
     FIELD("key", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "whsec_..., or whpk_... of a pair."),
     END};
 const struct wire_schema schema_secret_out = {"EndpointSecretOut", "", secret_out_fields};
+static const struct wire_field jwk_fields[] = {
+    FIELD("kty", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "OKP"),
+    FIELD("crv", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Ed25519"),
+    FIELD("x", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "The key, base64url."),
+    FIELD("kid", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Its thumbprint (RFC 7638)."),
+    FIELD("use", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "sig"),
+    FIELD("alg", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "EdDSA"),
+    END};
+static const struct wire_schema schema_jwk = {"Jwk", "", jwk_fields};
+static const struct wire_field jwks_fields[] = {
+    {"keys", WIRE_OBJECTS, WIRE_REQUIRED, 0, 0, CHECK_NONE, NULL, &schema_jwk, NULL,
+     "The present one first."},
+    END};
+const struct wire_schema schema_jwks_out = {"JwkSet", "", jwks_fields};
 static const struct wire_field rotate_fields[] = {
     FIELD("key", WIRE_STRING, WIRE_NULLABLE, 1, 200, CHECK_SECRET, "null: a new one is made."),
     FIELD("gracePeriodSeconds", WIRE_INTEGER, WIRE_NULLABLE, 0, 604800, CHECK_NONE,

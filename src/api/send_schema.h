@@ -21,7 +21,7 @@ extern const struct wire_schema schema_headers_in;
 extern const struct wire_schema schema_headers_patch;
 extern const struct wire_schema schema_headers_out;
 extern const struct wire_schema schema_secret_out;
-extern const struct wire_schema schema_rotate_in;
+extern const struct wire_schema schema_rotate_in, schema_jwks_out;
 extern const struct wire_schema schema_stats_out;
 extern const struct wire_schema schema_example_in;
 extern const struct wire_schema schema_recover_in;

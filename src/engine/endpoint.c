@@ -231,6 +231,7 @@ static bool read_doc(struct endpoint *e, const struct json *doc, const struct se
         .origin = arena_str(&e->arena, s->origin.n ? s->origin : STR("gaff")),
         .policy = w->policy,
         .timeout_ms = d->timeout_ms};
+    w->id = e->id;
     w->source = arena_printf(&e->arena, "/app/" STR_FMT, STR_ARG(e->application));
     return read_texts(e, json_get(doc, STR("eventTypes")), &e->event_types, &e->event_type_count) &&
            read_texts(e, json_get(doc, STR("channels")), &e->channels, &e->channel_count) &&

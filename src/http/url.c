@@ -5,6 +5,7 @@
  * client_policy.c and client_request.c. */
 #include "http/url.h"
 
+#include "base/log.h"
 #include "http/client_curl.h"
 
 #include <arpa/inet.h>
@@ -182,6 +183,31 @@ void http_url_host(const struct http_url *u, char out[HTTP_HOST_MAX + 1])
         for (size_t i = 0; i == 0 || host[i - 1]; i++)
             out[i] = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] | 0x20) : host[i];
     libcurl.free(host);
+}
+
+enum err http_url_sent(str text, char **out, struct reason *why)
+{
+    struct http_url u;
+    char *made = NULL;
+    enum err e = http_url_parse(str_slice(text, 0, str_find(text, '#')), &u, why);
+    *out = NULL;
+    if (e != ERR_OK)
+        return e;
+    char host[HTTP_HOST_MAX + 1];
+    http_url_host(&u, host);
+    CURLUcode rc = host[0] ? libcurl.url_set(u.handle, CURLUPART_HOST, host, 0) : CURLUE_OK;
+    if (rc == CURLUE_OK)
+        rc = libcurl.url_get(u.handle, CURLUPART_URL, &made, 0);
+    if (rc == CURLUE_OK) {
+        size_t n = strlen(made) + 1;
+        *out = xmalloc(n);
+        memcpy(*out, made, n);
+    } else {
+        e = lacks(rc, "the URL cannot be requested", why);
+    }
+    libcurl.free(made);
+    http_url_release(&u);
+    return e;
 }
 
 /* "." or "%2e" off the front of s. */

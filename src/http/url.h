@@ -24,6 +24,10 @@ enum err http_url_parse(str text, struct http_url *out, struct reason *why) MUST
 #define HTTP_HOST_MAX 255
 /* The host as it will be dialled, in lower case, NUL-terminated; "" when it is too long. */
 void http_url_host(const struct http_url *u, char out[HTTP_HOST_MAX + 1]);
+/* The URL as libcurl requests it: small letters in scheme and host, an international name as it
+ * goes over the wire, dot segments folded, at least "/" as path, no fragment. free it. ERR_INVALID
+ * as above. */
+enum err http_url_sent(str text, char **out, struct reason *why) MUST_USE;
 /* True when the path of a URL has a segment . or .., also percent-encoded: it would be folded. */
 bool http_url_has_dot_segments(str url);
 void http_url_release(struct http_url *u); /* accepts a zeroed struct */

@@ -185,6 +185,13 @@ void ed25519_free(struct ed25519 *k)
     EVP_PKEY_free(ed25519_key(k));
 }
 
+void ed25519_public_bytes(const struct ed25519 *k, uint8_t out[ED25519_KEY_BYTES])
+{
+    size_t n = ED25519_KEY_BYTES;
+    must(EVP_PKEY_get_raw_public_key((const EVP_PKEY *)(const void *)k, out, &n),
+         "EVP_PKEY_get_raw_public_key");
+}
+
 bool ed25519_verify(struct ed25519 *k, str text, str signature)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();

@@ -42,6 +42,8 @@ struct ed25519;
 struct ed25519 *ed25519_public(const uint8_t key[ED25519_KEY_BYTES]); /* NULL when it is none */
 struct ed25519 *ed25519_private(const uint8_t seed[ED25519_KEY_BYTES]);
 void ed25519_free(struct ed25519 *k); /* accepts NULL */
+/* The public half, of a key of either sort. */
+void ed25519_public_bytes(const struct ed25519 *k, uint8_t out[ED25519_KEY_BYTES]);
 bool ed25519_verify(struct ed25519 *k, str text, str signature);
 void ed25519_sign(struct ed25519 *k, str text, uint8_t out[ED25519_SIGNATURE_BYTES]);
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json_scan.h"
+#include "verify/outgoing.h"
 #include "verify/place.h"
 #include "verify/scheme.h"
 
@@ -57,28 +58,16 @@ static struct http_fields all_fields(const struct signing *g)
     return (struct http_fields){v, count};
 }
 
-/* The request as it will be sent: https://host/path?query cut into its parts. */
+/* The request as it will be sent. */
 static void make_request(struct http_request *req, struct view *w, const struct signing *g)
 {
-    const struct signature_input *in = g->in;
-    str url = g->url;
-    size_t authority = str_find_str(url, STR("://"));
-    authority = authority < url.n ? authority + 3 : 0;
-    str rest = str_slice(url, authority, url.n);
-    size_t slash = authority + str_find(rest, '/');
-    str target = slash < url.n ? str_slice(url, slash, url.n) : STR("");
-    *req = (struct http_request){.method = in->method.p ? in->method : STR("POST"),
-                                 .target = target,
-                                 .query = target,
-                                 .host = str_slice(url, authority, slash),
-                                 .fields = all_fields(g),
-                                 .body = g->body,
-                                 .arena = g->a};
-    req->path = str_cut(&req->query, '?');
-    if (!req->query.p)
-        req->query = STR("");
-    view_init(w, req, str_slice(url, 0, slash), in->now_ms, NULL);
-    w->id = in->id;
+    const struct outgoing o = {.method = g->in->method,
+                               .url = g->url,
+                               .body = g->body,
+                               .fields = all_fields(g),
+                               .now_ms = g->in->now_ms};
+    outgoing_view(&o, g->a, req, w);
+    w->id = g->in->id;
 }
 
 /* Writes a value to where the verifier will read it. */

@@ -1,7 +1,9 @@
 // HTTP message signatures (RFC 9421) both ways: what npm http-message-signatures signs the daemon
-// must accept, and what gaff signs (by hand, and as a destination) it must accept.
-import { createHash, generateKeyPairSync } from "node:crypto";
+// must accept, and what gaff signs (by hand, as a destination, as an endpoint) it must accept.
+import { createHash, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { join } from "node:path";
 
 import { Daemon, expect, gaffSign, load, test } from "./harness.mjs";
 
@@ -86,39 +88,93 @@ async function judgedByPackage(m, alg) {
   expect((await judge(m, word, { ...request, url: `${url}&x=1` }, key)) !== true, "accepted another URL");
 }
 
-// A destination of the daemon signs; the receiver is a server that asks the package.
-async function destination(m) {
-  const seen = [];
+// A server that keeps the request that comes.
+async function receiver() {
   let told;
   const heard = new Promise((resolve) => (told = resolve));
   const server = createServer((req, res) => {
     const chunks = [];
     req.on("data", (chunk) => chunks.push(chunk)).on("end", () => {
-      seen.push({ method: req.method, url: `http://${req.headers.host}${req.url}`, headers: req.headers,
-        body: Buffer.concat(chunks).toString() });
       res.end();
-      told();
+      told({ method: req.method, url: `http://${req.headers.host}${req.url}`, headers: req.headers,
+        body: Buffer.concat(chunks).toString() });
     });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}/hook?x=1`,
+    request: () => Promise.race([heard, new Promise((_, no) => setTimeout(() => no(new Error("nothing came")), 60e3).unref())]),
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+// A destination of the daemon signs; the receiver asks the package.
+async function destination(m) {
+  const peer = await receiver();
   process.env.SDK_SIGNING_KEY = privatePem("ed25519");
   const daemon = await Daemon.start({ open: { provider: "none", secrets: [] } }, {
-    destinations: { peer: { http: { url: `http://127.0.0.1:${server.address().port}/hook?x=1`,
+    destinations: { peer: { http: { url: peer.url,
       sign: { provider: "rfc9421", secret: "${env:SDK_SIGNING_KEY}", options: { keyid: "gaff-1" } } } } },
     routes: [{ name: "peer", from: "open", to: ["peer"] }],
   });
   try {
     await daemon.accepts("open", {}, BODY);
-    await Promise.race([heard, new Promise((_, no) => setTimeout(() => no(new Error("nothing came")), 60e3))]);
-    const [request] = seen;
+    const request = await peer.request();
     expect(request.body === BODY, `another body: ${request.body}`);
     expect(request.headers["content-digest"] === digest(BODY), "another digest");
     const verdict = await judge(m, "ed25519", request);
     expect(verdict === true, `refused: ${verdict}`);
     expect((await judge(m, "ed25519", { ...request, url: `${request.url}2` })) !== true, "accepted another URL");
   } finally {
-    server.closeAllConnections();
-    server.close();
+    peer.close();
+    await daemon.stop();
+  }
+}
+
+// An endpoint of the sending API signs by two keys while it rotates; the package verifies with those
+// of the set that the daemon publishes, each alone.
+async function endpoint(m) {
+  const peer = await receiver();
+  const daemon = await Daemon.start({}, { sending: { policy: "private" } });
+  try {
+    const token = readFileSync(join(daemon.directory, "gaff-data", "admin.token"), "utf8").trim();
+    const admin = /msg=admin address=(\S+)/.exec(daemon.log)[1];
+    const call = async (path, body) => {
+      const answer = await fetch(`${admin}/api/v1/${path}`, { method: "POST", body: JSON.stringify(body),
+        headers: { authorization: `Bearer ${token}` } });
+      expect(answer.status < 300, `${path}: ${answer.status} ${await answer.clone().text()}`);
+      return answer.json();
+    };
+    await call("app", { name: "acme", uid: "acme" });
+    const { id } = await call("app/acme/endpoint", { url: peer.url, signature: "rfc9421" });
+    await call(`app/acme/endpoint/${id}/secret/rotate`, {});
+    await call("app/acme/msg", { eventType: "ping", payload: { n: 1 } });
+    const request = await peer.request();
+    const { keys } = await (await fetch(`${admin}/api/v1/jwks/${id}`)).json();
+    expect(keys.length === 2, `${keys.length} keys`);
+    expect(request.headers["content-digest"] === digest(request.body), "another digest");
+    const verdict = (kid, asked) => m.httpbis.verifyMessage({
+      keyLookup: async ({ keyid }) => {
+        const jwk = keys.find((one) => one.kid === keyid && one.kid === kid);
+        return jwk ? { id: keyid, algs: ["ed25519"],
+          verify: m.createVerifier(createPublicKey({ key: jwk, format: "jwk" }), "ed25519") } : null;
+      },
+      requiredFields: ["@method", "@target-uri", "content-type", "content-digest", "webhook-id", "webhook-timestamp"],
+      requiredParams: ["created", "keyid", "alg", "tag"],
+      tolerance: 60,
+    }, asked).catch((error) => error);
+    for (const { kid } of keys) {
+      expect((await verdict(kid, request)) === true, `refused with ${kid}: ${await verdict(kid, request)}`);
+      const moved = { ...request, headers: { ...request.headers, "webhook-id": "msg_other" } };
+      expect((await verdict(kid, moved)) !== true, "accepted another id");
+      expect((await verdict(kid, { ...request, url: `${request.url}2` })) !== true, "accepted another URL");
+    }
+    expect((await verdict("none", request)) !== true, "accepted without a key");
+  } finally {
+    peer.close();
     await daemon.stop();
   }
 }
@@ -135,4 +191,5 @@ export async function messages() {
     await test(`http-message-signatures accepts what gaff signs with ${alg}`, () => judgedByPackage(m, alg));
   await daemon.stop();
   await test("http-message-signatures accepts what a destination signs", () => destination(m));
+  await test("http-message-signatures accepts what an endpoint signs, by its JWK set", () => endpoint(m));
 }
