@@ -366,10 +366,9 @@ static void webhook_start(struct action *base, struct task *t)
         ready = add_body(x) && add_signature(x);
     }
     if (!ready) {
-        const struct outcome o = {
-            .result = ATTEMPT_PERMANENT,
-            .error_class = "invalid",
-            .summary = STR("the message is too large to be signed and sent")};
+        const struct outcome o = {.result = ATTEMPT_PERMANENT,
+                                  .error_class = "invalid",
+                                  .summary = STR("the message is too large to be signed and sent")};
         t->done(t, &o);
         return;
     }

@@ -230,10 +230,10 @@ static const struct wire_field jwk_fields[] = {
     FIELD("alg", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "EdDSA"),
     END};
 static const struct wire_schema schema_jwk = {"Jwk", "", jwk_fields};
-static const struct wire_field jwks_fields[] = {
-    {"keys", WIRE_OBJECTS, WIRE_REQUIRED, 0, 0, CHECK_NONE, NULL, &schema_jwk, NULL,
-     "The present one first."},
-    END};
+static const struct wire_field jwks_fields[] = {{"keys", WIRE_OBJECTS, WIRE_REQUIRED, 0, 0,
+                                                 CHECK_NONE, NULL, &schema_jwk, NULL,
+                                                 "The present one first."},
+                                                END};
 const struct wire_schema schema_jwks_out = {"JwkSet", "", jwks_fields};
 static const struct wire_field rotate_fields[] = {
     FIELD("key", WIRE_STRING, WIRE_NULLABLE, 1, 200, CHECK_SECRET, "null: a new one is made."),

@@ -42,7 +42,7 @@
     "--on-blocked WORD   what a failing head of an order does: wait, deadLetter\n"                 \
     "--retry LIST        waits between attempts in seconds: 5,60,3600\n"                           \
     "--timeout SECONDS   what an attempt may take in all\n"                                        \
-    "--signature WORD    standard, svix, rfc9421, github, stripe, none\n"                                   \
+    "--signature WORD    standard, svix, rfc9421, github, stripe, none\n"                          \
     "--format WORD       plain, cloudevents, cloudevents-binary\n"                                 \
     "--metadata KEY=TEXT  yours (repeat)\n"                                                        \
     "--disabled          switched off\n"                                                           \

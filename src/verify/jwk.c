@@ -14,9 +14,9 @@ void jwk_thumbprint(const uint8_t key[ED25519_KEY_BYTES], char out[JWK_THUMBPRIN
     char x[BASE64_LEN(32)], text[128];
     char encoded[BASE64_LEN(32)];
     uint8_t digest[DIGEST_BYTES_MAX];
-    int n = snprintf(text, sizeof(text),
-                     "{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"" STR_FMT "\"}",
-                     STR_ARG(coordinate(key, x)));
+    int n =
+        snprintf(text, sizeof(text), "{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"" STR_FMT "\"}",
+                 STR_ARG(coordinate(key, x)));
     digest_of(DIGEST_SHA256, str_of(text, (size_t)n), digest);
     size_t length = base64url_encode(digest, digest_bytes(DIGEST_SHA256), encoded);
     assert(length == JWK_THUMBPRINT);

@@ -1,5 +1,6 @@
 /* message_sign.h -- HTTP message signatures (RFC 9421) of a request of ours, with Content-Digest
- * (RFC 9530): one signature for each key, so that a receiver that knows any of them is served. Pure.
+ * (RFC 9530): one signature for each key, so that a receiver that knows any of them is served.
+ * Pure.
  *
  * For requests whose every field is known and whose keys are worked in once; what a provider file
  * describes is signed by verify/sign.h. */

@@ -403,5 +403,34 @@ def test_a_key_is_made_beside_the_store_and_missed_when_it_is_gone():
         assert d.api("GET", "/app/acme/endpoint/a/secret").json()["key"] == key
 
 
+def test_what_the_engine_notes_of_an_endpoint_refuses_no_change_of_it():
+    """Each message makes it note a failure, or a success after one, between a look and a commit."""
+    target = Target(lambda request, count: (500 if count % 2 else 200, {}, b""))
+    with Daemon(CONFIG) as d:
+        app(d)
+        endpoint(d, target.url, "a", retry=[], concurrency=1, circuit={"failures": 0})
+        done = threading.Event()
+        def talk():
+            while not done.is_set():
+                send(d)
+        threads = [threading.Thread(target=talk) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for n in range(60):
+                for method, path, body, status in (
+                        ("PATCH", "/headers", {"headers": {"x-patched": str(n)}}, 204),
+                        ("POST", "/secret/rotate", {"gracePeriodSeconds": 0}, 200),
+                        ("PUT", "/headers", {"headers": {"x-put": str(n)}}, 204)):
+                    reply = d.api(method, "/app/acme/endpoint/a" + path, body)
+                    assert reply.status == status, (n, path, reply.status, reply.body)
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+        assert d.api("GET", "/app/acme/endpoint/a/headers").json()["headers"] == {"x-put": "59"}
+    target.close()
+
+
 if __name__ == "__main__":
     run(globals())

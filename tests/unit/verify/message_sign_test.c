@@ -155,10 +155,10 @@ void test_jwk_thumbprint_is_that_of_rfc_8037(void)
     json_writer_init(&w, &out);
     jwk_write(&w, key);
     EXPECT_STR(buf_str(&out),
-                  "{\"kty\":\"OKP\",\"crv\":\"Ed25519\","
-                  "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\","
-                  "\"kid\":\"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k\",\"use\":\"sig\","
-                  "\"alg\":\"EdDSA\"}");
+               "{\"kty\":\"OKP\",\"crv\":\"Ed25519\","
+               "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\","
+               "\"kid\":\"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k\",\"use\":\"sig\","
+               "\"alg\":\"EdDSA\"}");
     buf_release(&out);
 }
 
