@@ -93,6 +93,20 @@ static bool run(struct process *p, str rest)
     return answer(p, id, result);
 }
 
+static bool check(struct process *p, str rest)
+{
+    struct reason why = {.text = ""};
+    str id = str_cut(&rest, ' ');
+    struct json_doc *doc = json_parse(rest.p ? rest : STR(""), NULL);
+    struct jq_program *program = jq_program_new(json_str(json_root(doc)), &why);
+    buf_clear(&p->result);
+    buf_str_append(&p->result, str_from_cstr(why.text));
+    bool good = program != NULL;
+    jq_program_free(program);
+    json_doc_free(doc);
+    return answer(p, id, good ? JQ_NOTHING : JQ_ERROR);
+}
+
 static bool take_lines(struct process *p)
 {
     size_t from = 0;
@@ -108,6 +122,8 @@ static bool take_lines(struct process *p)
             take_program(p, rest);
         else if (str_eq(kind, STR("R")))
             ok = run(p, rest);
+        else if (str_eq(kind, STR("C")))
+            ok = check(p, rest);
         from += end + 1;
     }
     buf_consume(&p->in, from);

@@ -2,6 +2,7 @@
  *
  *   to it     P NUMBER PROGRAM            (a JSON string)   a program, before its first use
  *             R ID NUMBER EVENT           (a JSON object)   one run
+ *             C ID PROGRAM                (a JSON string)   compiled and forgotten: nothing, error
  *   from it   ID value|text|false|nothing|error RESULT      (a JSON value, or a JSON string)
  *
  * One run at a time, in order. It has no environment, no files and no network, and its memory is

@@ -126,6 +126,23 @@ static size_t number_of(struct jq_worker *w, str program)
     return number;
 }
 
+static void write_run(struct jq_worker *w, const struct jq_run *run)
+{
+    size_t number = number_of(w, run->program);
+    buf_printf(&w->child.out, "R %llu %zu ", (unsigned long long)run->id, number);
+    buf_str_append(&w->child.out, run->event);
+    buf_char(&w->child.out, '\n');
+}
+
+static void write_check(struct jq_worker *w, const struct jq_run *run)
+{
+    struct json_writer writer;
+    buf_printf(&w->child.out, "C %llu ", (unsigned long long)run->id);
+    json_writer_init(&writer, &w->child.out);
+    json_string(&writer, run->program);
+    buf_char(&w->child.out, '\n');
+}
+
 static void pump(struct jq_worker *w)
 {
     struct jq_run *run = first(w);
@@ -139,11 +156,11 @@ static void pump(struct jq_worker *w)
         loop_timer_start(w->child.loop, &w->timer, JQ_TIME_MS, on_timer); /* then once more */
         return;
     }
-    size_t number = number_of(w, run->program);
+    if (run->only_compiles)
+        write_check(w, run);
+    else
+        write_run(w, run);
     run->is_sent = true;
-    buf_printf(&w->child.out, "R %llu %zu ", (unsigned long long)run->id, number);
-    buf_str_append(&w->child.out, run->event);
-    buf_char(&w->child.out, '\n');
     loop_timer_start(w->child.loop, &w->timer, JQ_TIME_MS, on_timer);
     child_flush(&w->child);
 }
@@ -185,7 +202,7 @@ struct jq_worker *jq_worker_new(struct loop *l, struct runner *r)
     return w;
 }
 
-void jq_worker_free(struct jq_worker *w)
+void jq_worker_close(struct jq_worker *w)
 {
     if (!w)
         return;
@@ -193,6 +210,13 @@ void jq_worker_free(struct jq_worker *w)
     loop_timer_stop(&w->timer);
     while (first(w))
         finish(first(w), JQ_ANSWER_ERROR, STR("gaff is stopping"));
+}
+
+void jq_worker_free(struct jq_worker *w)
+{
+    if (!w)
+        return;
+    jq_worker_close(w);
     map_release(&w->programs);
     child_release(&w->child);
     free(w);

@@ -11,8 +11,10 @@
 
 struct jq_worker;
 struct jq_worker *jq_worker_new(struct loop *l, struct runner *r);
-/* Ends the process; every run that is open is answered first. Accepts NULL. */
-void jq_worker_free(struct jq_worker *w);
+/* Every run that is open is answered, and none is taken any more. Before its runner is freed, for
+ * the process ends with that. Accepts NULL. */
+void jq_worker_close(struct jq_worker *w);
+void jq_worker_free(struct jq_worker *w); /* once the process has ended; accepts NULL */
 
 enum jq_answer {
     JQ_ANSWER_VALUE, /* result: JSON */
@@ -27,6 +29,7 @@ struct jq_run { /* embed it; lives until done ran */
     uint64_t id;
     int64_t deadline_ms;
     str program, event; /* the caller's, until done; event on one line */
+    bool only_compiles; /* without an event: JQ_ANSWER_NOTHING, or JQ_ANSWER_ERROR */
     bool is_sent;
     void (*done)(struct jq_run *run, enum jq_answer answer, str result);
 };

@@ -263,6 +263,8 @@ struct api *api_new(const struct api_options *o, struct reason *why)
     a->started_ms = clock_wall_ms(a->core->clock);
     list_init(&a->tails);
     list_init(&a->listeners);
+    a->runner = o->runner ? runner_attach(o->runner, a->loop) : NULL;
+    a->jq = a->runner ? jq_worker_new(a->loop, a->runner) : NULL;
     secret_init(&a->token, o->token);
     a->reader = store_reader_open(a->core->store, why);
     if (a->reader)
@@ -317,6 +319,10 @@ void api_free(struct api *a)
     listeners_close(a);
     while (a->tests > 0)
         loop_run_once(a->loop, true);
+    a->is_closing = true;
+    jq_worker_close(a->jq); /* requests that wait for it are answered */
+    runner_free(a->runner);
+    jq_worker_free(a->jq);
     for (size_t i = 0; i < a->server_count; i++)
         http_server_free(a->servers[i]);
     send_close(a);

@@ -5,6 +5,7 @@
 #define GAFF_API_API_H
 
 #include "base/embed.h"
+#include "action/runner.h"
 #include "engine/engine.h"
 
 struct api;
@@ -18,6 +19,9 @@ struct api_options {
     /* The dashboard's files; none: no page is served. They outlive the API. */
     const struct embedded *assets;
     size_t asset_count;
+    /* Taken over, also on failure: jq programs are compiled with it before they are kept. NULL:
+     * they are kept unseen. */
+    struct runner_link *runner;
     /* Loads the configuration again; fills *problems with all that is wrong. NULL: 501. */
     enum err (*reload)(struct buf *problems, void *arg);
     /* The configuration as it would be with these definitions (engine/definitions.h) in place of

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/map.h"
+#include "action/jq_worker.h"
 #include "api/api.h"
 #include "engine/objects.h"
 #include "http/router.h"
@@ -39,6 +40,8 @@ struct api {
     struct list listeners; /* open streams of listen.c */
     struct list tails;     /* open live streams, see tail.c */
     struct loop_timer heartbeat;
+    struct runner *runner; /* NULL: none was given */
+    struct jq_worker *jq;  /* with it */
     size_t tests; /* of destinations, under way on the thread pool; see destination_test.c */
     int64_t started_ms;
     struct send_state *send; /* of the sending API, see send.h */

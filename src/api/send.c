@@ -474,21 +474,28 @@ static bool read_body(struct send_call *s)
     return good;
 }
 
+static void serve(struct send_call *s)
+{
+    char what[AUDIT_TEXT_MAX];
+    struct api_call *c = s->c;
+    /* The exchange may be gone once it is answered. */
+    snprintf(what, sizeof(what), STR_FMT " " STR_FMT, STR_ARG(c->x->req.method),
+             STR_ARG(c->x->req.path));
+    s->op->fn(s);
+    if (s->on_page)
+        api_audit(c, str_from_cstr(what));
+}
+
 void send_handle(struct api_call *c)
 {
     struct send_call s = {
         .c = c, .op = c->op, .a = c->x->arena, .now_ms = clock_wall_ms(c->api->core->clock)};
-    char what[AUDIT_TEXT_MAX];
     if (s.op->access != SEND_OPEN && !send_admit(&s))
         return;
     if (was_served(&s) || !read_body(&s))
         return;
-    /* The exchange may be gone once it is answered. */
-    snprintf(what, sizeof(what), STR_FMT " " STR_FMT, STR_ARG(c->x->req.method),
-             STR_ARG(c->x->req.path));
-    s.op->fn(&s);
-    if (s.on_page)
-        api_audit(c, str_from_cstr(what));
+    if (!send_programs_check(&s, serve))
+        serve(&s);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

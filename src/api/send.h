@@ -150,6 +150,10 @@ bool send_page_read(struct send_call *s, bool descending, struct send_page *p);
  * the rows, empty when there are none. */
 void send_page_end(struct send_call *s, str first, str last, bool done);
 
+/* send_program.c: true when the body has jq programs that must be compiled first; then `go_on` is
+ * called later, with the same request, or it is answered 422. */
+bool send_programs_check(struct send_call *s, send_handler *go_on);
+
 /* --- objects ---------------------------------------------------------------------------------- */
 
 /* By id or uid; parent as it must be. False and answered. */

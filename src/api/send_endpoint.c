@@ -280,17 +280,23 @@ static bool types_exist(struct send_call *s)
     return good;
 }
 
-/* The parts that are programs (match, orderBy) are tried before they are kept. */
+/* What the engine will make of it is tried before it is kept. */
 static bool is_usable(struct send_call *s, const struct object *o)
 {
     struct config *c = engine_config(send_api(s)->options.engine);
     struct reason why = {.text = "the endpoint is too large"};
-    struct endpoint *e = o->doc.p ? endpoint_new(o, &c->sending, &why) : NULL;
+    const char *wrong = o->doc.p ? endpoint_check(o, &c->sending, &why) : "";
     config_unref(c);
-    if (!e)
-        send_fault(s, STR("body\0"), "value_error", why.text);
-    endpoint_unref(e);
-    return e != NULL;
+    if (!wrong)
+        return true;
+    struct buf loc;
+    buf_init(&loc, 64);
+    buf_append(&loc, "body", sizeof("body"));
+    if (wrong[0])
+        buf_append(&loc, wrong, strlen(wrong) + 1);
+    send_fault(s, buf_str(&loc), "value_error", why.text);
+    buf_release(&loc);
+    return false;
 }
 
 /* Switched on or off by hand is told beside the change itself. */

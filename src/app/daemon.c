@@ -32,6 +32,7 @@ struct daemon {
     const char *path;      /* NULL: there is no file */
     char *state_directory; /* NULL: the store is in memory */
     struct runner_link *runners[DELIVERY_LOOPS_MAX];
+    struct runner_link *api_runner;
     struct config *config; /* as loaded at the start */
     struct engine *engine;
     struct store_reader *reader; /* of definitions; under reload_lock */
@@ -296,7 +297,8 @@ static bool launch_runners(struct daemon *d, struct reason *why)
         if (!d->runners[i])
             return false;
     }
-    return true;
+    d->api_runner = runner_launch(why);
+    return d->api_runner != NULL;
 }
 
 static bool start_api(struct daemon *d, struct reason *why)
@@ -313,9 +315,11 @@ static bool start_api(struct daemon *d, struct reason *why)
                             .version = GAFF_VERSION,
                             .assets = web_files,
                             .asset_count = web_count,
+                            .runner = d->api_runner,
                             .reload = reload,
                             .load = load_with,
                             .arg = d};
+    d->api_runner = NULL;
     d->api = api_new(&o, why);
     secret_wipe(token, sizeof(token));
     secret_release(&jwt);
@@ -494,6 +498,7 @@ int daemon_run(const char *config_path)
         run(&d);
     for (size_t i = 0; i < DELIVERY_LOOPS_MAX; i++)
         runner_link_free(d.runners[i]);
+    runner_link_free(d.api_runner);
     config_watch_free(d.watch);
     api_free(d.api);
     store_reader_close(d.reader);

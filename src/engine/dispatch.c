@@ -493,6 +493,7 @@ void dispatcher_free(struct dispatcher *d)
     }
     loop_timer_stop(&d->retry_timer);
     http_client_free(d->lanes_context.actions.client);
+    jq_worker_close(d->lanes_context.jq);
     if (d->lanes_context.actions.runner)
         runner_free(d->lanes_context.actions.runner);
     jq_worker_free(d->lanes_context.jq);

@@ -197,8 +197,7 @@ static str program_of(struct endpoint *e, const struct json *doc, const char *ke
     return text.n ? text : STR_NONE;
 }
 
-static bool read_doc(struct endpoint *e, const struct json *doc, const struct sending_config *s,
-                     struct reason *why)
+static void read_doc(struct endpoint *e, const struct json *doc, const struct sending_config *s)
 {
     struct destination_config *d = &e->destination;
     struct webhook_config *w = &e->webhook;
@@ -233,19 +232,36 @@ static bool read_doc(struct endpoint *e, const struct json *doc, const struct se
         .timeout_ms = d->timeout_ms};
     w->id = e->id;
     w->source = arena_printf(&e->arena, "/app/" STR_FMT, STR_ARG(e->application));
-    return read_texts(e, json_get(doc, STR("eventTypes")), &e->event_types, &e->event_type_count) &&
-           read_texts(e, json_get(doc, STR("channels")), &e->channels, &e->channel_count) &&
-           read_headers(e, json_get(doc, STR("headers"))) && read_url(e) &&
-           read_secrets(e, json_get(doc, STR("secrets")), why) &&
-           endpoint_access_read(&w->access, &e->arena, doc, w->policy, why) &&
-           read_match(e, json_get(doc, STR("match")), why) &&
-           read_retry(e, json_get(doc, STR("retry"))) && read_order(e, doc, why) &&
-           arena_ok(&e->arena);
 }
 
-struct endpoint *endpoint_new(const struct object *o, const struct sending_config *s,
-                              struct reason *why)
+/* The rest; NULL, or the member that is wrong. */
+static const char *read_parts(struct endpoint *e, const struct json *doc, struct reason *why)
 {
+    struct webhook_config *w = &e->webhook;
+    const char *access = NULL;
+    if (!read_texts(e, json_get(doc, STR("eventTypes")), &e->event_types, &e->event_type_count))
+        return "eventTypes";
+    if (!read_texts(e, json_get(doc, STR("channels")), &e->channels, &e->channel_count))
+        return "channels";
+    if (!read_headers(e, json_get(doc, STR("headers"))))
+        return "headers";
+    if (!read_url(e))
+        return "url";
+    if (!read_secrets(e, json_get(doc, STR("secrets")), why))
+        return "secret";
+    if (!endpoint_access_read(&w->access, &e->arena, doc, w->policy, &access, why))
+        return access;
+    if (!read_match(e, json_get(doc, STR("match")), why))
+        return "match";
+    if (!read_retry(e, json_get(doc, STR("retry"))))
+        return "retry";
+    return read_order(e, doc, why) ? NULL : "orderBy";
+}
+
+static struct endpoint *read(const struct object *o, const struct sending_config *s,
+                             const char **wrong, struct reason *why)
+{
+    *wrong = "";
     struct json_doc *doc = json_parse(o->doc, why);
     if (!doc)
         return NULL;
@@ -257,14 +273,32 @@ struct endpoint *endpoint_new(const struct object *o, const struct sending_confi
     e->uid = arena_str(&e->arena, o->name);
     e->version = o->version;
     why->text[0] = '\0';
-    bool good = read_doc(e, json_root(doc), s, why);
+    read_doc(e, json_root(doc), s);
+    *wrong = read_parts(e, json_root(doc), why);
     json_doc_free(doc);
-    if (good)
+    if (!*wrong && arena_ok(&e->arena))
         return e;
     if (!why->text[0])
         (void)fail(why, ERR_INVALID, "the endpoint's document is malformed");
+    if (!*wrong)
+        *wrong = "";
     endpoint_unref(e);
     return NULL;
+}
+
+struct endpoint *endpoint_new(const struct object *o, const struct sending_config *s,
+                              struct reason *why)
+{
+    const char *wrong;
+    return read(o, s, &wrong, why);
+}
+
+const char *endpoint_check(const struct object *o, const struct sending_config *s,
+                           struct reason *why)
+{
+    const char *wrong;
+    endpoint_unref(read(o, s, &wrong, why));
+    return wrong;
 }
 
 struct endpoint *endpoint_ref(struct endpoint *e)

@@ -57,6 +57,9 @@ struct endpoint {
 /* NULL with a reason when the document is not an endpoint's. `source` is of CloudEvents. */
 struct endpoint *endpoint_new(const struct object *o, const struct sending_config *s,
                               struct reason *why);
+/* NULL when it is one; else the member of the document that is wrong. */
+const char *endpoint_check(const struct object *o, const struct sending_config *s,
+                           struct reason *why);
 struct endpoint *endpoint_ref(struct endpoint *e);
 void endpoint_unref(struct endpoint *e); /* wipes; accepts NULL */
 

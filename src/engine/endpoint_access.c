@@ -27,13 +27,25 @@ static const struct json *object_of(const struct json *doc, const char *name)
     return v && json_kind_of(v) == JSON_OBJECT ? v : NULL;
 }
 
+/* Of what was refused as a whole. */
+static const char *wrong_member(const struct http_access_config *c)
+{
+    struct reason seen;
+    struct http_access_config part = {.has_oauth = c->has_oauth, .oauth = c->oauth};
+    if (http_access_check(&part, &seen) != ERR_OK)
+        return "oauth";
+    part = (struct http_access_config){.route = {.proxy = c->route.proxy}};
+    return http_access_check(&part, &seen) != ERR_OK ? "proxy" : "clientCertificate";
+}
+
 bool endpoint_access_read(struct http_access_config *c, struct arena *a, const struct json *doc,
-                          enum outbound_policy policy, struct reason *why)
+                          enum outbound_policy policy, const char **wrong, struct reason *why)
 {
     const struct json *basic = object_of(doc, "basicAuth"), *oauth = object_of(doc, "oauth");
     const struct json *pair = object_of(doc, "clientCertificate");
     str proxy = text_of(a, doc, "proxy");
     http_route_init(&c->route);
+    *wrong = "oauth";
     if (basic)
         c->authorization =
             http_access_basic(a, text_of(a, basic, "username"), text_of(a, basic, "password"));
@@ -59,7 +71,10 @@ bool endpoint_access_read(struct http_access_config *c, struct arena *a, const s
                                          .policy = policy,
                                          .route = c->has_route ? &c->route : NULL};
     }
-    return arena_ok(a) && http_access_check(c, why) == ERR_OK;
+    if (http_access_check(c, why) == ERR_OK)
+        return arena_ok(a);
+    *wrong = wrong_member(c);
+    return false;
 }
 
 static void wipe(str s)

@@ -129,6 +129,56 @@ def test_a_wrong_program_is_found_at_check():
         assert b"gaff.yaml:6:" in out, out
 
 
+def test_a_wrong_program_of_an_endpoint_is_found_when_it_is_written():
+    target = Target()
+    with Daemon("sending: { policy: private }\n") as d:
+        assert d.api("POST", "/app", {"name": "acme", "uid": "acme"}).status == 201
+        def put(method="POST", path="/app/acme/endpoint", **members):
+            return d.api(method, path, {"url": target.url, **members})
+        def places(reply):
+            assert reply.status == 422, (reply.status, reply.body)
+            return {".".join(fault["loc"]) for fault in reply.json()["detail"]}
+        first = put(uid="a", where=".n ==")
+        if b"no jq library" in first.body or b"built without jq" in first.body:
+            raise Skip("no libjq here")
+        assert places(first) == {"body.where"}, first.body
+        assert "jq does not understand the program" in first.json()["detail"][0]["msg"]
+        assert places(put(transform="{n: .n")) == {"body.transform"}
+        assert places(put(where=".n > 1", transform="nofunction(1)")) == {"body.transform"}
+        assert places(put(path="/operational-webhook/endpoint", where="(")) == {"body.where"}
+        for name, value in (("match", {"json": {"/[": {"no": 1}}}), ("orderBy", "{{ .a"),
+                            ("proxy", "socks://127.0.0.1:9"),
+                            ("clientCertificate", {"certificate": "x", "key": "y"}),
+                            ("oauth", {"tokenUrl": "https://a:b@c/", "clientId": "i",
+                                       "clientSecret": "s"})):
+            assert places(put(**{name: value})) == {"body." + name}, name
+        assert d.api("GET", "/app/acme/endpoint").json()["data"] == []
+        assert put(uid="a", where=".n > 1", transform="{m: .n} # a comment").status == 201
+        one = "/app/acme/endpoint/a"
+        assert places(put("PATCH", one, where=".n >")) == {"body.where"}
+        assert places(put("PUT", one, transform="}")) == {"body.transform"}
+        assert d.api("GET", one).json()["where"] == ".n > 1"
+        assert put("PATCH", one, where=".n > 2", transform=None).status == 200
+        # Many at once wait their turn, each for its own answer.
+        replies = {}
+        def make(n):
+            replies[n] = put(uid=f"e{n}", where=f". == {n}" if n % 2 else f". == {n} (")
+        threads = [threading.Thread(target=make, args=(n,)) for n in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for n, reply in replies.items():
+            assert reply.status == (201 if n % 2 else 422), (n, reply.body)
+        for n in (2, 3):
+            message = {"eventType": "x", "payload": {"n": n}}
+            assert d.api("POST", "/app/acme/msg", message).status == 202
+        got = until(lambda: target.requests, "it arrives")[0]
+        assert json.loads(got["body"]) == {"n": 3}
+        assert d.stop() == 0
+    target.close()
+
+
 def test_a_route_that_filters_and_is_gone_lets_nothing_through():
     target = Target()
     here = f"  a: {{ http: {{ url: '{target.url}' }}, retry: {{ attempts: 1 }} }}"
