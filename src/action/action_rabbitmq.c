@@ -16,9 +16,15 @@
 #include "action/kinds.h"
 
 #ifdef SONAME_RABBITMQ
+#if __has_include(<rabbitmq-c/amqp.h>) /* since 0.14; the old names warn there */
+#include <rabbitmq-c/amqp.h>
+#include <rabbitmq-c/ssl_socket.h>
+#include <rabbitmq-c/tcp_socket.h>
+#else
 #include <amqp.h>
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
+#endif
 #include <sys/time.h>
 
 #define CALLS(X)                                                                                   \

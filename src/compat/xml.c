@@ -7,6 +7,13 @@
 #include <expat.h>
 #include <pthread.h>
 
+#if XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION < 9
+#define EXPAT_LINE(X) X(XML_GetCurrentLineNumber)
+#else /* which warns of the shorter name */
+#define EXPAT_LINE(X) X(XML_GetCurrentLineNumber64)
+#endif
+#define ITSELF(name) name
+
 /* What is used of the library, found by name when it is loaded. */
 #define EXPAT_CALLS(X)                                                                             \
     X(XML_ParserCreate)                                                                            \
@@ -15,7 +22,7 @@
     X(XML_StopParser)                                                                              \
     X(XML_GetErrorCode)                                                                            \
     X(XML_ErrorString)                                                                             \
-    X(XML_GetCurrentLineNumber)                                                                    \
+    EXPAT_LINE(X)                                                                                  \
     X(XML_SetUserData)                                                                             \
     X(XML_SetElementHandler)                                                                       \
     X(XML_SetCharacterDataHandler)                                                                 \
@@ -289,7 +296,7 @@ enum err xml_parse(struct arena *a, str text, struct value *out, struct reason *
         err = fail(why, ERR_INVALID, "xml.Decoder.Token() - %s", r.refused);
     else if (!r.done)
         err = fail(why, ERR_INVALID, "xml.Decoder.Token() - line %lu: %s",
-                   (unsigned long)expat.XML_GetCurrentLineNumber(r.parser),
+                   (unsigned long)expat.EXPAT_LINE(ITSELF)(r.parser),
                    expat.XML_ErrorString(expat.XML_GetErrorCode(r.parser)));
     *out = r.root;
     buf_release(&r.run);
