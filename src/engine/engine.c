@@ -263,6 +263,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
         learn_own(e);
         e->core.keyring = make_keyring(e);
         e->core.secrets = make_secret_book(e);
+        ready = secret_book_seal(e->core.secrets, e->core.store->seal, why) == ERR_OK;
         e->core.websub =
             websub_new(e->core.clock, &(struct http_client_options){.max_in_flight = 4});
     }

@@ -11,7 +11,7 @@
 #define KEY_FILE_MAX 4096
 #define PAGE 200
 #define PAGE_ARENA_MAX (512u << 20)
-#define CHECK_KIND STR("seal")
+#define CHECK_KIND STR(SEALED_CHECK_KIND)
 #define CHECK_ID STR("check")
 
 struct sealing {
@@ -129,12 +129,8 @@ static enum err look_at_all(struct sealing *s)
 {
     struct store *store = s->core->store;
     enum err err = store->seal && store->shared ? make_check(s) : ERR_OK;
-    if (err == ERR_OK)
-        err = look_at_kind(s, CHECK_KIND);
-    if (err == ERR_OK)
-        err = look_at_kind(s, STR("endpoint"));
-    if (err == ERR_OK)
-        err = look_at_kind(s, STR("idempotency"));
+    for (size_t i = 0; err == ERR_OK && sealed_kinds[i]; i++)
+        err = look_at_kind(s, str_from_cstr(sealed_kinds[i]));
     if (err == ERR_OK && s->renewed)
         log_event(LOG_INFO, "secrets are sealed with the first key now",
                   LOG_I("objects", s->renewed));
@@ -162,6 +158,6 @@ enum err sealing_start(struct engine_core *core, const struct config *c, struct 
         err = ERR_OK;
     }
     if (err == ERR_OK && !store->seal && store->shared)
-        log_line(LOG_WARN, "secrets of endpoints are kept in clear in this store; set secret_key");
+        log_line(LOG_WARN, "secrets are kept in clear in this store; set secret_key");
     return err;
 }

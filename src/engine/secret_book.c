@@ -2,7 +2,7 @@
  * atomic, so that an accepted request writes one word and takes no lock.
  *
  * DIRECTORY/secret-use has a line a cell: source, fingerprint, since, last use. DIRECTORY/learned
- * has a file a source, with the secret as it was given. */
+ * has a file a source, with the secret as it was given, sealed and bound to the source's name. */
 #include "engine/secret_book.h"
 
 #include "base/codec.h"
@@ -10,17 +10,20 @@
 #include "base/log.h"
 #include "verify/crypto.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <unistd.h>
 
 #define CELLS_MAX 4096
 #define LEARNED_MAX 1024
+#define LEARNED_BYTES_MAX 4096u
 #define FILE_BYTES_MAX (1u << 20)
 
 struct secret_book {
     const struct clock *clock;
     char *directory;
+    const struct seal *seal; /* NULL: in clear */
     pthread_mutex_t lock;
     struct secret_use *cells[CELLS_MAX];
     size_t count;
@@ -159,12 +162,35 @@ static struct learned *find_learned(struct secret_book *b, str source)
     return NULL;
 }
 
-static bool read_learned(struct secret_book *b, str source, struct secret *out)
+static str owner_of(str source, struct arena *a)
+{
+    return arena_printf(a, "learned\n" STR_FMT, STR_ARG(source));
+}
+
+/* The file of a source as it is, and the secret in it. */
+static enum err open_learned(struct secret_book *b, str source, struct arena *a, str *raw,
+                             str *secret, struct reason *why)
 {
     char path[4096];
+    if (!path_of(b, "learned", source, path))
+        return fail(why, ERR_LIMIT, "the path of the data directory is too long");
+    enum err e = fs_read(a, path, LEARNED_BYTES_MAX, raw, why);
+    *secret = e == ERR_OK ? *raw : STR_NONE;
+    if (e != ERR_OK || !seal_is_sealed(*raw))
+        return e;
+    if (!b->seal)
+        return fail(why, ERR_INVALID,
+                    "the secret that source \"" STR_FMT "\" has learned is sealed: set secret_key "
+                    "(GAFF_SECRET_KEY) to its key",
+                    STR_ARG(source));
+    return seal_open(b->seal, owner_of(source, a), *raw, a, secret, why);
+}
+
+static bool read_learned(struct secret_book *b, str source, struct secret *out)
+{
     struct arena a;
     struct reason why;
-    str text;
+    str raw, text;
     if (!b->directory) {
         struct learned *l = find_learned(b, source);
         if (l)
@@ -172,8 +198,7 @@ static bool read_learned(struct secret_book *b, str source, struct secret *out)
         return l != NULL;
     }
     arena_init(&a, 1u << 16);
-    bool found = path_of(b, "learned", source, path) &&
-                 fs_read(&a, path, 4096, &text, &why) == ERR_OK && text.n > 0;
+    bool found = open_learned(b, source, &a, &raw, &text, &why) == ERR_OK && text.n > 0;
     if (found) {
         secret_init(out, text);
         secret_wipe((char *)(uintptr_t)text.p, text.n);
@@ -188,6 +213,23 @@ bool secret_book_learned(struct secret_book *b, str source, struct secret *out)
     bool found = read_learned(b, source, out);
     pthread_mutex_unlock(&b->lock);
     return found;
+}
+
+static enum err write_file(struct secret_book *b, str source, str secret, struct reason *why)
+{
+    char path[4096];
+    struct arena a;
+    arena_init(&a, 1u << 16);
+    str kept = b->seal ? seal_close(b->seal, owner_of(source, &a), secret, &a) : secret;
+    enum err e = ERR_OK;
+    if (!kept.p || kept.n > LEARNED_BYTES_MAX)
+        e = fail(why, ERR_LIMIT, "a learned secret is too long");
+    else if (!path_of(b, "learned", source, path))
+        e = fail(why, ERR_LIMIT, "the path of the data directory is too long");
+    else
+        e = fs_write_atomic(path, kept, 0600, why);
+    arena_release(&a);
+    return e;
 }
 
 static enum err write_learned(struct secret_book *b, str source, str secret, struct reason *why)
@@ -207,9 +249,49 @@ static enum err write_learned(struct secret_book *b, str source, str secret, str
     enum err e = fs_mkdirs(path, why);
     if (e == ERR_OK)
         e = fs_sync_parent(path, why);
-    if (e == ERR_OK && !path_of(b, "learned", source, path))
-        return fail(why, ERR_LIMIT, "the path of the data directory is too long");
-    return e == ERR_OK ? fs_write_atomic(path, secret, 0600, why) : e;
+    return e == ERR_OK ? write_file(b, source, secret, why) : e;
+}
+
+/* One that is in clear, or under a former key, is written anew. A full disk keeps nothing new; what
+ * is there opens, and that is enough to start. */
+static enum err seal_one(struct secret_book *b, str source, size_t *renewed, struct reason *why)
+{
+    struct arena a;
+    struct reason unwritten;
+    str raw, secret;
+    arena_init(&a, 1u << 16);
+    enum err e = open_learned(b, source, &a, &raw, &secret, why);
+    if (e == ERR_OK && b->seal && raw.n && !seal_is_current(b->seal, raw)) {
+        if (write_file(b, source, secret, &unwritten) == ERR_OK)
+            ++*renewed;
+        else
+            log_event(LOG_WARN, "a learned secret is not sealed anew", LOG_F("source", source),
+                      LOG_F("reason", str_from_cstr(unwritten.text)));
+    }
+    if (secret.n)
+        secret_wipe((char *)(uintptr_t)secret.p, secret.n);
+    arena_release(&a);
+    return e;
+}
+
+enum err secret_book_seal(struct secret_book *b, const struct seal *seal, struct reason *why)
+{
+    char path[4096];
+    size_t renewed = 0;
+    enum err e = ERR_OK;
+    b->seal = seal;
+    if (!b->directory || !path_of(b, "learned", STR(""), path))
+        return ERR_OK;
+    DIR *folder = opendir(path);
+    for (struct dirent *f; folder && e == ERR_OK && (f = readdir(folder)) != NULL;)
+        if (!strchr(f->d_name, '.')) /* no source's name has one; a file half written does */
+            e = seal_one(b, str_from_cstr(f->d_name), &renewed, why);
+    if (folder)
+        (void)closedir(folder);
+    if (renewed)
+        log_event(LOG_INFO, "learned secrets are sealed with the first key now",
+                  LOG_I("files", renewed));
+    return e;
 }
 
 enum err secret_book_learn(struct secret_book *b, str source, str secret, struct reason *why)

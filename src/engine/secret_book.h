@@ -1,13 +1,14 @@
 /* secret_book.h -- what is known of each source's secrets beside the configuration: when each was
  * last used, and those that a provider gave in a handshake. Kept in the data directory (mode
- * 0600); secrets themselves only where they were learned, elsewhere by a fingerprint. Any thread.
- */
+ * 0600); secrets themselves only where they were learned, sealed, elsewhere by a fingerprint. Any
+ * thread. */
 #ifndef GAFF_ENGINE_SECRET_BOOK_H
 #define GAFF_ENGINE_SECRET_BOOK_H
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/secret.h"
+#include "verify/seal.h"
 
 #include <stdatomic.h>
 
@@ -25,6 +26,11 @@ struct secret_book;
 /* directory: NULL keeps all in memory. What is there already is read. */
 struct secret_book *secret_book_new(const struct clock *clock, const char *directory);
 void secret_book_free(struct secret_book *b); /* saves; accepts NULL */
+/* Learned secrets are sealed on disk from now on; those that are there in clear or under a former
+ * key are sealed anew. seal: the store's, it outlives the book; NULL: they are kept in clear.
+ * ERR_INVALID, ERR_DENIED with a reason when one cannot be opened. Before any other thread. */
+enum err secret_book_seal(struct secret_book *b, const struct seal *seal,
+                          struct reason *why) MUST_USE;
 
 /* The cell of one secret, made on first use; it never moves or goes before the book. NULL when
  * there are too many. */

@@ -5,13 +5,17 @@
 #include "store/store.h"
 
 #define BATCH_ARENA_MAX (1u << 30)
-#define SEAL_CHECK_KIND "seal"
+
+/* What was answered to a request holds what was asked for: a new secret. */
+const char *const sealed_kinds[] = {
+    SEALED_CHECK_KIND, "endpoint", "idempotency", "defined-source", "defined-destination", NULL};
 
 bool sealed_kind(str kind)
 {
-    /* What was answered to a request holds what was asked for: a new secret. */
-    return str_eq(kind, STR("endpoint")) || str_eq(kind, STR("idempotency")) ||
-           str_eq(kind, STR(SEAL_CHECK_KIND));
+    for (size_t i = 0; sealed_kinds[i]; i++)
+        if (str_eq(kind, str_from_cstr(sealed_kinds[i])))
+            return true;
+    return false;
 }
 
 static str owner_of(const struct object *o, struct arena *a)

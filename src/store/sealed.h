@@ -9,7 +9,10 @@
 struct batch;
 struct store;
 
-/* Of these kinds the documents are sealed. */
+/* Of these kinds the documents are sealed; NULL-terminated. The first holds nothing but whether the
+ * key is right. */
+#define SEALED_CHECK_KIND "seal"
+extern const char *const sealed_kinds[];
 bool sealed_kind(str kind);
 /* store_commit with a seal: the changes keep the documents they came with. */
 enum err sealed_commit(struct store *s, struct batch *b, struct reason *why);

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Sending as applications and subscribers meet it: who is told, what they get, what a kill leaves,
 what is refused. The packages of Svix are in tests/sdk."""
+import contextlib
 import http.client
+import sqlite3
 
 from lib import *
 
@@ -381,6 +383,58 @@ def test_secrets_are_sealed_at_rest_and_their_key_rotates():
         works()
         d.stop()
         refused_start(d, "too short")
+    target.close()
+
+
+def definitions_of(d, clear=None):
+    """The definitions as a stopped daemon's store has them; with `clear` made as versions before
+    kept them."""
+    if d.database:
+        for (kind, name), doc in (clear or {}).items():
+            d.sql(f"UPDATE gaff.objects SET doc = '\\x{json.dumps(doc).encode().hex()}' "
+                  f"WHERE kind = '{kind}' AND id = '{name}'")
+        rows = d.sql("SELECT encode(doc, 'hex') FROM gaff.objects WHERE kind LIKE 'defined-%'")
+        return b"".join(bytes.fromhex(row) for row in rows.split())
+    with contextlib.closing(sqlite3.connect(d.path("gaff-data/gaff.db"))) as db, db:
+        for (kind, name), doc in (clear or {}).items():
+            db.execute("UPDATE objects SET doc = ? WHERE kind = ? AND id = ?",
+                       (json.dumps(doc).encode(), kind, name))
+        rows = db.execute("SELECT doc FROM objects WHERE kind LIKE 'defined-%'").fetchall()
+        return b"".join(row[0] for row in rows)
+
+
+def test_secrets_of_what_is_defined_at_run_time_are_sealed():
+    target = Target()
+    signing = "whsec_" + base64.b64encode(b"the signing secret of a destination").decode()
+    body = b'{"n":1}'
+    defined = {("defined-source", "mine"): {"provider": "github", "secret": SECRET},
+               ("defined-destination", "out"): {"http": {
+                   "url": target.url, "sign": {"secret": signing}}}}
+    with Daemon("sources:\n  open: { provider: none }\n", env={"GAFF_SECRET_KEY": KEY_A}) as d:
+        def readable(docs):
+            return [secret for secret in (SECRET, signing) if secret.encode() in docs]
+        def works(count):
+            event = d.post("/in/mine", body, github(body))
+            assert event.status == 200, event.body
+            until(lambda: len(target.requests) == count, "it is delivered")
+            assert target.requests[-1]["headers"]["webhook-signature"]
+        for (kind, name), doc in defined.items():
+            path = f"/definitions/{kind.removeprefix('defined-')}s/{name}"
+            assert d.api("PUT", path, doc).status == 201
+        route = {"from": "mine", "to": ["out"]}
+        assert d.api("PUT", "/definitions/routes/r", route).status == 201
+        works(1)
+        d.stop()
+        assert readable(definitions_of(d)) == []
+        assert readable(definitions_of(d, clear=defined)) == [SECRET, signing]
+        mark = len(d.log())
+        d.start()
+        assert 'msg="secrets are sealed with the first key now" objects=2' in d.log()[mark:]
+        assert d.api("GET", "/definitions").json()["sources"]["mine"]["secret"] == SECRET
+        works(2)
+        d.stop()
+        assert readable(definitions_of(d)) == []
+        refused_start(d, KEY_B)
     target.close()
 
 

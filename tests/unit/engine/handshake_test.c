@@ -2,6 +2,7 @@
  * nothing of it lets an event in that is not signed. */
 #include "stage.h"
 
+#include "base/fs.h"
 #include "engine/secret_book.h"
 
 #define CONFIG                                                                                     \
@@ -119,4 +120,65 @@ void test_secret_book_keeps_uses_and_learned_secrets_on_disk(void)
     secret_release(&known);
     EXPECT(!secret_book_learned(b, STR("b"), &known));
     secret_book_free(b);
+}
+
+static struct seal *seal_of(const char *key)
+{
+    struct reason why;
+    struct seal *s = seal_new(str_from_cstr(key), &why);
+    if (!s)
+        FAIL("%s", why.text);
+    return s;
+}
+
+/* Opens the book of this directory under a seal; the secret of source "a" in it is `secret`, and
+ * its file has that in clear or has not. */
+static void expect_learned(const struct seal *seal, const char *secret, bool in_clear)
+{
+    struct clock_fake clock;
+    struct reason why;
+    struct secret known = {0};
+    struct arena a;
+    str file;
+    arena_init(&a, 1u << 16);
+    clock_fake_init(&clock, STAGE_START_MS);
+    struct secret_book *b = secret_book_new(&clock.base, ".");
+    EXPECT_OK(secret_book_seal(b, seal, &why), why);
+    if (!secret_book_learned(b, STR("a"), &known)) {
+        EXPECT_OK(secret_book_learn(b, STR("a"), str_from_cstr(secret), &why), why);
+        EXPECT(secret_book_learned(b, STR("a"), &known));
+    }
+    EXPECT_EQ_STR(secret_str(&known), str_from_cstr(secret));
+    secret_release(&known);
+    secret_book_free(b);
+    EXPECT_OK(fs_read(&a, "learned/a", 4096, &file, &why), why);
+    EXPECT(str_eq(file, str_from_cstr(secret)) == in_clear);
+    EXPECT(seal_is_sealed(file) != in_clear);
+    arena_release(&a);
+}
+
+void test_secret_book_seals_what_is_learned_and_was_kept_in_clear(void)
+{
+    struct clock_fake clock;
+    struct reason why;
+    struct seal *first = seal_of("a-key-of-thirty-two-characters-AA");
+    struct seal *second =
+        seal_of("a-key-of-thirty-two-characters-BB a-key-of-thirty-two-characters-CC");
+    struct seal *former = seal_of("a-key-of-thirty-two-characters-CC");
+    clock_fake_init(&clock, STAGE_START_MS);
+    expect_learned(NULL, "given-secret", true);
+    expect_learned(former, "given-secret", false); /* as a version before had left it */
+    expect_learned(second, "given-secret", false); /* a new key before the former */
+    struct secret_book *b = secret_book_new(&clock.base, ".");
+    EXPECT(secret_book_seal(b, former, &why) == ERR_DENIED); /* it is under the new one now */
+    EXPECT(secret_book_seal(b, first, &why) == ERR_DENIED);
+    EXPECT(secret_book_seal(b, NULL, &why) == ERR_INVALID);
+    EXPECT_HAS(why.text, "GAFF_SECRET_KEY");
+    /* Bound to its source: another's file stands for nothing. */
+    EXPECT(rename("learned/a", "learned/b") == 0);
+    EXPECT(secret_book_seal(b, second, &why) == ERR_DENIED);
+    secret_book_free(b);
+    seal_free(first);
+    seal_free(second);
+    seal_free(former);
 }
