@@ -132,49 +132,6 @@ void send_failed(struct send_call *s, enum err err, const struct reason *why)
                      STR("The store can't take it now; nothing was changed. Send it again."), 1);
 }
 
-/* --- pages ------------------------------------------------------------------------------------ */
-
-static bool read_bound(struct send_call *s, const char *name, int64_t *ms)
-{
-    str text = send_query(s, name);
-    if (!text.p || text.n == 0 || clock_parse(text, ms))
-        return true;
-    send_error(s, 400, "generic_error", "%s must be a time as 2026-11-23T20:24:11Z", name);
-    return false;
-}
-
-bool send_page_read(struct send_call *s, bool descending, struct send_page *p)
-{
-    *p = (struct send_page){.limit = SEND_LIMIT_DEFAULT, .descending = descending};
-    str limit = send_query(s, "limit"), iterator = send_query(s, "iterator");
-    str order = send_query(s, "order");
-    uint64_t n = SEND_LIMIT_DEFAULT;
-    if (limit.p && limit.n && !str_to_u64(limit, &n)) {
-        send_error(s, 400, "generic_error", "limit must be a number");
-        return false;
-    }
-    if (n < 1 || n > SEND_LIMIT_MAX) {
-        send_fault(s, STR("query\0limit\0"), "value_error",
-                   n < 1 ? "Given limit must be at least 1" : "Given limit must not exceed 250");
-        return false;
-    }
-    p->limit = (size_t)n;
-    if (str_eq(order, STR("ascending")) || str_eq(order, STR("descending")))
-        p->descending = order.p[0] == 'd';
-    p->back = iterator.p && str_starts(iterator, STR("-"));
-    p->iterator = iterator.p ? str_slice(iterator, p->back, iterator.n) : STR("");
-    return read_bound(s, "after", &p->since_ms) && read_bound(s, "before", &p->until_ms);
-}
-
-void send_page_end(struct send_call *s, str first, str last, bool done)
-{
-    struct json_writer *w = send_json(s);
-    json_pair(w, "iterator", last.n ? last : STR_NONE);
-    if (first.n)
-        json_pair(w, "prevIterator", arena_printf(s->a, "-" STR_FMT, STR_ARG(first)));
-    json_pair_bool(w, "done", done);
-}
-
 /* --- objects ---------------------------------------------------------------------------------- */
 
 bool send_find(struct send_call *s, const char *kind, str parent, str id_or_uid, struct object *out)

@@ -105,7 +105,7 @@ static inline struct json_writer *send_json(struct send_call *s)
 bool send_admit(struct send_call *s);
 /* SHA-256 in hexadecimal: what is kept of a token. */
 str send_token_digest(str token, char out[64]);
-/* send_message.c: messages that wait for the commit of this turn. */
+/* send_accept.c: messages that wait for the commit of this turn. */
 bool send_rounds_open(struct api *a);
 void send_rounds_close(struct api *a);
 bool send_is_quiet(const struct api *a);               /* nothing waits for its commit */
@@ -146,9 +146,28 @@ struct send_page {
 };
 /* False, and answered 422 or 400. */
 bool send_page_read(struct send_call *s, bool descending, struct send_page *p);
-/* The end of a list whose rows were written: iterator, prevIterator, done. first and last: ids of
- * the rows, empty when there are none. */
-void send_page_end(struct send_call *s, str first, str last, bool done);
+/* A page's cursor as an id; false and answered when it is none of the list's. */
+bool send_cursor(struct send_call *s, const char *prefix, str iterator, uint64_t *out);
+/* Both, for a list that shows the newest first and may be bounded by times. */
+bool send_page_read_newest(struct send_call *s, const char *prefix, struct send_page *p,
+                           uint64_t *cursor);
+
+struct send_rows { /* of a page, in the direction in which they were read */
+    const void *v;
+    size_t size, count;          /* bytes of one, and how many there are; */
+    bool more;                   /* others are behind them, and so is one beyond the limit */
+    bool with_content, with_msg; /* for view */
+    void (*view)(struct send_call *s, const struct send_rows *r, const void *row);
+    str (*id)(struct send_call *s, const void *row); /* where a page goes on from this row */
+};
+/* Answered: the rows as the list shows them, and where it goes on. */
+void send_page_answer(struct send_call *s, const struct send_page *p, const struct send_rows *r);
+/* The same for objects of one parent, which it reads; and `id` of rows that are objects. */
+void send_objects_answer(struct send_call *s, const struct send_page *p, const char *kind,
+                         str parent,
+                         void (*view)(struct send_call *s, const struct send_rows *r,
+                                      const void *row));
+str send_object_row_id(struct send_call *s, const void *row);
 
 /* send_program.c: true when the body has jq programs that must be compiled first; then `go_on` is
  * called later, with the same request, or it is answered 422. */
@@ -187,8 +206,6 @@ enum err send_commit_plain(struct api *a, struct object_set *set, struct reason 
 void send_cancel_deliveries(struct send_call *s, str endpoint);
 /* An application made by the way, as a message's `application` asks; false and answered. */
 bool send_app_make(struct send_call *s, const struct json *given);
-/* A page's cursor as an id; false and answered when it is none of the list's. */
-bool send_cursor(struct send_call *s, const char *prefix, str iterator, uint64_t *out);
 bool send_type_is_chosen(const str *types, size_t count, str type);
 bool send_type_exists(struct send_call *s, str name); /* and is not archived */
 /* "whsk_..." of a new pair, or "whsec_...". */

@@ -25,38 +25,17 @@ static void view(struct json_writer *w, const struct object *o)
     json_doc_free(doc);
 }
 
+static void view_row(struct send_call *s, const struct send_rows *r, const void *row)
+{
+    UNUSED(r);
+    view(send_json(s), row);
+}
+
 void send_app_list(struct send_call *s)
 {
     struct send_page p;
-    struct object_list list;
-    struct reason why;
-    if (!send_page_read(s, false, &p))
-        return;
-    struct object_filter f = {.kind = STR(APPLICATION_KIND),
-                              .parent = s->org,
-                              .after = p.iterator,
-                              .descending = p.descending != p.back,
-                              .limit = p.limit};
-    enum err err = store_objects(send_api(s)->reader, &f, s->a, &list, &why);
-    if (err != ERR_OK) {
-        send_failed(s, err, &why);
-        return;
-    }
-    struct json_writer *w = send_json(s);
-    json_open(w, '{');
-    json_key(w, "data");
-    json_open(w, '[');
-    for (size_t i = 0; i < list.count; i++)
-        view(w, &list.v[p.back ? list.count - 1 - i : i]);
-    json_close(w, ']');
-    str ends[2] = {STR(""), STR("")};
-    if (list.count) {
-        ends[p.back] = list.v[0].id;
-        ends[!p.back] = list.v[list.count - 1].id;
-    }
-    send_page_end(s, ends[0], ends[1], !list.more);
-    json_close(w, '}');
-    send_ok(s, 200);
+    if (send_page_read(s, false, &p))
+        send_objects_answer(s, &p, APPLICATION_KIND, s->org, view_row);
 }
 
 /* throttleRate goes before the older rateLimit. */

@@ -198,17 +198,25 @@ static void bound_by_time(const struct send_page *p, uint64_t cursor, struct att
         f->before = until;
 }
 
+static void view_row(struct send_call *s, const struct send_rows *r, const void *row)
+{
+    view(s, row, r->with_content, r->with_msg);
+}
+
+static str row_id(struct send_call *s, const void *row)
+{
+    char text[KSUID_TEXT_MAX];
+    return arena_str(s->a, ksuid_format(ATTEMPT_PREFIX, ((const struct attempt *)row)->id, text));
+}
+
 static void list(struct send_call *s, struct choice *c)
 {
     struct send_page p;
     struct reason why = {0};
     uint64_t cursor;
     size_t count = 0;
-    if (!read_choice(s, c) || !send_page_read(s, true, &p) ||
-        !send_cursor(s, ATTEMPT_PREFIX, p.iterator, &cursor))
+    if (!read_choice(s, c) || !send_page_read_newest(s, ATTEMPT_PREFIX, &p, &cursor))
         return;
-    if (p.since_ms && !p.until_ms && !p.iterator.n)
-        p.back = true;
     bound_by_time(&p, cursor, &c->f);
     struct attempt *found = ARENA_ARRAY(s->a, struct attempt, p.limit + 2);
     enum err err =
@@ -217,24 +225,14 @@ static void list(struct send_call *s, struct choice *c)
         send_failed(s, err, &why);
         return;
     }
-    bool more = count > p.limit, with_content = send_query_true(s, "with_content", true);
-    bool with_msg = send_query_true(s, "with_msg", false);
-    count -= more;
-    struct json_writer *w = send_json(s);
-    json_open(w, '{');
-    json_key(w, "data");
-    json_open(w, '[');
-    for (size_t i = 0; i < count; i++)
-        view(s, &found[p.back ? count - 1 - i : i], with_content, with_msg);
-    json_close(w, ']');
-    char ends[2][KSUID_TEXT_MAX] = {"", ""};
-    if (count) {
-        ksuid_format(ATTEMPT_PREFIX, found[0].id, ends[p.back]);
-        ksuid_format(ATTEMPT_PREFIX, found[count - 1].id, ends[!p.back]);
-    }
-    send_page_end(s, str_from_cstr(ends[0]), str_from_cstr(ends[1]), !more);
-    json_close(w, '}');
-    send_ok(s, 200);
+    send_page_answer(s, &p,
+                     &(struct send_rows){.v = found,
+                                         .size = sizeof(found[0]),
+                                         .count = count,
+                                         .with_content = send_query_true(s, "with_content", true),
+                                         .with_msg = send_query_true(s, "with_msg", false),
+                                         .view = view_row,
+                                         .id = row_id});
 }
 
 void send_attempts_of_endpoint(struct send_call *s)
@@ -373,15 +371,23 @@ static enum err gather_told(struct send_call *s, const struct send_page *p, stru
     }
 }
 
-static void view_told(struct send_call *s, const struct told *t, bool with_content)
+static void view_told(struct send_call *s, const struct send_rows *r, const void *row)
 {
+    const struct told *t = row;
     struct json_writer *w = send_json(s);
     json_open(w, '{');
-    send_message_members(s, &t->event, with_content);
+    send_message_members(s, &t->event, r->with_content);
     write_status(w, status_of_delivery(&t->delivery));
     if (t->delivery.state == DELIVERY_PENDING)
         send_pair_time(w, "nextAttempt", t->delivery.next_ms);
     json_close(w, '}');
+}
+
+static str told_row_id(struct send_call *s, const void *row)
+{
+    char text[KSUID_TEXT_MAX];
+    const struct told *t = row;
+    return arena_str(s->a, ksuid_format(MESSAGE_PREFIX, t->event.id, text));
 }
 
 void send_endpoint_messages(struct send_call *s)
@@ -393,8 +399,7 @@ void send_endpoint_messages(struct send_call *s)
     uint64_t cursor, status = UINT64_MAX;
     size_t count = 0;
     str wanted = send_query(s, "status");
-    if (!send_find_endpoint(s, &o) || !send_page_read(s, true, &p) ||
-        !send_cursor(s, MESSAGE_PREFIX, p.iterator, &cursor))
+    if (!send_find_endpoint(s, &o) || !send_page_read_newest(s, MESSAGE_PREFIX, &p, &cursor))
         return;
     if (wanted.p && wanted.n && (!str_to_u64(wanted, &status) || status > STATUS_CANCELED)) {
         send_error(s, 400, "generic_error", "status must be 0, 1, 2, 3 or 4");
@@ -403,8 +408,6 @@ void send_endpoint_messages(struct send_call *s)
     c.type_count = send_query_list(s, "event_types", c.types, ARRAY_LEN(c.types));
     c.channel = send_query(s, "channel");
     c.tag = send_query(s, "tag");
-    if (p.since_ms && !p.until_ms && !p.iterator.n)
-        p.back = true;
     struct delivery_filter f = {.destination = o.id,
                                 .listed = true,
                                 .state = -1,
@@ -421,23 +424,13 @@ void send_endpoint_messages(struct send_call *s)
         send_failed(s, err, &why);
         return;
     }
-    bool more = count > p.limit, with_content = send_query_true(s, "with_content", true);
-    count -= more;
-    struct json_writer *w = send_json(s);
-    json_open(w, '{');
-    json_key(w, "data");
-    json_open(w, '[');
-    for (size_t i = 0; i < count; i++)
-        view_told(s, &found[p.back ? count - 1 - i : i], with_content);
-    json_close(w, ']');
-    char ends[2][KSUID_TEXT_MAX] = {"", ""};
-    if (count) {
-        ksuid_format(MESSAGE_PREFIX, found[0].event.id, ends[p.back]);
-        ksuid_format(MESSAGE_PREFIX, found[count - 1].event.id, ends[!p.back]);
-    }
-    send_page_end(s, str_from_cstr(ends[0]), str_from_cstr(ends[1]), !more);
-    json_close(w, '}');
-    send_ok(s, 200);
+    send_page_answer(s, &p,
+                     &(struct send_rows){.v = found,
+                                         .size = sizeof(found[0]),
+                                         .count = count,
+                                         .with_content = send_query_true(s, "with_content", true),
+                                         .view = view_told,
+                                         .id = told_row_id});
 }
 
 static int by_destination(const void *a, const void *b)
@@ -483,8 +476,10 @@ static enum err all_deliveries(struct send_call *s, uint64_t event_id, struct de
     return ERR_OK;
 }
 
-static void view_endpoint(struct send_call *s, const struct delivery *d)
+static void view_endpoint(struct send_call *s, const struct send_rows *r, const void *row)
 {
+    const struct delivery *d = row;
+    UNUSED(r);
     struct json_writer *w = send_json(s);
     struct object o = {.id = d->destination};
     struct json_doc *doc = NULL;
@@ -503,6 +498,12 @@ static void view_endpoint(struct send_call *s, const struct delivery *d)
         json_pair(w, "nextAttempt", STR_NONE);
     json_close(w, '}');
     json_doc_free(doc);
+}
+
+static str endpoint_row_id(struct send_call *s, const void *row)
+{
+    UNUSED(s);
+    return ((const struct delivery *)row)->destination;
 }
 
 void send_message_endpoints(struct send_call *s)
@@ -528,17 +529,15 @@ void send_message_endpoints(struct send_call *s)
             to++;
         from = to > p.limit ? to - p.limit : 0;
     }
-    struct json_writer *w = send_json(s);
-    json_open(w, '{');
-    json_key(w, "data");
-    json_open(w, '[');
-    for (size_t i = from; i < to; i++)
-        view_endpoint(s, &all[i]);
-    json_close(w, ']');
-    send_page_end(s, to > from ? all[from].destination : STR(""),
-                  to > from ? all[to - 1].destination : STR(""), p.back ? from == 0 : to == count);
-    json_close(w, '}');
-    send_ok(s, 200);
+    bool more = p.back ? from > 0 : to < count;
+    p.back = false; /* they are in the list's own order here */
+    send_page_answer(s, &p,
+                     &(struct send_rows){.v = all + from,
+                                         .size = sizeof(*all),
+                                         .count = to - from,
+                                         .more = more,
+                                         .view = view_endpoint,
+                                         .id = endpoint_row_id});
 }
 
 /* --- again ------------------------------------------------------------------------------------ */

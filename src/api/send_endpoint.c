@@ -111,38 +111,17 @@ bool send_find_endpoint(struct send_call *s, struct object *out)
     return send_find(s, ENDPOINT_KIND, s->app.id, send_path(s, "endpoint_id"), out);
 }
 
+static void view_row(struct send_call *s, const struct send_rows *r, const void *row)
+{
+    UNUSED(r);
+    view(s, row);
+}
+
 void send_endpoint_list(struct send_call *s)
 {
     struct send_page p;
-    struct object_list list;
-    struct reason why;
-    if (!send_page_read(s, true, &p))
-        return;
-    struct object_filter f = {.kind = STR(ENDPOINT_KIND),
-                              .parent = s->app.id,
-                              .after = p.iterator,
-                              .descending = p.descending != p.back,
-                              .limit = p.limit};
-    enum err err = store_objects(send_api(s)->reader, &f, s->a, &list, &why);
-    if (err != ERR_OK) {
-        send_failed(s, err, &why);
-        return;
-    }
-    struct json_writer *w = send_json(s);
-    json_open(w, '{');
-    json_key(w, "data");
-    json_open(w, '[');
-    for (size_t i = 0; i < list.count; i++)
-        view(s, &list.v[p.back ? list.count - 1 - i : i]);
-    json_close(w, ']');
-    str ends[2] = {STR(""), STR("")};
-    if (list.count) {
-        ends[p.back] = list.v[0].id;
-        ends[!p.back] = list.v[list.count - 1].id;
-    }
-    send_page_end(s, ends[0], ends[1], !list.more);
-    json_close(w, '}');
-    send_ok(s, 200);
+    if (send_page_read(s, true, &p))
+        send_objects_answer(s, &p, ENDPOINT_KIND, s->app.id, view_row);
 }
 
 void send_endpoint_get(struct send_call *s)

@@ -117,58 +117,69 @@ static bool is_ours(struct send_call *s, const struct object *o)
            directory_application(send_api(s)->core->directory, s->org, o->parent, s->a, &app);
 }
 
-void send_task_list(struct send_call *s)
+/* What a list of them is asked for. */
+struct choice {
+    str status, task;
+};
+
+static bool is_chosen(struct send_call *s, const struct choice *c, const struct object *o)
 {
-    struct send_page p;
+    struct json_doc *doc = json_parse(o->doc, NULL);
+    const struct json *root = json_root(doc);
+    bool fits = is_ours(s, o) &&
+                (!c->status.n || str_eq(c->status, json_str(json_get(root, STR("status"))))) &&
+                (!c->task.n || str_eq(c->task, json_str(json_get(root, STR("task")))));
+    json_doc_free(doc);
+    return fits;
+}
+
+static enum err gather(struct send_call *s, const struct send_page *p, struct object *out,
+                       struct send_rows *rows, struct reason *why)
+{
+    const struct choice c = {send_query(s, "status"), send_query(s, "task")};
     struct object_list list = {.more = true};
-    struct reason why = {0};
-    size_t count = 0;
-    bool more = false;
-    str status = send_query(s, "status"), task = send_query(s, "task");
-    if (!send_page_read(s, true, &p))
-        return;
-    struct object *found = ARENA_ARRAY(s->a, struct object, p.limit + 1);
     struct object_filter f = {.kind = STR(TASK_KIND),
                               .any_parent = true,
-                              .after = p.iterator,
-                              .descending = p.descending != p.back,
+                              .after = p->iterator,
+                              .descending = p->descending != p->back,
                               .limit = SEND_LIMIT_MAX};
-    enum err err = ERR_OK;
-    while (found && list.more && !more && err == ERR_OK) {
-        err = store_objects(send_api(s)->reader, &f, s->a, &list, &why);
-        for (size_t i = 0; err == ERR_OK && i < list.count && !more; i++) {
-            struct json_doc *doc = json_parse(list.v[i].doc, NULL);
-            const struct json *root = json_root(doc);
-            bool fits = is_ours(s, &list.v[i]) &&
-                        (!status.n || str_eq(status, json_str(json_get(root, STR("status"))))) &&
-                        (!task.n || str_eq(task, json_str(json_get(root, STR("task")))));
-            json_doc_free(doc);
-            more = fits && count == p.limit;
-            if (fits && !more)
-                found[count++] = list.v[i];
+    while (list.more && !rows->more) {
+        enum err err = store_objects(send_api(s)->reader, &f, s->a, &list, why);
+        if (err != ERR_OK)
+            return err;
+        for (size_t i = 0; i < list.count && !rows->more; i++) {
+            if (!is_chosen(s, &c, &list.v[i]))
+                continue;
+            rows->more = rows->count == p->limit;
+            if (!rows->more)
+                out[rows->count++] = list.v[i];
         }
         if (list.count)
             f.after = list.v[list.count - 1].id;
     }
-    if (err != ERR_OK) {
-        send_failed(s, err, &why);
+    return ERR_OK;
+}
+
+static void view_row(struct send_call *s, const struct send_rows *r, const void *row)
+{
+    UNUSED(r);
+    view(send_json(s), row);
+}
+
+void send_task_list(struct send_call *s)
+{
+    struct send_page p;
+    struct reason why;
+    struct object found[SEND_LIMIT_MAX];
+    struct send_rows rows = {
+        .v = found, .size = sizeof(found[0]), .view = view_row, .id = send_object_row_id};
+    if (!send_page_read(s, true, &p))
         return;
-    }
-    struct json_writer *w = send_json(s);
-    json_open(w, '{');
-    json_key(w, "data");
-    json_open(w, '[');
-    for (size_t i = 0; i < count; i++)
-        view(w, &found[p.back ? count - 1 - i : i]);
-    json_close(w, ']');
-    str ends[2] = {STR(""), STR("")};
-    if (count) {
-        ends[p.back] = found[0].id;
-        ends[!p.back] = found[count - 1].id;
-    }
-    send_page_end(s, ends[0], ends[1], !more);
-    json_close(w, '}');
-    send_ok(s, 200);
+    enum err err = gather(s, &p, found, &rows, &why);
+    if (err == ERR_OK)
+        send_page_answer(s, &p, &rows);
+    else
+        send_failed(s, err, &why);
 }
 
 static bool find(struct send_call *s, struct object *out)

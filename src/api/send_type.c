@@ -63,7 +63,7 @@ static enum err gather(struct send_call *s, const struct send_page *p, bool arch
     struct object_filter f = {.kind = STR(EVENT_TYPE_KIND),
                               .parent = s->org,
                               .after = p->iterator.n ? type_id(s, p->iterator) : STR(""),
-                              .descending = p->back,
+                              .descending = p->descending != p->back,
                               .limit = SEND_LIMIT_MAX};
     struct object_list list = {.more = true};
     *count = 0;
@@ -85,36 +85,35 @@ static enum err gather(struct send_call *s, const struct send_page *p, bool arch
     return ERR_OK;
 }
 
+static void view_row(struct send_call *s, const struct send_rows *r, const void *row)
+{
+    view(send_json(s), row, r->with_content);
+}
+
+static str row_name(struct send_call *s, const void *row)
+{
+    UNUSED(s);
+    return name_of(row);
+}
+
 void send_type_list(struct send_call *s)
 {
     struct send_page p;
     struct reason why;
     struct object found[SEND_LIMIT_MAX];
-    size_t count;
-    bool more, with_content = send_query_true(s, "with_content", false);
+    struct send_rows rows = {.v = found,
+                             .size = sizeof(found[0]),
+                             .with_content = send_query_true(s, "with_content", false),
+                             .view = view_row,
+                             .id = row_name};
     if (!send_page_read(s, false, &p))
         return;
-    enum err err =
-        gather(s, &p, send_query_true(s, "include_archived", false), found, &count, &more, &why);
-    if (err != ERR_OK) {
+    enum err err = gather(s, &p, send_query_true(s, "include_archived", false), found, &rows.count,
+                          &rows.more, &why);
+    if (err == ERR_OK)
+        send_page_answer(s, &p, &rows);
+    else
         send_failed(s, err, &why);
-        return;
-    }
-    struct json_writer *w = send_json(s);
-    json_open(w, '{');
-    json_key(w, "data");
-    json_open(w, '[');
-    for (size_t i = 0; i < count; i++)
-        view(w, &found[p.back ? count - 1 - i : i], with_content);
-    json_close(w, ']');
-    str ends[2] = {STR(""), STR("")};
-    if (count) {
-        ends[p.back] = name_of(&found[0]);
-        ends[!p.back] = name_of(&found[count - 1]);
-    }
-    send_page_end(s, ends[0], ends[1], !more);
-    json_close(w, '}');
-    send_ok(s, 200);
 }
 
 static str make_doc(struct send_call *s, const struct json *body, const struct json *old, bool keep,

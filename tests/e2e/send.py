@@ -386,6 +386,64 @@ def test_secrets_are_sealed_at_rest_and_their_key_rotates():
     target.close()
 
 
+def walk(d, path, limit, name):
+    """All pages of a list forth, then back from the last: what each shows."""
+    forth, iterator, page = [], "", None
+    mark = "&" if "?" in path else "?"
+    while not page or not page["done"]:
+        page = d.api("GET", f"{path}{mark}limit={limit}&iterator={iterator}").json()
+        assert len(page["data"]) <= limit, page
+        forth.append([row[name] for row in page["data"]])
+        iterator = page["iterator"]
+    back = []
+    while page["data"] and (not back or not page["done"]):
+        page = d.api("GET", f"{path}{mark}limit={limit}&iterator={page['prevIterator']}").json()
+        back.insert(0, [row[name] for row in page["data"]])
+    return forth, back
+
+
+def test_every_list_goes_forth_and_back():
+    target = Target()
+    with Daemon(CONFIG) as d:
+        app(d)
+        for n in range(6):
+            app(d, f"app{n}")
+            d.api("POST", "/event-type", {"name": f"type.{n}", "description": ""})
+            endpoint(d, target.url, f"e{n}")
+        messages = [send(d, payload={"n": n})["id"] for n in range(7)]
+        until(lambda: len(target.requests) == 42, "all arrive")
+        def listed():
+            found = d.api("GET", "/app/acme/attempt/endpoint/e0").json()["data"]
+            return len(found) == 7
+        until(listed, "all attempts are kept")
+        for _ in range(5):
+            since = {"since": "2026-01-01T00:00:00Z"}
+            reply = d.api("POST", "/app/acme/endpoint/e0/recover", since)
+            assert reply.status == 202, reply.body
+        one = "/app/acme/attempt"
+        for path, name, count in (("/app", "uid", 7), ("/app/acme/endpoint", "uid", 6),
+                                  ("/event-type", "name", 6), ("/app/acme/msg", "id", 7),
+                                  (one + "/endpoint/e0", "id", 7),
+                                  (one + f"/msg/{messages[0]}", "id", 6),
+                                  ("/app/acme/endpoint/e1/msg", "id", 7),
+                                  (f"/app/acme/msg/{messages[0]}/endpoint", "id", 6),
+                                  ("/background-task", "id", 5)):
+            whole, _ = walk(d, path, 250, name)
+            assert len(whole) == 1 and len(set(whole[0])) == count, (path, whole)
+            for limit in (1, 2, 3, count):
+                forth, back = walk(d, path, limit, name)
+                assert sum(forth, []) == whole[0], (path, limit, forth)
+                assert [len(rows) for rows in forth[:-1]] == [limit] * (len(forth) - 1), path
+                # Back from the last page: all but that, in the same order.
+                assert sum(back, []) == sum(forth[:-1], []), (path, limit, forth, back)
+        for path, name in (("/app", "uid"), ("/app/acme/endpoint", "uid"), ("/event-type", "name"),
+                           ("/background-task", "id")):
+            up, down = (sum(walk(d, f"{path}?order={order}", 4, name)[0], [])
+                        for order in ("ascending", "descending"))
+            assert len(up) >= 5 and up == down[::-1], (path, up, down)
+    target.close()
+
+
 def definitions_of(d, clear=None):
     """The definitions as a stopped daemon's store has them; with `clear` made as versions before
     kept them."""

@@ -72,7 +72,7 @@ def accepted(to, message):
 
 
 def test_a_key_of_the_set_verifies_what_the_endpoint_signs():
-    with Daemon(SENDER) as d:
+    with Daemon(SENDER, env={"GAFF_SECRET_KEY": "k" * 32}) as d:
         app(d)
         id_ = endpoint(d, "http://127.0.0.1:9/later")
         (jwk,) = keys(d, id_)
