@@ -89,6 +89,7 @@ static void store_told(enum store_note note, str destination, void *arg)
     struct engine_core *core = &e->core;
     if (note == STORE_OBJECTS) {
         follower_wake(core->follower);
+        recovery_wake(core->recovery);
         return;
     }
     if (note == STORE_LOST) {
@@ -314,8 +315,8 @@ void engine_start(struct engine *e)
     websub_configure(e->core.websub, e->config);
     e->core.follower =
         follower_new(&e->core, e->objects_at, e->definitions_changed, e->definitions_arg);
-    store_watch(e->core.store, store_told, e);
     e->core.recovery = recovery_new(&e->core);
+    store_watch(e->core.store, store_told, e);
     warn_of_orphans(e);
 }
 

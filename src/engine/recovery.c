@@ -1,5 +1,8 @@
 /* recovery.c -- one job after the other, in steps, so that a cancellation (another version of the
- * object) is met at once and nothing is held while others work. */
+ * object) is met at once and nothing is held while others work.
+ *
+ * Of several nodes one works: whoever owns the lane TASK_LANE, by the same lease as any lane. The
+ * others look again and again while there is something to do, for its owner may die. */
 #include "engine/recovery.h"
 
 #include "base/log.h"
@@ -7,12 +10,15 @@
 #include "engine/app_message.h"
 #include "engine/directory.h"
 #include "engine/dispatch.h"
+#include "engine/follow.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #define STEP_ROWS 250
 #define STEP_ARENA_MAX (64u << 20)
-#define RETRY_NS 1000000000
+#define RETRY_S 1
+#define TASK_LANE ":tasks" /* no destination's name */
 
 #define NOTES_MAX 1024
 
@@ -31,6 +37,8 @@ struct recovery {
     pthread_cond_t wake;
     bool stop, look; /* guarded by lock */
     bool runs;
+    bool owns;     /* the lane, as long as the lease holds that it was taken under */
+    unsigned lost; /* store.lost then */
 };
 
 struct job { /* a task object, read */
@@ -113,6 +121,46 @@ static bool note_progress(struct recovery *r, struct job *j)
     return err == ERR_OK && set.err == ERR_OK;
 }
 
+/* --- whose they are --------------------------------------------------------------------------- */
+
+static bool is_owner(struct recovery *r)
+{
+    struct store *s = r->core->store;
+    return !s->shared || (r->owns && atomic_load(&s->lost) == r->lost && store_lease_holds(s));
+}
+
+/* Before each row: what was begun here must not go on when another node has gone on with it. */
+static enum err stay_owner(struct recovery *r, struct reason *why)
+{
+    return is_owner(r) ? ERR_OK : fail(why, ERR_CONFLICT, "this node lost its lease");
+}
+
+static bool become_owner(struct recovery *r)
+{
+    struct store *s = r->core->store;
+    struct claim want = {
+        .destination = STR(TASK_LANE), .now_ms = clock_wall_ms(r->core->clock), .max = 1};
+    struct delivery_list none = {0};
+    struct reason why;
+    struct arena a;
+    int64_t due;
+    if (is_owner(r))
+        return true;
+    arena_init(&a, 1u << 16);
+    r->lost = atomic_load(&s->lost);
+    r->owns = store_claim(s, &want, &a, &none, &due, &why) == ERR_OK;
+    arena_release(&a);
+    return is_owner(r);
+}
+
+static void let_go(struct recovery *r)
+{
+    struct reason ignored; /* it stays this node's, which looks at all jobs */
+    if (r->core->store->shared && is_owner(r) &&
+        store_release(r->core->store, STR(TASK_LANE), &ignored) == ERR_OK)
+        r->owns = false;
+}
+
 /* --- steps ------------------------------------------------------------------------------------ */
 
 static void nudge(struct recovery *r, str endpoint)
@@ -151,8 +199,10 @@ static enum err step_recover(struct recovery *r, struct job *j, struct arena *a,
         struct delivery_filter one = {
             .id = page.v[i].id, .event_id = page.v[i].event_id, .state = DELIVERY_DEAD};
         uint64_t moved = 0;
-        err = store_move(r->core->store, STORE_REPLAY, &one, clock_wall_ms(r->core->clock), &moved,
-                         why);
+        err = stay_owner(r, why);
+        if (err == ERR_OK)
+            err = store_move(r->core->store, STORE_REPLAY, &one, clock_wall_ms(r->core->clock),
+                             &moved, why);
         if (err != ERR_OK)
             break;
         j->moved += (int64_t)moved;
@@ -286,7 +336,8 @@ static enum err step_messages(struct recovery *r, struct job *j, struct arena *a
     enum err err = store_events(r->reader, &f, a, &page, why);
     for (size_t i = 0; err == ERR_OK && i < page.count; i++) {
         const struct event *e = &page.v[i].event;
-        if (!purges || !(e->flags & EVENT_EXPUNGED))
+        err = stay_owner(r, why);
+        if (err == ERR_OK && (!purges || !(e->flags & EVENT_EXPUNGED)))
             err = take(r, j, e->id, a, why);
         if (err == ERR_OK)
             j->cursor = (int64_t)e->id;
@@ -346,10 +397,11 @@ static bool is_stopping(struct recovery *r)
     return stop;
 }
 
-static void run(struct recovery *r, struct job *j)
+/* False: it is to be gone on with, by this node or another. */
+static bool run(struct recovery *r, struct job *j)
 {
     struct arena a;
-    bool done = false;
+    bool done = false, waits = false;
     arena_init(&a, STEP_ARENA_MAX);
     while (!done && !is_stopping(r)) {
         struct reason why = {0};
@@ -364,7 +416,8 @@ static void run(struct recovery *r, struct job *j)
         } else if (err != ERR_OK) {
             log_event(LOG_WARN, "a recovery waits for the store", LOG_F("task", j->object.id),
                       LOG_F("reason", str_from_cstr(why.text)));
-            break; /* tried again by the next look */
+            waits = true;
+            break;
         }
         work_off_notes(r);
         if (!note_progress(r, j))
@@ -372,26 +425,51 @@ static void run(struct recovery *r, struct job *j)
         nudge(r, j->endpoint);
     }
     arena_release(&a);
+    return !waits;
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
-static void look(struct recovery *r)
+/* As it was listed it may be what another node did before; and of what that was asked to do this
+ * one must have heard. */
+static bool work_on(struct recovery *r, struct job *j)
+{
+    struct object now;
+    struct reason why;
+    struct arena a;
+    if (!become_owner(r))
+        return false;
+    arena_init(&a, 4 * OBJECT_DOC_MAX);
+    enum err err = store_object(r->reader, STR(TASK_KIND), j->object.id, &a, &now, &why);
+    bool all = err == ERR_NOT_FOUND;
+    if (err == ERR_OK && now.version == j->object.version) {
+        follow_committed(r->core, &now);
+        all = run(r, j);
+    }
+    arena_release(&a);
+    return all;
+}
+
+/* False: something is left that does not wake this node when its time comes. */
+static bool look(struct recovery *r)
 {
     struct object_filter f = {.kind = STR(TASK_KIND), .any_parent = true, .limit = 100};
     struct object_list page = {.more = true};
     struct reason why;
     struct arena a;
     char after[OBJECT_ID_MAX];
+    bool all = true;
     arena_init(&a, 256u << 20);
     while (page.more && !is_stopping(r)) {
         arena_reset(&a);
-        if (store_objects(r->reader, &f, &a, &page, &why) != ERR_OK)
+        if (store_objects(r->reader, &f, &a, &page, &why) != ERR_OK) {
+            all = false;
             break;
+        }
         for (size_t i = 0; i < page.count; i++) {
             struct job j;
             if (job_read(&j, &page.v[i]))
-                run(r, &j);
+                all = work_on(r, &j) && all;
             json_doc_free(j.doc);
         }
         if (page.count) {
@@ -401,16 +479,23 @@ static void look(struct recovery *r)
         }
     }
     arena_release(&a);
+    let_go(r);
+    return all;
 }
 
 static void *thread_main(void *arg)
 {
     struct recovery *r = arg;
+    bool waits = false;
     pthread_setname_np(pthread_self(), "gaff-recover");
     for (;;) {
+        struct timespec until = {.tv_sec = clock_wall_ms(clock_real()) / 1000 + RETRY_S};
         pthread_mutex_lock(&r->lock);
         while (!r->look && !r->stop && r->note_count == 0)
-            pthread_cond_wait(&r->wake, &r->lock);
+            if (!waits)
+                pthread_cond_wait(&r->wake, &r->lock);
+            else if (pthread_cond_timedwait(&r->wake, &r->lock, &until) == ETIMEDOUT)
+                r->look = true;
         bool jobs = r->look;
         r->look = false;
         bool stop = r->stop;
@@ -419,7 +504,7 @@ static void *thread_main(void *arg)
             return NULL;
         work_off_notes(r);
         if (jobs)
-            look(r);
+            waits = !look(r);
     }
 }
 

@@ -268,6 +268,55 @@ def test_content_taken_out_is_gone_on_all_nodes():
         assert one.api("DELETE", "/app/acme/msg/msg_unknown/content").status == 404
 
 
+MESSAGES = 700
+
+
+def start_bulk_replay(node, target):
+    """Every message of an application is planned anew; the job, and how often each was to be."""
+    make(node, "/app", {"name": "acme", "uid": "acme"})
+    make(node, "/app/acme/endpoint", {"url": target.url + "/a", "uid": "a"})
+    for n in range(MESSAGES):
+        make(node, "/app/acme/msg", {"eventType": "user.created", "payload": {"n": n}})
+    until(lambda: len(target.requests) == MESSAGES, "each told once", 120)
+    return make(node, "/app/acme/endpoint/a/bulk-replay",
+                {"since": "2026-01-01T00:00:00Z"})["id"]
+
+
+def told_again(target):
+    """How often each message came after the first time."""
+    return collections.Counter(r["headers"]["webhook-id"] for r in target.requests[MESSAGES:])
+
+
+def test_a_job_has_one_worker():
+    s, target = common(), Target()
+    url = database(s)
+    with Node(url, "one", SENDING) as one:
+        job = start_bulk_replay(one, target)
+        # Each of these finds a job that runs.
+        with Node(url, "two", SENDING) as two, Node(url, "three", SENDING):
+            until(lambda: two.api("GET", "/background-task/" + job).json()["status"] == "finished",
+                  "the job ends", 120)
+            until(lambda: len(target.requests) == 2 * MESSAGES, "all told again", 120)
+            assert set(told_again(target).values()) == {1}
+            assert s.sql("SELECT count(*) FROM gaff.queue", url.rsplit("/", 1)[1]) == "0"
+
+
+def test_the_job_of_a_dead_node_is_gone_on_with():
+    s, target = common(), Target()
+    url = database(s)
+    with Node(url, "one", SENDING) as one, Node(url, "two", SENDING) as two:
+        job = start_bulk_replay(one, target)
+        owner = until(lambda: owners(s, url).get(":tasks"), "somebody works on it")
+        (one if owner == "one" else two).kill()
+        left = two if owner == "one" else one
+        until(lambda: left.api("GET", "/background-task/" + job).json()["status"] == "finished",
+              "the other ends it", 120)
+        until(lambda: left.api("GET", "/status").json()["deliveries"]["delivered"]
+              >= 2 * MESSAGES, "all told again", 120)
+        again = told_again(target)
+        assert len(again) == MESSAGES, len(again)
+
+
 def test_the_command_line_finds_a_node_by_its_configuration():
     s, target = common(), Target()
     with Daemon(f"store: {database(s)}\nlisten: 127.0.0.1:0\n"
