@@ -68,6 +68,10 @@ const struct api_route api_routes[] = {
     {"POST /api/v1/try", api_try, ROLE_ADMIN},
     {"POST /api/v1/reload", api_reload, ROLE_ADMIN},
     {"POST /api/v1/backup", api_backup, ROLE_ADMIN},
+    {"GET /api/v1/migration", api_migration_get, ROLE_VIEWER},
+    {"POST /api/v1/migration", api_migration_begin, ROLE_ADMIN},
+    {"DELETE /api/v1/migration", api_migration_stop, ROLE_ADMIN},
+    {"POST /api/v1/migration/finish", api_migration_end, ROLE_ADMIN},
     {NULL, NULL, ROLE_ADMIN},
 };
 

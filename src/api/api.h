@@ -27,6 +27,9 @@ struct api_options {
     /* The configuration as it would be with these definitions (engine/definitions.h) in place of
      * those that are stored; NULL with problems. NULL: nothing can be defined at run time. */
     struct config *(*load)(str definitions, struct problems *problems, void *arg);
+    /* Ends the move to another store (engine/migration.h): the daemon drains and goes on there.
+     * ERR_OK: it is about to. NULL: 501. */
+    enum err (*move_over)(struct reason *why, void *arg);
     void *arg;
 };
 

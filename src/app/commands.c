@@ -72,10 +72,12 @@ const struct cli_command cli_commands[] = {
     {"status", "", "how the daemon is doing", "", "gaff status -o json", 0, 0, cli_status},
     {"nodes", "", "who shares the store: who is alive, what it delivers, how far it lags", "",
      "gaff nodes", 0, 0, cli_nodes},
-    {"migrate", "", "copy a store into another, then compare the two",
-     "--from URL          sqlite:DIRECTORY or postgres://USER@HOST/DATABASE\n"
-     "--to URL            likewise; may hold what an earlier run copied\n",
-     "gaff migrate --from sqlite:gaff-data --to postgres://gaff@db/gaff", 0, 0, cli_migrate},
+    {"migrate", "", "move to another store, while events are taken or by itself",
+     "--to URL            sqlite:DIRECTORY or postgres://USER@HOST/DATABASE, begun or empty\n"
+     "--from URL          copy this store, without a daemon; else the daemon copies its own\n"
+     "--finish            the daemon goes over: `store` in its configuration names the new one\n"
+     "--stop              the daemon stops copying; what was copied stays there\n",
+     "gaff migrate --to postgres://gaff@db/gaff", 0, 0, cli_migrate},
     {"doctor", "", "look for what is wrong: configuration, ports, clock, disk, permissions",
      "--config FILE       configuration to look at\n", "gaff doctor", 0, 0, cli_doctor},
     {"events ls", "", "list events, newest first",

@@ -15,7 +15,9 @@
 #include "app/systemd.h"
 #include "engine/definitions.h"
 #include "engine/engine.h"
+#include "engine/migration.h"
 #include "engine/objects.h"
+#include "engine/sealing.h"
 #include "engine/watch.h"
 #include "gaff.h"
 #include "http/listen.h"
@@ -46,6 +48,7 @@ struct daemon {
     _Atomic bool hup_told, usr2_told, defined_posted; /* a message may be on its way but once */
     uint64_t defined_hash; /* of the definitions in force; under reload_lock */
     _Atomic int stops;     /* how many times it was asked to end */
+    _Atomic bool moves;    /* to another store, when it hands over */
     bool fast, published, hands_over;
 };
 
@@ -212,10 +215,35 @@ static void on_usr2(struct loop_msg *msg)
     if (handover_try(d->path, &why) != ERR_OK) {
         log_event(LOG_ERROR, "not handed over; this program goes on",
                   LOG_F("reason", str_from_cstr(why.text)));
+        atomic_store(&d->moves, false);
         return;
     }
     d->hands_over = true;
     loop_stop(d->loop);
+}
+
+/* The program that takes over reads the configuration: it must name the new store, and its key. */
+static enum err move_over(struct reason *why, void *arg)
+{
+    struct daemon *d = arg;
+    struct engine_core *core = engine_core(d->engine);
+    struct buf problems;
+    buf_init(&problems, 1u << 20);
+    pthread_mutex_lock(&d->reload_lock);
+    struct config *c = load(d, &problems);
+    pthread_mutex_unlock(&d->reload_lock);
+    enum err err = c ? migration_may_end(core->migration, c->store, why)
+                     : fail(why, ERR_CONFLICT, "%s", buf_cstr(&problems));
+    if (err == ERR_OK)
+        err = sealing_check(core, c, why);
+    config_unref(c);
+    buf_release(&problems);
+    if (err == ERR_OK) {
+        atomic_store(&d->moves, true);
+        if (!atomic_exchange(&d->usr2_told, true))
+            loop_post(d->loop, &d->usr2);
+    }
+    return err;
 }
 
 static void watched_signals(sigset_t *set)
@@ -318,6 +346,7 @@ static bool start_api(struct daemon *d, struct reason *why)
                             .runner = d->api_runner,
                             .reload = reload,
                             .load = load_with,
+                            .move_over = move_over,
                             .arg = d};
     d->api_runner = NULL;
     d->api = api_new(&o, why);
@@ -466,6 +495,23 @@ static int start(struct daemon *d)
     return EXIT_CLEAN;
 }
 
+/* Where it fails nothing has changed: the next program goes on with the store that this one has. */
+static void move_store(struct daemon *d)
+{
+    struct reason why = {0};
+    struct arena a;
+    if (engine_move_over(d->engine, &why) == ERR_OK)
+        return;
+    log_event(LOG_ERROR,
+              "not moved; the former store goes on. Name it as `store` again, or end the "
+              "move before the next start",
+              LOG_F("reason", str_from_cstr(why.text)));
+    arena_init(&a, 1u << 16);
+    char *store = arena_cstr(&a, d->config->store);
+    setenv("GAFF_STORE", store, 1);
+    arena_release(&a);
+}
+
 /* All is drained and closed. */
 static int end(struct daemon *d, int code)
 {
@@ -502,6 +548,8 @@ int daemon_run(const char *config_path)
     config_watch_free(d.watch);
     api_free(d.api);
     store_reader_close(d.reader);
+    if (code == EXIT_CLEAN && atomic_load(&d.moves))
+        move_store(&d);
     engine_free(d.engine);
     if (d.published) /* else it is another instance's */
         settings_withdraw_url(d.state_directory);

@@ -8,7 +8,6 @@
 #include "engine/trace_tell.h"
 
 #define HEAD_MAX 8192
-#define UID_SCOPE "\1message-uid\1"
 
 /* --- the event -------------------------------------------------------------------------------- */
 
@@ -88,10 +87,10 @@ static void add_keys(struct app_message_plan *p, const struct app_message *m, st
         p->idempotency_key = n;
     }
     if (m->event_id.n) {
-        p->keys[n++] =
-            (struct event_key){.scope = arena_printf(a, UID_SCOPE STR_FMT, STR_ARG(m->application)),
-                               .key = m->event_id,
-                               .window_ms = MESSAGE_ID_WINDOW_MS};
+        p->keys[n++] = (struct event_key){
+            .scope = arena_printf(a, MESSAGE_ID_SCOPE STR_FMT, STR_ARG(m->application)),
+            .key = m->event_id,
+            .window_ms = MESSAGE_ID_WINDOW_MS};
         p->uid_key = n;
     }
     p->event.keys = p->keys;

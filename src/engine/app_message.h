@@ -16,7 +16,6 @@
 #define MESSAGE_CHANNELS_MAX 5
 #define MESSAGE_TAGS_MAX 10
 #define MESSAGE_PREFIX "msg_"
-#define MESSAGE_ID_WINDOW_MS (30 * 24 * 3600 * INT64_C(1000)) /* in which an eventId is one */
 
 struct app_message {
     str application; /* id */

@@ -8,6 +8,7 @@
 #include "engine/front.h"
 #include "engine/janitor.h"
 #include "engine/keyring.h"
+#include "engine/migration.h"
 #include "engine/pause.h"
 #include "engine/recovery.h"
 #include "engine/schedule.h"
@@ -70,7 +71,9 @@ static bool open_store(struct engine *e, struct reason *why)
     if (!r)
         return false;
     struct store_counts counts = {0};
-    enum err err = store_counts_get(r, &counts, why);
+    enum err err = copy_mark_check(r, why);
+    if (err == ERR_OK)
+        err = store_counts_get(r, &counts, why);
     store_reader_close(r);
     if (err != ERR_OK)
         return false;
@@ -79,6 +82,7 @@ static bool open_store(struct engine *e, struct reason *why)
     if (core->store->shared)
         id_source_share(&core->ids, core->store->node);
     core->committer = committer_new(core->store, core->clock, &core->metrics);
+    core->migration = migration_new(core);
     return true;
 }
 
@@ -479,16 +483,34 @@ void engine_drain(struct engine *e, int64_t deadline_ms)
     e->drained = true;
 }
 
+/* What writes to the store beside the loops. */
+static void stop_others(struct engine *e)
+{
+    schedule_free(e->schedule);
+    e->schedule = NULL;
+    recovery_free(e->core.recovery);
+    e->core.recovery = NULL;
+    follower_free(e->core.follower);
+    e->core.follower = NULL;
+    janitor_free(e->janitor);
+    e->janitor = NULL;
+}
+
+enum err engine_move_over(struct engine *e, struct reason *why)
+{
+    assert(e->drained);
+    stop_others(e);
+    if (e->stuck)
+        return fail(why, ERR_TIMEOUT, "attempts are still running");
+    return migration_end(e->core.migration, why);
+}
+
 void engine_free(struct engine *e)
 {
     if (!e)
         return;
     engine_drain(e, 0);
-    schedule_free(e->schedule);
-    recovery_free(e->core.recovery);
-    follower_free(e->core.follower);
-    e->core.follower = NULL;
-    janitor_free(e->janitor);
+    stop_others(e);
     if (e->stuck) {
         /* What still runs points into all this; the process is about to end anyway, and all
          * that was acknowledged is on disk. */
@@ -503,6 +525,7 @@ void engine_free(struct engine *e)
     keyring_free(e->core.keyring);
     websub_free(e->core.websub);
     secret_book_free(e->core.secrets);
+    migration_free(e->core.migration);
     committer_free(e->core.committer);
     for (size_t i = 0; i < e->core.dispatcher_count; i++)
         dispatcher_free(e->core.dispatchers[i]);

@@ -18,6 +18,7 @@
 struct front;
 struct directory;
 struct recovery;
+struct migration;
 struct follower;
 struct keyring;
 struct websub;
@@ -47,6 +48,7 @@ struct engine_core {
     struct tracer *tracer;       /* NULL: no collector */
     struct directory *directory; /* applications and endpoints */
     struct recovery *recovery;
+    struct migration *migration;
     struct follower *follower; /* NULL: nobody else writes to the store */
     struct id_source ids;
     struct dispatcher *dispatchers[DELIVERY_LOOPS_MAX];
@@ -98,6 +100,9 @@ struct config *engine_config(struct engine *e);
 /* Stops accepting, lets what is in flight finish until deadline_ms from now, gives claimed
  * deliveries back. Blocks. */
 void engine_drain(struct engine *e, int64_t deadline_ms);
+/* Drained, and the API is gone: ends the move to another store (migration.h). On an error the
+ * engine's store is still the one that counts. */
+enum err engine_move_over(struct engine *e, struct reason *why);
 void engine_free(struct engine *e); /* drains at once if it was not; accepts NULL */
 
 /* An event of the application itself: source "app". Blocks until it is durable; *id is its id. */

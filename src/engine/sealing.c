@@ -17,6 +17,8 @@
 struct sealing {
     struct engine_core *core;
     struct store_reader *reader;
+    const struct seal *seal;
+    bool only_looks; /* nothing is sealed anew */
     struct reason *why;
     uint64_t renewed;
 };
@@ -74,7 +76,7 @@ static enum err look_at(struct sealing *s, const struct object *raw)
     struct arena a;
     struct object o = *raw;
     struct reason cause = {0};
-    const struct seal *seal = s->core->store->seal;
+    const struct seal *seal = s->seal;
     if (!seal && seal_is_sealed(raw->doc))
         return fail(s->why, ERR_INVALID,
                     "secrets in this store are sealed: set secret_key (GAFF_SECRET_KEY) to their "
@@ -85,7 +87,7 @@ static enum err look_at(struct sealing *s, const struct object *raw)
     enum err err = sealed_open(seal, &o, 1, &a, &cause);
     if (err == ERR_DENIED)
         err = tell_wrong_key(s, cause.text);
-    if (err == ERR_OK && !seal_is_current(seal, raw->doc)) {
+    if (err == ERR_OK && !s->only_looks && !seal_is_current(seal, raw->doc)) {
         err = object_replace(s->core, &o, raw->version, s->why);
         s->renewed += err == ERR_OK;
     }
@@ -128,7 +130,7 @@ static enum err make_check(struct sealing *s)
 static enum err look_at_all(struct sealing *s)
 {
     struct store *store = s->core->store;
-    enum err err = store->seal && store->shared ? make_check(s) : ERR_OK;
+    enum err err = s->seal && store->shared && !s->only_looks ? make_check(s) : ERR_OK;
     for (size_t i = 0; err == ERR_OK && sealed_kinds[i]; i++)
         err = look_at_kind(s, str_from_cstr(sealed_kinds[i]));
     if (err == ERR_OK && s->renewed)
@@ -146,6 +148,7 @@ enum err sealing_start(struct engine_core *core, const struct config *c, struct 
     store->seal = find_key(c, why);
     if (!store->seal && why->code != ERR_OK)
         return why->code;
+    s.seal = store->seal;
     s.reader = store_reader_open(store, why);
     if (!s.reader)
         return ERR_IO;
@@ -159,5 +162,18 @@ enum err sealing_start(struct engine_core *core, const struct config *c, struct 
     }
     if (err == ERR_OK && !store->seal && store->shared)
         log_line(LOG_WARN, "secrets are kept in clear in this store; set secret_key");
+    return err;
+}
+
+enum err sealing_check(struct engine_core *core, const struct config *c, struct reason *why)
+{
+    struct seal *seal = find_key(c, why);
+    struct sealing s = {.core = core, .seal = seal, .only_looks = true, .why = why};
+    if (!seal && why->code != ERR_OK)
+        return why->code;
+    s.reader = store_reader_open(core->store, why);
+    enum err err = s.reader ? look_at_all(&s) : ERR_IO;
+    store_reader_close(s.reader);
+    seal_free(seal);
     return err;
 }

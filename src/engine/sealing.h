@@ -16,5 +16,7 @@
 /* Before anything else is read from the store. ERR_INVALID, ERR_DENIED with what to do. */
 enum err sealing_start(struct engine_core *core, const struct config *c,
                        struct reason *why) MUST_USE;
+/* Whether an engine with that configuration could open what this one's store holds. */
+enum err sealing_check(struct engine_core *core, const struct config *c, struct reason *why);
 
 #endif

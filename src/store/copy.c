@@ -1,275 +1,60 @@
-/* copy.c -- page by page, oldest first: a page's events, deliveries and their outcomes are one
- * commit, so the greatest event id in the target tells where to go on. Older attempts go before
- * it: without their delivery they are seen by nobody. */
-#include "store/copy.h"
+/* copy.c -- the course of a copy. New events go page by page, oldest first, so the greatest id in
+ * the target tells where a later run goes on; all that was copied before is compared once a run,
+ * which also meets what has changed meanwhile. From then on the tap tells of changes.
+ *
+ * No change is missed: the tap's limit is raised to where a round of reading will end before any
+ * of it is read. What is committed below it later is noted; above it, a later round reads it. */
+#include "store/copy_part.h"
 
 #include "base/id.h"
+#include "base/log.h"
 
-#define PAGE_EVENTS 100u
+#include <stdlib.h>
+
 #define PAGE_ARENA_MAX (1u << 30)
 #define PAGE_BYTES_MAX (64u << 20)
-#define DEDUPE_KEPT_MS (24 * 3600 * INT64_C(1000))
-#define CLAIM_MAX 500u
 
-struct copying {
-    struct store *from, *to;
-    struct store_reader *in, *out;
-    struct arena a;
-    struct copy_progress *p;
-    void (*tell)(const struct copy_progress *p, void *arg);
-    void *arg;
-};
-
-static enum err no_memory(struct reason *why)
+struct copier *copier_new(struct store *from, struct store *to, struct store_tap *tap,
+                          copy_tell_fn *tell, void *arg, struct reason *why)
 {
-    return fail(why, ERR_LIMIT, "a page of the source does not fit the memory set aside for it");
+    struct copier *c = xcalloc(1, sizeof(*c));
+    c->from = from;
+    c->to = to;
+    c->tap = tap;
+    c->tell = tell;
+    c->arg = arg;
+    arena_init(&c->a, PAGE_ARENA_MAX);
+    c->in = store_reader_open(from, why);
+    c->out = c->in ? store_reader_open(to, why) : NULL;
+    if (c->out)
+        return c;
+    copier_free(c);
+    return NULL;
 }
 
-/* --- one event with all that hangs on it ------------------------------------------------------ */
-
-struct loaded {
-    struct new_event event;
-    struct delivery *deliveries;
-    struct new_delivery *plans;
-    struct settlement *settlements;
-    struct attempt *older; /* attempts but the last of each delivery */
-    size_t older_count;
-};
-
-static bool is_claimed_or_pending(const struct delivery *d)
+void copier_free(struct copier *c)
 {
-    return d->state == DELIVERY_PENDING || d->state == DELIVERY_CLAIMED;
+    if (!c)
+        return;
+    store_reader_close(c->in);
+    store_reader_close(c->out);
+    arena_release(&c->a);
+    free(c);
 }
 
-/* What brings a claimed delivery into the state it has in the source. */
-static struct settlement settlement_of(const struct delivery *d, const struct attempt *last)
+const struct copy_progress *copier_progress(const struct copier *c)
 {
-    struct settlement t = {.delivery_id = d->id,
-                           .event_id = d->event_id,
-                           .state = is_claimed_or_pending(d) ? DELIVERY_PENDING : d->state,
-                           .next_ms = d->next_ms,
-                           .settled_ms = d->settled_ms,
-                           .attempts = d->attempts,
-                           .reason = d->reason};
-    if (last)
-        t.attempt = *last;
-    return t;
+    return &c->p;
 }
 
-static enum err load_attempts(struct copying *c, struct loaded *e, size_t i, struct reason *why)
+enum err copier_tell(struct copier *c, struct reason *why)
 {
-    struct delivery *d = &e->deliveries[i];
-    struct attempt_list list;
-    enum err err = store_attempts(c->in, d->id, &c->a, &list, why);
-    if (err != ERR_OK)
-        return err;
-    const struct attempt *last = list.count ? &list.v[list.count - 1] : NULL;
-    e->settlements[i] = settlement_of(d, last);
-    if (list.count > 1) {
-        struct attempt *v = ARENA_ARRAY(&c->a, struct attempt, e->older_count + list.count);
-        if (!v)
-            return no_memory(why);
-        if (e->older_count)
-            memcpy(v, e->older, e->older_count * sizeof(*v));
-        for (size_t k = 0; k + 1 < list.count; k++) {
-            v[e->older_count] = list.v[k];
-            v[e->older_count].event_id = d->event_id;
-            v[e->older_count++].destination = d->destination;
-        }
-        e->older = v;
-    }
-    c->p->attempts += list.count;
-    return ERR_OK;
+    if (!c->tell || c->tell(&c->p, c->arg))
+        return ERR_OK;
+    return fail(why, ERR_CLOSED, "the copy was ended before it was whole");
 }
 
-/* Deliveries of an event, oldest first. */
-static enum err load_deliveries(struct copying *c, uint64_t event_id, struct delivery_list *all,
-                                struct reason *why)
-{
-    struct delivery_filter f = {
-        .event_id = event_id, .state = -1, .ascending = true, .limit = 1000};
-    return store_deliveries(c->in, &f, &c->a, all, why);
-}
-
-static enum err load_event(struct copying *c, uint64_t id, struct loaded *e, struct reason *why)
-{
-    struct delivery_list list;
-    enum err err = store_load(c->in, id, 0, &c->a, &e->event.event, why);
-    if (err == ERR_OK)
-        err = load_deliveries(c, id, &list, why);
-    if (err != ERR_OK)
-        return err;
-    int64_t age_ms = clock_wall_ms(clock_real()) - e->event.event.received_ms;
-    bool fresh = age_ms < DEDUPE_KEPT_MS && !(e->event.event.flags & EVENT_ID_REUSED);
-    e->event.dedupe_window_ms = fresh ? DEDUPE_KEPT_MS : 0;
-    e->deliveries = list.v;
-    e->event.delivery_count = list.count;
-    e->plans = ARENA_ARRAY(&c->a, struct new_delivery, list.count + 1);
-    e->settlements = ARENA_ARRAY(&c->a, struct settlement, list.count + 1);
-    if (!e->plans || !e->settlements)
-        return no_memory(why);
-    e->event.deliveries = e->plans;
-    for (size_t i = 0; i < list.count && err == ERR_OK; i++) {
-        const struct delivery *d = &list.v[i];
-        e->plans[i] = (struct new_delivery){.id = d->id,
-                                            .destination = d->destination,
-                                            .route = d->route,
-                                            .order_key = d->order_key,
-                                            .claimed = true,
-                                            .listed = d->listed,
-                                            .next_ms = d->next_ms};
-        err = load_attempts(c, e, i, why);
-    }
-    return err;
-}
-
-/* --- a page ----------------------------------------------------------------------------------- */
-
-static enum err put_page(struct copying *c, struct loaded *v, size_t count, struct reason *why)
-{
-    struct batch b = {.event_count = count};
-    struct new_event **event_tail = &b.events;
-    struct settlement **tail = &b.settlements;
-    enum err err = ERR_OK;
-    for (size_t i = 0; i < count && err == ERR_OK; i++) {
-        *event_tail = &v[i].event;
-        event_tail = &v[i].event.next;
-        for (size_t k = 0; k < v[i].event.delivery_count; k++) {
-            *tail = &v[i].settlements[k];
-            tail = &v[i].settlements[k].next;
-            b.settlement_count++;
-        }
-        if (v[i].older_count)
-            err = store_add_attempts(c->to, v[i].older, v[i].older_count, why);
-    }
-    if (err == ERR_OK)
-        err = store_commit(c->to, &b, why);
-    c->p->events += count;
-    c->p->deliveries += b.settlement_count;
-    return err;
-}
-
-static enum err copy_page(struct copying *c, uint64_t *after, bool *more, struct reason *why)
-{
-    struct event_filter f = {.state = -1, .ascending = true, .after = *after, .limit = PAGE_EVENTS};
-    struct event_list list;
-    size_t count = 0, bytes = 0;
-    arena_reset(&c->a);
-    enum err err = store_events(c->in, &f, &c->a, &list, why);
-    struct loaded *v = err == ERR_OK ? ARENA_ARRAY(&c->a, struct loaded, list.count + 1) : NULL;
-    if (err == ERR_OK && !v)
-        err = no_memory(why);
-    for (; err == ERR_OK && count < list.count && bytes < PAGE_BYTES_MAX; count++) {
-        err = load_event(c, list.v[count].event.id, &v[count], why);
-        bytes += v[count].event.event.body.n;
-    }
-    if (err == ERR_OK && count)
-        err = put_page(c, v, count, why);
-    if (err != ERR_OK)
-        return err;
-    if (count)
-        *after = list.v[count - 1].event.id;
-    *more = count < list.count || list.next != 0;
-    if (count == 0 && list.next)
-        *after = list.next;
-    return ERR_OK;
-}
-
-/* --- objects ---------------------------------------------------------------------------------- */
-
-static enum err copy_objects(struct copying *c, struct reason *why)
-{
-    uint64_t after = 0;
-    struct object_list list = {.more = true};
-    while (list.more) {
-        arena_reset(&c->a);
-        enum err err = store_object_changes(c->in, after, 100, &c->a, &list, why);
-        struct object_change *v =
-            err == ERR_OK ? ARENA_ARRAY(&c->a, struct object_change, list.count + 1) : NULL;
-        if (!v)
-            return err == ERR_OK ? no_memory(why) : err;
-        for (size_t i = 0; i < list.count; i++)
-            v[i] = (struct object_change){.op = list.v[i].deleted ? OBJECT_DELETE : OBJECT_PUT,
-                                          .object = list.v[i]};
-        struct object_set set = {.changes = v, .count = list.count};
-        struct batch b = {.sets = &set};
-        if (list.count == 0)
-            return ERR_OK;
-        after = list.v[list.count - 1].sequence;
-        err = store_commit(c->to, &b, why);
-        if (err != ERR_OK)
-            return err;
-        if (set.err != ERR_OK)
-            return fail(why, set.err, "an object of the source is at odds with one of the target");
-        c->p->objects += list.count;
-    }
-    return ERR_OK;
-}
-
-/* --- what has changed since an earlier run ---------------------------------------------------- */
-
-static enum err update_one(struct copying *c, const struct delivery *d, struct reason *why)
-{
-    struct delivery_filter f = {.id = d->id, .state = -1, .limit = 1};
-    struct delivery_list there;
-    struct attempt_list tries;
-    enum err err = store_deliveries(c->in, &f, &c->a, &there, why);
-    if (err == ERR_OK && there.count == 0)
-        return store_unclaim(c->to, &d->id, 1, why);
-    if (err == ERR_OK)
-        err = store_attempts(c->in, d->id, &c->a, &tries, why);
-    if (err != ERR_OK)
-        return err;
-    for (size_t i = 0; i < tries.count; i++) {
-        tries.v[i].event_id = d->event_id;
-        tries.v[i].destination = d->destination;
-    }
-    if (tries.count)
-        err = store_add_attempts(c->to, tries.v, tries.count, why);
-    struct settlement t = settlement_of(&there.v[0], NULL);
-    struct batch b = {.settlements = &t, .settlement_count = 1};
-    if (err == ERR_OK)
-        err = store_commit(c->to, &b, why);
-    c->p->updated += there.v[0].state != DELIVERY_PENDING;
-    return err;
-}
-
-/* Takes all that waits for a destination, and puts each into the state it has in the source. */
-static enum err update_destination(struct copying *c, str destination, struct reason *why)
-{
-    struct claim want = {.destination = destination, .now_ms = INT64_MAX / 4, .max = CLAIM_MAX};
-    struct arena names;
-    struct delivery_list all = {0}, page;
-    int64_t due;
-    enum err err;
-    arena_init(&names, PAGE_ARENA_MAX);
-    do { /* all first: what is given back would be claimed again */
-        size_t before = all.count;
-        err = store_claim(c->to, &want, &names, &all, &due, why);
-        page.count = all.count - before;
-    } while (err == ERR_OK && page.count == CLAIM_MAX);
-    for (size_t i = 0; i < all.count && err == ERR_OK; i++) {
-        arena_reset(&c->a);
-        err = update_one(c, &all.v[i], why);
-    }
-    arena_release(&names);
-    return err;
-}
-
-static enum err update_waiting(struct copying *c, struct reason *why)
-{
-    struct arena a;
-    str *names;
-    size_t count;
-    arena_init(&a, 16u << 20);
-    enum err err = store_pending_destinations(c->out, &a, &names, &count, why);
-    for (size_t i = 0; i < count && err == ERR_OK; i++)
-        err = update_destination(c, names[i], why);
-    arena_release(&a);
-    return err;
-}
-
-/* --- the whole -------------------------------------------------------------------------------- */
+/* --- copying ---------------------------------------------------------------------------------- */
 
 static enum err greatest_event(struct store_reader *r, struct arena *a, uint64_t *id,
                                struct reason *why)
@@ -281,104 +66,178 @@ static enum err greatest_event(struct store_reader *r, struct arena *a, uint64_t
     return err;
 }
 
-static enum err copy_all(struct copying *c, struct reason *why)
+static enum err copy_page(struct copier *c, uint64_t until, bool *more, struct reason *why)
+{
+    struct event_filter f = {.state = -1,
+                             .ascending = true,
+                             .after = c->copied_to,
+                             .before = until,
+                             .limit = COPY_PAGE_EVENTS};
+    struct event_list list;
+    size_t count = 0, bytes = 0;
+    arena_reset(&c->a);
+    enum err err = store_events(c->in, &f, &c->a, &list, why);
+    struct copied *v = err == ERR_OK ? ARENA_ARRAY(&c->a, struct copied, list.count + 1) : NULL;
+    if (err == ERR_OK && !v)
+        err = copier_no_memory(why);
+    for (; err == ERR_OK && count < list.count && bytes < PAGE_BYTES_MAX; count++) {
+        err = copied_load(c, list.v[count].event.id, &v[count], why);
+        bytes += v[count].event.event.body.n;
+    }
+    if (err == ERR_OK && count)
+        err = copied_put(c, v, count, why);
+    if (err != ERR_OK)
+        return err;
+    if (count)
+        c->copied_to = list.v[count - 1].event.id;
+    else if (list.next)
+        c->copied_to = list.next;
+    *more = count < list.count || list.next != 0;
+    return ERR_OK;
+}
+
+/* All before the id `until`. */
+static enum err copy_events(struct copier *c, uint64_t until, struct reason *why)
 {
     struct store_counts counts;
-    uint64_t after;
     bool more = true;
     enum err err = store_counts_get(c->in, &counts, why);
-    c->p->events_all = counts.events;
     if (err == ERR_OK)
-        err = copy_objects(c, why);
+        c->p.events_all = counts.events;
+    if (c->tap && until - 1 > atomic_load(&c->tap->limit))
+        atomic_store(&c->tap->limit, until - 1);
+    while (err == ERR_OK && more && c->copied_to < until - 1) {
+        err = copy_page(c, until, &more, why);
+        if (err == ERR_OK)
+            err = copier_tell(c, why);
+    }
+    if (err == ERR_OK) /* what is committed below it from now on is noted */
+        c->copied_to = until - 1;
+    return err;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Loads these events and brings them into the target, whether it has them or not. */
+static enum err bring(struct copier *c, uint64_t *ids, size_t count, struct reason *why)
+{
+    struct copied *old = ARENA_ARRAY(&c->a, struct copied, count + 1);
+    struct copied *fresh = ARENA_ARRAY(&c->a, struct copied, count + 1);
+    bool *there = ARENA_ARRAY(&c->a, bool, count + 1);
+    size_t olds = 0, freshs = 0;
+    if (!old || !fresh || !there)
+        return copier_no_memory(why);
+    qsort(ids, count, sizeof(*ids), by_number);
+    enum err err = copied_are_there(c, ids, count, there, why);
+    for (size_t i = 0; i < count && err == ERR_OK; i++)
+        err = copied_load(c, ids[i], there[i] ? &old[olds++] : &fresh[freshs++], why);
+    if (err == ERR_OK && freshs)
+        err = copied_put(c, fresh, freshs, why);
+    if (err == ERR_OK && olds)
+        err = copied_mend(c, old, olds, why);
+    return err;
+}
+
+static enum err work_off_notes(struct copier *c, struct reason *why)
+{
+    uint64_t ids[COPY_PAGE_EVENTS];
+    size_t count;
+    enum err err = ERR_OK;
+    do {
+        bool missed;
+        arena_reset(&c->a);
+        count = tap_take(c->tap, ids, COPY_PAGE_EVENTS, &missed);
+        c->must_compare = c->must_compare || missed;
+        if (count)
+            err = bring(c, ids, count, why);
+        for (size_t i = 0; err != ERR_OK && i < count; i++)
+            tap_note(c->tap, ids[i]);
+        if (err == ERR_OK)
+            err = copier_tell(c, why);
+    } while (err == ERR_OK && count == COPY_PAGE_EVENTS);
+    return err;
+}
+
+enum err copier_start(struct copier *c, str from_name, struct reason *why)
+{
+    enum err err = copy_mark_set(c->to, COPY_FILLING, from_name, why);
     if (err == ERR_OK)
-        err = greatest_event(c->out, &c->a, &after, why);
-    if (err == ERR_OK && after)
-        err = update_waiting(c, why);
-    while (err == ERR_OK && more) {
-        err = copy_page(c, &after, &more, why);
-        if (c->tell)
-            c->tell(c->p, c->arg);
+        err = greatest_event(c->out, &c->a, &c->copied_to, why);
+    if (err == ERR_OK && c->tap)
+        atomic_store(&c->tap->limit, c->copied_to);
+    return err == ERR_OK ? copier_objects(c, why) : err;
+}
+
+enum err copier_follow(struct copier *c, int64_t until_ms, uint64_t *left, struct reason *why)
+{
+    uint64_t before = c->p.events + c->p.mended;
+    uint64_t until = until_ms == INT64_MAX ? UINT64_MAX >> 1 : id_floor(until_ms);
+    enum err err = copier_objects(c, why);
+    if (err == ERR_OK && until > c->copied_to + 1)
+        err = copy_events(c, until, why);
+    if (err == ERR_OK && c->tap)
+        err = work_off_notes(c, why);
+    *left = c->must_compare ? UINT64_MAX : c->p.events + c->p.mended - before;
+    return err;
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static enum err copy_rejections(struct copier *c, struct reason *why)
+{
+    struct rejection_list list, there;
+    arena_reset(&c->a);
+    enum err err = store_rejections(c->in, 0, 1000, &c->a, &list, why);
+    if (err == ERR_OK)
+        err = store_rejections(c->out, 0, 1, &c->a, &there, why);
+    if (err != ERR_OK || list.count == 0)
+        return err;
+    uint64_t known = there.count ? there.v[0].id : 0;
+    size_t n = 0;
+    struct rejection *v = ARENA_ARRAY(&c->a, struct rejection, list.count);
+    if (!v)
+        return copier_no_memory(why);
+    for (size_t i = list.count; i-- > 0;)
+        if (list.v[i].id > known)
+            v[n++] = list.v[i];
+    struct batch b = {.rejections = v, .rejection_count = n};
+    return n ? store_commit(c->to, &b, why) : ERR_OK;
+}
+
+static enum err same_counts(struct copier *c, struct reason *why)
+{
+    static const enum delivery_state waiting[] = {DELIVERY_PENDING, DELIVERY_CLAIMED};
+    struct store_counts a, b;
+    uint64_t waits[2] = {0, 0};
+    enum err err = store_counts_get(c->in, &a, why);
+    if (err == ERR_OK)
+        err = store_counts_get(c->out, &b, why);
+    if (err != ERR_OK)
+        return err;
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
+        waits[0] += a.by_state[waiting[i]];
+        waits[1] += b.by_state[waiting[i]];
     }
-    return err;
+    /* What retention took out of the source lately is there in the target. */
+    if (b.events >= a.events && waits[0] == waits[1])
+        return ERR_OK;
+    return fail(why, ERR_CONFLICT,
+                "%llu events with %llu deliveries that wait became %llu with %llu",
+                (unsigned long long)a.events, (unsigned long long)waits[0],
+                (unsigned long long)b.events, (unsigned long long)waits[1]);
 }
 
-enum err store_copy(struct store *from, struct store *to, struct copy_progress *p,
-                    void (*tell)(const struct copy_progress *p, void *arg), void *arg,
-                    struct reason *why)
+enum err copier_end(struct copier *c, struct reason *why)
 {
-    struct copying c = {.from = from, .to = to, .p = p, .tell = tell, .arg = arg};
-    enum err err = ERR_IO;
-    *p = (struct copy_progress){0};
-    arena_init(&c.a, PAGE_ARENA_MAX);
-    c.in = store_reader_open(from, why);
-    c.out = c.in ? store_reader_open(to, why) : NULL;
-    if (c.out)
-        err = copy_all(&c, why);
-    store_reader_close(c.in);
-    store_reader_close(c.out);
-    arena_release(&c.a);
-    return err;
-}
-
-/* --- comparing -------------------------------------------------------------------------------- */
-
-static void mix(struct copy_sum *s, str bytes)
-{
-    s->hash = str_hash(bytes, s->hash);
-}
-
-static void mix_number(struct copy_sum *s, uint64_t v)
-{
-    mix(s, str_of((const char *)&v, sizeof(v)));
-}
-
-static enum err sum_event(struct store_reader *r, const struct event *e, struct arena *a,
-                          struct copy_sum *s, struct reason *why)
-{
-    struct delivery_filter f = {.event_id = e->id, .state = -1, .ascending = true, .limit = 1000};
-    struct delivery_list list;
-    s->events++;
-    mix_number(s, e->id);
-    mix(s, str_of((const char *)e->body_hash, sizeof(e->body_hash)));
-    mix(s, e->source);
-    mix(s, e->type);
-    enum err err = store_deliveries(r, &f, a, &list, why);
-    for (size_t i = 0; err == ERR_OK && i < list.count; i++) {
-        const struct delivery *d = &list.v[i];
-        struct attempt_list tries;
-        s->deliveries++;
-        mix_number(s, d->id);
-        mix(s, d->destination);
-        mix_number(s, is_claimed_or_pending(d) ? DELIVERY_PENDING : (uint64_t)d->state);
-        mix_number(s, d->attempts);
-        err = store_attempts(r, d->id, a, &tries, why);
-        for (size_t k = 0; err == ERR_OK && k < tries.count; k++) {
-            s->attempts++;
-            mix_number(s, tries.v[k].number);
-            mix_number(s, (uint64_t)tries.v[k].status);
-            mix(s, tries.v[k].summary);
-        }
-    }
-    return err;
-}
-
-enum err store_sum(struct store *store, struct copy_sum *out, struct reason *why)
-{
-    struct store_reader *r = store_reader_open(store, why);
-    struct event_filter f = {.state = -1, .ascending = true, .limit = PAGE_EVENTS};
-    struct event_list list;
-    struct arena a;
-    enum err err = r ? ERR_OK : ERR_IO;
-    *out = (struct copy_sum){0};
-    arena_init(&a, PAGE_ARENA_MAX);
-    for (bool more = true; err == ERR_OK && more; f.after = list.next) {
-        arena_reset(&a);
-        err = store_events(r, &f, &a, &list, why);
-        for (size_t i = 0; err == ERR_OK && i < list.count; i++)
-            err = sum_event(r, &list.v[i].event, &a, out, why);
-        more = err == ERR_OK && list.next != 0;
-    }
-    arena_release(&a);
-    store_reader_close(r);
-    return err;
+    uint64_t left;
+    enum err err = copier_follow(c, INT64_MAX, &left, why);
+    if (err == ERR_OK && left == UINT64_MAX)
+        err = copier_compare(c, why);
+    if (err == ERR_OK)
+        err = copy_rejections(c, why);
+    return err == ERR_OK ? same_counts(c, why) : err;
 }

@@ -45,6 +45,10 @@ struct event {
 #define EVENT_REPLAYED 2u
 #define EVENT_EXPUNGED 8u /* its body was taken out (store_expunge) */
 #define EVENT_LISTED 4u   /* the events of its source are listed without looking at others */
+/* A listed event's dedupe_key is its own in its source: a further key (struct event_key) under this
+ * scope and the source's name. */
+#define MESSAGE_ID_SCOPE "\1message-uid\1"
+#define MESSAGE_ID_WINDOW_MS (30 * 24 * 3600 * INT64_C(1000))
 
 struct delivery {
     uint64_t id;

@@ -342,6 +342,10 @@ struct store_ops {
      * are set. Those that are there already are left as they are. */
     enum err (*add_attempts)(struct store *s, const struct attempt *v, size_t count,
                              struct reason *why);
+    /* Deliveries of stored events, likewise: each is made, or put into the state that it has here
+     * (CLAIMED is PENDING). Not while anybody delivers from the store. */
+    enum err (*restore)(struct store *s, const struct delivery *v, size_t count,
+                        struct reason *why);
 
     /* Takes the body out of a stored event and sets EVENT_EXPUNGED; with an attempt's number not
      * 0, request and response out of that attempt of the delivery `id` instead. ERR_NOT_FOUND.
@@ -386,6 +390,9 @@ struct store { /* first member of every implementation */
     /* What secrets are sealed with, see sealed.h; of whoever opened the store, set before anything
      * else is asked. NULL: documents pass as they are. */
     const struct seal *seal;
+    /* Told of every change of an event or its deliveries while somebody copies the store (tap.h);
+     * stays until the store is closed. NULL: nobody does. */
+    struct store_tap *_Atomic tap;
 };
 #define STORE_NODES_MAX 64
 struct store_reader {
@@ -440,9 +447,21 @@ static inline enum err store_nodes(struct store_reader *r, struct arena *a, stru
     return r->store->ops->nodes ? r->store->ops->nodes(r, a, out, why) : ERR_OK;
 }
 
+/* tap.c */
+void tap_batch(struct store_tap *t, const struct batch *b);
+enum err tap_move(struct store *s, struct store_tap *t, enum store_move move,
+                  const struct delivery_filter *f, int64_t now_ms, uint64_t *moved,
+                  struct reason *why);
+void tap_delivery(struct store *s, struct store_tap *t, uint64_t delivery_id);
+void tap_note(struct store_tap *t, uint64_t event_id);
+
 static inline enum err store_commit(struct store *s, struct batch *b, struct reason *why)
 {
-    return s->seal ? sealed_commit(s, b, why) : s->ops->commit(s, b, why);
+    enum err err = s->seal ? sealed_commit(s, b, why) : s->ops->commit(s, b, why);
+    struct store_tap *tap = atomic_load_explicit(&s->tap, memory_order_acquire);
+    if (tap)
+        tap_batch(tap, b);
+    return err;
 }
 static inline enum err store_claim(struct store *s, const struct claim *c, struct arena *a,
                                    struct delivery_list *out, int64_t *next_due_ms,
@@ -529,13 +548,19 @@ static inline enum err store_move(struct store *s, enum store_move move,
                                   const struct delivery_filter *f, int64_t now_ms, uint64_t *moved,
                                   struct reason *why)
 {
-    return s->ops->move(s, move, f, now_ms, moved, why);
+    struct store_tap *tap = atomic_load_explicit(&s->tap, memory_order_acquire);
+    return tap ? tap_move(s, tap, move, f, now_ms, moved, why)
+               : s->ops->move(s, move, f, now_ms, moved, why);
 }
 static inline enum err store_add_delivery(struct store *s, uint64_t event_id,
                                           const struct new_delivery *d, int64_t now_ms,
                                           struct reason *why)
 {
-    return s->ops->add_delivery(s, event_id, d, now_ms, why);
+    enum err err = s->ops->add_delivery(s, event_id, d, now_ms, why);
+    struct store_tap *tap = atomic_load_explicit(&s->tap, memory_order_acquire);
+    if (tap)
+        tap_note(tap, event_id);
+    return err;
 }
 static inline enum err store_add_attempts(struct store *s, const struct attempt *v, size_t count,
                                           struct reason *why)
@@ -544,12 +569,25 @@ static inline enum err store_add_attempts(struct store *s, const struct attempt 
         return fail(why, ERR_INVALID, "a store in memory is not filled from another");
     return s->ops->add_attempts(s, v, count, why);
 }
+static inline enum err store_restore(struct store *s, const struct delivery *v, size_t count,
+                                     struct reason *why)
+{
+    if (!s->ops->restore)
+        return fail(why, ERR_INVALID, "a store in memory is not filled from another");
+    return s->ops->restore(s, v, count, why);
+}
 static inline enum err store_expunge(struct store *s, uint64_t id, uint32_t attempt,
                                      struct reason *why)
 {
     if (!s->ops->expunge)
         return fail(why, ERR_INVALID, "the %s store can't take content out yet", s->ops->name);
-    return s->ops->expunge(s, id, attempt, why);
+    enum err err = s->ops->expunge(s, id, attempt, why);
+    struct store_tap *tap = atomic_load_explicit(&s->tap, memory_order_acquire);
+    if (tap && attempt)
+        tap_delivery(s, tap, id);
+    else if (tap)
+        tap_note(tap, id);
+    return err;
 }
 static inline enum err store_purge(struct store *s, const struct retention *r, int64_t now_ms,
                                    uint64_t *deleted, struct reason *why)

@@ -56,6 +56,7 @@ static const struct store_ops postgres_ops = {
     .move = pg_move,
     .add_delivery = pg_add_delivery,
     .add_attempts = pg_add_attempts,
+    .restore = pg_restore,
     .expunge = pg_expunge,
     .purge = pg_purge,
     .backup = pg_backup,

@@ -317,6 +317,7 @@ void pg_delivery_where(const struct delivery_filter *f, uint64_t before, struct 
 void pg_event_row(const struct PGresult *q, int row, struct event *e); /* slices into the result */
 
 enum err pg_expunge(struct store *s, uint64_t id, uint32_t attempt, struct reason *why);
+enum err pg_restore(struct store *s, const struct delivery *v, size_t count, struct reason *why);
 enum err pg_add_attempts(struct store *s, const struct attempt *v, size_t count,
                          struct reason *why);
 /* What libpq takes: a URL as it is, or what follows "postgres:". NULL for nothing. */

@@ -200,6 +200,57 @@ enum err pg_add_attempts(struct store *base, const struct attempt *v, size_t cou
     return pg_err(e);
 }
 
+static void add_delivery_rows(struct pg_store *s, struct pg_args *a, const struct delivery *v,
+                              size_t n)
+{
+#define DELIVERIES(array, put)                                                                     \
+    do {                                                                                           \
+        pg_array(a, (array), n);                                                                   \
+        for (size_t i = 0; i < n; i++)                                                             \
+            put;                                                                                   \
+        pg_array_end(a);                                                                           \
+    } while (0)
+    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].id));
+    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].event_id));
+    DELIVERIES(PG_TEXT_ARRAY, pg_put_str(a, v[i].destination));
+    DELIVERIES(PG_TEXT_ARRAY, pg_put_str(a, v[i].route));
+    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].order_key));
+    DELIVERIES(PG_INT4_ARRAY, pg_put_i32(a, v[i].state == DELIVERY_CLAIMED ? DELIVERY_PENDING
+                                                                           : (int32_t)v[i].state));
+    DELIVERIES(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].attempts));
+    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, v[i].created_ms));
+    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, pg_time_ms(s, v[i].next_ms)));
+    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, v[i].settled_ms));
+    DELIVERIES(PG_BYTEA_ARRAY, pg_put_str(a, v[i].reason));
+    DELIVERIES(PG_BOOL_ARRAY, pg_put_bool(a, v[i].listed));
+#undef DELIVERIES
+}
+
+enum err pg_restore(struct store *base, const struct delivery *v, size_t count, struct reason *why)
+{
+    struct pg_store *s = pg_of(base);
+    struct pg_args a;
+    int first = INT32_MAX, last = INT32_MIN;
+    struct pg_link *l = pg_take(s, PG_USE_OTHER, why);
+    if (!l)
+        return ERR_IO;
+    for (size_t i = 0; i < count; i++) {
+        int day = pg_day(v[i].id);
+        first = day < first ? day : first;
+        last = day > last ? day : last;
+    }
+    pg_args_init(&a);
+    pg_add_i32(&a, pg_counter_slot(s, l));
+    add_delivery_rows(s, &a, v, count);
+    enum err e = count ? pg_prepare_days(s, l, first, last, why) : ERR_OK;
+    if (e == ERR_OK)
+        e = pg_query(l, "SELECT gaff.restore($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)", &a,
+                     PG_QUERY_MS, NULL, why);
+    pg_args_release(&a);
+    pg_give(s, PG_USE_OTHER, l);
+    return pg_err(e);
+}
+
 enum err pg_expunge(struct store *base, uint64_t id, uint32_t attempt, struct reason *why)
 {
     struct pg_store *s = pg_of(base);

@@ -241,6 +241,7 @@ static const struct store_ops sqlite_ops = {
     .move = sqlite_move,
     .add_delivery = sqlite_add_delivery,
     .add_attempts = sqlite_add_attempts,
+    .restore = sqlite_restore,
     .expunge = sqlite_expunge,
     .purge = sqlite_purge,
     .backup = sqlite_backup,

@@ -229,6 +229,8 @@ enum err sqlite_move(struct store *s, enum store_move move, const struct deliver
                      int64_t now_ms, uint64_t *moved, struct reason *why);
 enum err sqlite_add_delivery(struct store *s, uint64_t event_id, const struct new_delivery *d,
                              int64_t now_ms, struct reason *why);
+enum err sqlite_restore(struct store *s, const struct delivery *v, size_t count,
+                        struct reason *why);
 enum err sqlite_add_attempts(struct store *s, const struct attempt *v, size_t count,
                              struct reason *why);
 enum err sqlite_expunge(struct store *s, uint64_t id, uint32_t attempt, struct reason *why);

@@ -142,8 +142,7 @@ enum err sqlite_add_delivery(struct store *base, uint64_t event_id, const struct
     return e;
 }
 
-/* --- a store that is being filled --------------------------------------------------------------
- */
+/* --- a store that is being filled ------------------------------------------------------------- */
 
 static bool insert_attempt(struct sqlite_store *s, const struct attempt *a)
 {
@@ -180,6 +179,69 @@ enum err sqlite_add_attempts(struct store *base, const struct attempt *v, size_t
     for (size_t i = 0; i < count && e == ERR_OK; i++)
         if (!insert_attempt(s, &v[i]))
             e = db_fail(s->writer.c.db, "add an attempt", why);
+    if (e == ERR_OK)
+        e = writer_commit(s, why);
+    else
+        writer_rollback(s);
+    writer_unlock(s);
+    return e;
+}
+
+/* State of a delivery, or -1. */
+static int state_of(struct writer *w, uint64_t id)
+{
+    sqlite3_stmt *q = db_statement(&w->c, "SELECT state FROM deliveries WHERE id=?1");
+    int state = -1;
+    if (!q)
+        return -1;
+    db_bind_u64(q, 1, id);
+    if (sqlite3_step(q) == SQLITE_ROW)
+        state = sqlite3_column_int(q, 0);
+    sqlite3_reset(q);
+    return state;
+}
+
+static bool put_delivery(struct sqlite_store *s, const struct delivery *d)
+{
+    struct writer *w = &s->writer;
+    int64_t destination = writer_name(s, d->destination), route = writer_name(s, d->route);
+    int before = state_of(w, d->id);
+    enum delivery_state state = d->state == DELIVERY_CLAIMED ? DELIVERY_PENDING : d->state;
+    sqlite3_stmt *q = db_statement(&w->c, "INSERT OR REPLACE INTO deliveries VALUES"
+                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+    if (!q || !destination || !route)
+        return false;
+    db_bind_u64(q, 1, d->id);
+    db_bind_u64(q, 2, d->event_id);
+    sqlite3_bind_int64(q, 3, destination);
+    sqlite3_bind_int64(q, 4, route);
+    db_bind_u64(q, 5, d->order_key);
+    sqlite3_bind_int64(q, 6, state);
+    sqlite3_bind_int64(q, 7, d->attempts);
+    sqlite3_bind_int64(q, 8, d->created_ms);
+    sqlite3_bind_int64(q, 9, d->next_ms);
+    sqlite3_bind_int64(q, 10, d->settled_ms);
+    db_bind_str(q, 11, d->reason);
+    sqlite3_bind_int(q, 12, d->listed);
+    if (!db_run(q))
+        return false;
+    if (before >= 0)
+        w->now.by_state[before]--;
+    w->now.by_state[state]++;
+    if (d->id > w->now.max_id)
+        w->now.max_id = d->id;
+    return true;
+}
+
+enum err sqlite_restore(struct store *base, const struct delivery *v, size_t count,
+                        struct reason *why)
+{
+    struct sqlite_store *s = sqlite_of(base);
+    writer_lock(s);
+    enum err e = writer_begin(s, WRITER_DURABLE, why);
+    for (size_t i = 0; i < count && e == ERR_OK; i++)
+        if (!put_delivery(s, &v[i]))
+            e = db_fail(s->writer.c.db, "restore a delivery", why);
     if (e == ERR_OK)
         e = writer_commit(s, why);
     else

@@ -277,7 +277,7 @@ class Daemon:
 
     def cli(self, *args, stdin=b"", code=0, env=None):
         p = subprocess.run([GAFF, *args], cwd=self.dir, env={**self.env, **(env or {})},
-                           input=stdin, capture_output=True, timeout=120, check=False)
+                           input=stdin, capture_output=True, timeout=300, check=False)
         if code is not None and p.returncode != code:
             raise AssertionError(f"gaff {' '.join(args)} ended with {p.returncode}, not {code}:\n"
                                  f"{p.stdout.decode()}{p.stderr.decode()}")
