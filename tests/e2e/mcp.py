@@ -137,7 +137,8 @@ def test_the_command_line_is_a_resource():
 
 def test_a_daemon_that_is_not_there_is_an_error_of_the_tool():
     with Daemon(CONFIG, start=False) as d, Mcp(d) as m:
-        assert "no daemon found" in m.call("status")
+        said = m.call("status")  # of a node the configuration says where it would be
+        assert "no daemon found" in said or "cannot reach the daemon" in said, said
     assert m.code == 0
 
 
