@@ -353,20 +353,21 @@ static enum err purge_bytes(struct pg_store *s, struct pg_link *l, const struct 
     return delete_rows(s, l, INT64_MAX, 0, all - keep->bytes, keep->step, deleted, why);
 }
 
-/* What is past its time and no event: keys, objects, old deletions; some at each call. */
+/* What is past its time and no event: keys, objects, old deletions; some at each call. (An array
+ * is looked up row by row; with IN the whole table was scanned.) */
 static enum err purge_rest(struct pg_link *l, int64_t now_ms, struct reason *why)
 {
     struct pg_args a;
     pg_args_init(&a);
     pg_add_i64(&a, now_ms);
     enum err e = pg_query(l,
-                          "DELETE FROM gaff.dedupe WHERE ctid IN (SELECT ctid FROM gaff.dedupe"
-                          " WHERE until_ms <= $1 ORDER BY until_ms LIMIT 20000)",
+                          "DELETE FROM gaff.dedupe WHERE ctid = ANY (ARRAY(SELECT ctid FROM"
+                          " gaff.dedupe WHERE until_ms <= $1 ORDER BY until_ms LIMIT 20000))",
                           &a, PG_QUERY_MS, NULL, why);
     if (e == ERR_OK)
         e = pg_query(l,
-                     "DELETE FROM gaff.keys WHERE ctid IN (SELECT ctid FROM gaff.keys"
-                     " WHERE until_ms <= $1 ORDER BY until_ms LIMIT 20000)",
+                     "DELETE FROM gaff.keys WHERE ctid = ANY (ARRAY(SELECT ctid FROM gaff.keys"
+                     " WHERE until_ms <= $1 ORDER BY until_ms LIMIT 20000))",
                      &a, PG_QUERY_MS, NULL, why);
     pg_add_i64(&a, now_ms - OBJECT_GONE_KEPT_MS);
     if (e == ERR_OK)
