@@ -10,7 +10,8 @@
  *   cursor, moved, total             how far it is; exact
  *   reason                           of "failed": also "cancelled"
  *
- * Of nodes that share a store one at a time works on the jobs, by lease; when it dies another goes on.
+ * Of nodes that share a store one at a time works on the jobs, by lease; when it dies another goes
+ * on.
  *
  * A step handles a bounded number of rows and notes its progress; after a restart a job goes on
  * from there. What a step did twice because of a crash is one delivery more, never one less. */
