@@ -24,12 +24,38 @@ void api_readyz(struct api_call *c)
     http_reply(c->x, 503, &text_type, 1, buf_str(&c->body));
 }
 
+/* Named and not refused; among several formats whose weights differ it is what a scraper that knows
+ * it prefers. */
+static bool wants_openmetrics(const struct http_request *r)
+{
+    str accept = http_field_get(&r->fields, STR("Accept"));
+    while (accept.p && accept.n) {
+        str one = str_cut(&accept, ','), type = str_trim(str_cut(&one, ';'));
+        if (str_eq_nocase(type, STR("application/openmetrics-text")))
+            return str_find_str(one, STR("q=0,")) == one.n && !str_ends(one, STR("q=0"));
+    }
+    return false;
+}
+
 void api_metrics(struct api_call *c)
 {
-    struct http_field type = {STR("Content-Type"), STR("text/plain; version=0.0.4")};
-    engine_metrics(c->api->options.engine, c->api->reader, &c->body);
+    struct http_field types[] = {{STR("Content-Type"), STR("text/plain; version=0.0.4")},
+                                 {STR("Vary"), STR("Accept")}};
+    struct http_server_counts admin = {0};
+    struct buf open;
+    for (size_t i = 0; i < c->api->server_count; i++)
+        http_server_counts_add(&admin, http_server_counts(c->api->servers[i]));
+    engine_metrics(c->api->options.engine, c->api->reader, &admin, &c->body);
     process_metrics_write(c->api->options.version, &c->body);
-    http_reply(c->x, 200, &type, 1, buf_str(&c->body));
+    if (!wants_openmetrics(&c->x->req)) {
+        http_reply(c->x, 200, types, ARRAY_LEN(types), buf_str(&c->body));
+        return;
+    }
+    buf_init(&open, c->body.len * 2 + 64); /* a bound may grow by ".0" */
+    metrics_open(buf_str(&c->body), &open);
+    types[0].value = STR("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    http_reply(c->x, 200, types, ARRAY_LEN(types), buf_str(&open));
+    buf_release(&open);
 }
 
 void api_reload(struct api_call *c)

@@ -51,7 +51,7 @@ void api_sources(struct api_call *c)
         json_pair_bool(&c->json, "verified", provider_authenticates(s->provider));
         json_pair_int(&c->json, "routes", (int64_t)s->route_count);
         json_pair_int(&c->json, "received", atomic_load(&stats->received));
-        json_pair_int(&c->json, "rejected", atomic_load(&stats->rejected));
+        json_pair_int(&c->json, "rejected", source_stats_refused(stats));
         json_pair_int(&c->json, "duplicates", atomic_load(&stats->duplicates));
         pair_time(&c->json, "last_event", atomic_load(&stats->last_event_ms));
         pair_subscription(c, s->name);
@@ -84,9 +84,12 @@ static void pair_latency(struct json_writer *w, const struct histogram *h)
     } points[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
     json_key(w, "latency_ms");
     json_open(w, '{');
-    for (size_t i = 0; i < ARRAY_LEN(points) && atomic_load(&h->count) > 0; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+        double value = histogram_quantile(h, &histogram_durations, points[i].share);
+        if (value < 0)
+            break;
         json_key(w, points[i].name);
-        json_number(w, histogram_quantile_ms(h, points[i].share));
+        json_number(w, value * 1e3);
     }
     json_close(w, '}');
 }

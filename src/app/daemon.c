@@ -124,7 +124,7 @@ static enum err reload(struct buf *out, void *arg)
         config_unref(c);
     } else {
         METRIC_ADD(&engine_core(d->engine)->metrics, reload_errors, 1);
-        METRIC_SET(&engine_core(d->engine)->metrics, config_ok, 0);
+        METRIC_SET(&engine_core(d->engine)->metrics, config_last_reload_successful, 0);
     }
     pthread_mutex_unlock(&d->reload_lock);
     return c ? ERR_OK : ERR_INVALID;

@@ -169,9 +169,9 @@ static enum err commit_settlements_alone(struct committer *c, const struct batch
 
 static void account(struct committer *c, enum err err, int64_t ns, const struct batch *b)
 {
-    METRIC_ADD(c->metrics, commits, 1);
-    METRIC_ADD(c->metrics, commit_ns, ns);
-    METRIC_ADD(c->metrics, commit_items, b->event_count + b->settlement_count);
+    histogram_add(&c->metrics->commit_us, &histogram_durations, ns / 1000);
+    histogram_add(&c->metrics->commit_items, &histogram_sizes,
+                  (int64_t)(b->event_count + b->settlement_count));
     METRIC_SET(c->metrics, store_ok, err == ERR_OK);
     int64_t average = atomic_load_explicit(&c->average_ns, memory_order_relaxed);
     atomic_store_explicit(&c->average_ns, average + (ns - average) / 8, memory_order_relaxed);

@@ -371,7 +371,8 @@ static bool make_actions_context(struct dispatcher *d, struct runner_link *runne
                                          .own = d->core->own,
                                          .own_ports = d->core->own_ports,
                                          .own_count = d->core->own_count,
-                                         .user_agent = "gaff"};
+                                         .user_agent = "gaff",
+                                         .counts = &d->core->outbound};
     ctx->core = d->core;
     ctx->loop = d->loop;
     ctx->actions.loop = d->loop;

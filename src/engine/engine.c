@@ -230,6 +230,7 @@ static struct keyring *make_keyring(struct engine *e)
         .own = e->core.own,
         .own_ports = e->core.own_ports,
         .own_count = e->core.own_count,
+        .counts = &e->core.outbound,
         .ca_file =
             e->config->outbound_ca_file.n ? arena_cstr(&a, e->config->outbound_ca_file) : NULL,
     };
@@ -256,7 +257,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     pthread_mutex_init(&e->config_lock, NULL);
     e->config = config_ref(o->config);
     METRIC_SET(&e->core.metrics, config_loaded_ms, o->config->loaded_ms);
-    METRIC_SET(&e->core.metrics, config_ok, 1);
+    METRIC_SET(&e->core.metrics, config_last_reload_successful, 1);
     e->core.registry = registry_new(delivery_loops(e->config));
     bool ready = open_store(e, why) && sealing_start(&e->core, e->config, why) == ERR_OK &&
                  pause_restore(&e->core, why) == ERR_OK;
@@ -270,7 +271,8 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
         e->core.secrets = make_secret_book(e);
         ready = secret_book_seal(e->core.secrets, e->core.store->seal, why) == ERR_OK;
         e->core.websub =
-            websub_new(e->core.clock, &(struct http_client_options){.max_in_flight = 4});
+            websub_new(e->core.clock, &(struct http_client_options){.max_in_flight = 4,
+                                                                    .counts = &e->core.outbound});
     }
     if (!ready || !start_dispatchers(e, why)) {
         engine_free(e);
@@ -346,7 +348,7 @@ enum err engine_reload(struct engine *e, struct config *c, struct reason *why)
                   LOG_F("reason", str_from_cstr(late.text)));
     METRIC_ADD(&e->core.metrics, reloads, 1);
     METRIC_SET(&e->core.metrics, config_loaded_ms, c->loaded_ms);
-    METRIC_SET(&e->core.metrics, config_ok, 1);
+    METRIC_SET(&e->core.metrics, config_last_reload_successful, 1);
     atomic_fetch_add_explicit(&e->core.generation, 1, memory_order_release);
     for (size_t i = 0; i < e->core.dispatcher_count; i++)
         dispatcher_reload(e->core.dispatchers[i]);

@@ -9,11 +9,13 @@
 
 #include "base/id.h"
 #include "action/runner.h"
+#include "engine/action_metrics.h"
 #include "engine/commit.h"
 #include "engine/config.h"
 #include "engine/live.h"
 #include "engine/registry.h"
 #include "engine/waiting.h"
+#include "http/client.h"
 
 struct front;
 struct directory;
@@ -39,6 +41,8 @@ struct engine_core {
     struct store *store;
     struct committer *committer;
     struct metrics metrics;
+    struct action_metrics actions;
+    struct http_client_counts outbound; /* of deliveries, keys, subscriptions */
     struct registry *registry;
     struct waiting *waiting;
     struct secret_book *secrets; /* when each was used, and those learned */
@@ -124,8 +128,9 @@ enum err engine_replay_to(struct engine *e, uint64_t event_id, str destination,
                           uint64_t *delivery_id, struct reason *why);
 /* Where the public listeners are: "http://127.0.0.1:8080"; NULL beyond the last. */
 const char *engine_url(const struct engine *e, size_t index);
-/* Lines "gaff_..." for /metrics, store and lanes included. */
-void engine_metrics(struct engine *e, struct store_reader *r, struct buf *out);
+/* Lines "gaff_..." for /metrics, store and lanes included. admin: the counts of its listeners. */
+void engine_metrics(struct engine *e, struct store_reader *r,
+                    const struct http_server_counts *admin, struct buf *out);
 /* True when no delivery is under way (retries that are due later not counted). */
 bool engine_is_quiet(const struct engine *e);
 /* The loop that serves requests without a socket (gaff_test), and its way in. */

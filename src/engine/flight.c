@@ -242,6 +242,7 @@ void flight_start(struct flight *f)
     } else if (err == ERR_NOT_FOUND) {
         fail_flight(f, ATTEMPT_PERMANENT, "gone", STR("the event is no longer stored"));
     } else {
+        METRIC_ADD(&ctx->core->metrics, load_errors, 1);
         fail_flight(f, ATTEMPT_RETRY, "store", str_from_cstr(why.text));
     }
 }

@@ -194,15 +194,8 @@ int front_port(const struct front *f, size_t listener)
 
 void front_counts(const struct front *f, struct http_server_counts *sum)
 {
-    for (size_t i = 0; i < f->server_count; i++) {
-        const struct http_server_counts *c = http_server_counts(f->servers[i]);
-        sum->connections_open += c->connections_open;
-        sum->connections_total += c->connections_total;
-        sum->requests_total += c->requests_total;
-        sum->refused_total += c->refused_total;
-        for (size_t k = 0; k < ARRAY_LEN(sum->by_class); k++)
-            sum->by_class[k] += c->by_class[k];
-    }
+    for (size_t i = 0; i < f->server_count; i++)
+        http_server_counts_add(sum, http_server_counts(f->servers[i]));
 }
 
 struct loop *front_loop(struct front *f)

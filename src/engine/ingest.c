@@ -258,7 +258,7 @@ static void follow_commit(struct ingest *in, struct pending *p, const struct com
         atomic_fetch_add_explicit(&stats->received, 1, memory_order_relaxed);
         atomic_store_explicit(&stats->last_event_ms, p->event.event.received_ms,
                               memory_order_relaxed);
-        histogram_add(&stats->ack_us, (now_ns - p->received_mono_ns) / 1000);
+        histogram_add(&stats->ack_us, &histogram_durations, (now_ns - p->received_mono_ns) / 1000);
         planned_offer(offers, &p->event, p->gates);
         tell_event(in, &p->event.event, "event", p->event.delivery_count);
     }
@@ -373,8 +373,7 @@ static void reject(struct ingest *in, struct http_exchange *x, struct ingest_vie
         http_reply_retry(x, 503, verdict_word(v->code), str_from_cstr(v->text), RETRY_AFTER_S);
         return;
     }
-    METRIC_ADD(&in->core->metrics, events_rejected, 1);
-    atomic_fetch_add_explicit(&view->stats[source]->rejected, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&view->stats[source]->refused[v->code], 1, memory_order_relaxed);
     struct event e;
     arrived_event(in->core, &e, &x->req, s, view->verifiers[source], v);
     tell_event(in, &e, "rejected", 0);

@@ -65,8 +65,11 @@ static void tick(struct loop_timer *t)
     care_for_secrets(j, c);
     note_growth(j);
     config_unref(c);
-    if (store_purge(j->core->store, &keep, clock_wall_ms(j->core->clock), &deleted, &why) != ERR_OK)
+    if (store_purge(j->core->store, &keep, clock_wall_ms(j->core->clock), &deleted, &why) !=
+        ERR_OK) {
+        METRIC_ADD(&j->core->metrics, purge_errors, 1);
         log_event(LOG_WARN, "retention could not delete", LOG_F("reason", str_from_cstr(why.text)));
+    }
     METRIC_ADD(&j->core->metrics, purged, deleted);
     loop_timer_start(j->loop, &j->timer, deleted == STEP_EVENTS ? STEP_PAUSE_MS : ROUND_MS, tick);
 }

@@ -162,6 +162,7 @@ static void claim_done(struct loop_work *w)
         c->next_due_ms = INT64_MAX;
     } else if (c->err != ERR_OK) {
         uint64_t held = 0;
+        METRIC_ADD(&l->ctx->core->metrics, claim_errors, 1);
         if (log_rate("claim", &held))
             log_event(LOG_ERROR, "cannot fetch due deliveries",
                       LOG_F("destination", str_from_cstr(l->gate->name)),

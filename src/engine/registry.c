@@ -130,6 +130,14 @@ void registry_each_source(struct registry *r, void (*fn)(struct source_stats *s,
     pthread_mutex_unlock(&r->lock);
 }
 
+int64_t source_stats_refused(const struct source_stats *s)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < VERDICT_COUNT; i++)
+        sum += atomic_load_explicit(&s->refused[i], memory_order_relaxed);
+    return sum;
+}
+
 bool gate_enter(struct gate *g)
 {
     bool closed = atomic_load(&g->backlogged) || atomic_load(&g->paused);

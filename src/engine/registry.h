@@ -6,6 +6,7 @@
 
 #include "engine/debounce.h"
 #include "engine/metrics.h"
+#include "verify/verify.h"
 
 /* The lane's window: deliveries held in memory (ready, running, or being settled). All others
  * wait in the store, so memory is flat under any backlog. A lane of a high concurrency has a wider
@@ -38,18 +39,22 @@ struct gate {
     /* For people and metrics. */
     _Atomic int running, ready;
     _Atomic uint64_t recent; /* the last GATE_RECENT results, two bits each, the newest lowest */
-    _Atomic int64_t attempts, succeeded, failed, dead;
+    _Atomic int64_t attempts, succeeded, failed, retries;
+    _Atomic int64_t dead, skipped, cancelled; /* deliveries that ended so */
     _Atomic int64_t last_success_ms, last_failure_ms;
-    struct histogram attempt_us;
+    struct histogram attempt_us, latency_us; /* latency: from the event's arrival to success */
     struct debounce *debounce;
 };
 
 struct source_stats {
     char name[64];
-    _Atomic int64_t received, rejected, duplicates, bytes;
+    _Atomic int64_t received, duplicates;
+    _Atomic int64_t refused[VERDICT_COUNT]; /* by verdict */
     _Atomic int64_t last_event_ms;
     struct histogram ack_us;
 };
+
+int64_t source_stats_refused(const struct source_stats *s); /* for any reason */
 
 struct registry;
 struct registry *registry_new(size_t delivery_loops);

@@ -97,21 +97,46 @@ void settle_tell_waiter(struct flight *f)
     waiting_tell_done(f->lane->ctx->core->waiting, f->delivery.id, &what);
 }
 
+static void count_end(struct gate *g, enum delivery_state s)
+{
+    _Atomic int64_t *ended = s == DELIVERY_DEAD        ? &g->dead
+                             : s == DELIVERY_SKIPPED   ? &g->skipped
+                             : s == DELIVERY_CANCELLED ? &g->cancelled
+                                                       : NULL;
+    if (ended)
+        atomic_fetch_add_explicit(ended, 1, memory_order_relaxed);
+}
+
+static void count_action(const struct flight *f)
+{
+    const struct attempt *a = &f->settlement.attempt;
+    const struct destination_config *d = f->by->destination;
+    str exit = a->result == ATTEMPT_SUCCESS   ? STR("ok")
+               : a->result == ATTEMPT_SKIPPED ? STR("skipped")
+                                              : a->error_class;
+    action_metrics_note(&f->lane->ctx->core->actions, d->action->kind->name, d->is_endpoint, exit,
+                        a->duration_us);
+}
+
 static void count(struct flight *f, int64_t now_ms)
 {
     const struct settlement *s = &f->settlement;
     struct metrics *m = &f->lane->ctx->core->metrics;
     struct gate *g = f->lane->gate;
-    bool ok = s->state == DELIVERY_DELIVERED;
+    bool ok = s->state == DELIVERY_DELIVERED, is_retry = s->attempt.number > 1;
     METRIC_ADD(m, attempts_succeeded, ok);
     METRIC_ADD(m, attempts_failed, !ok);
     METRIC_ADD(m, deliveries_dead, s->state == DELIVERY_DEAD);
     atomic_fetch_add_explicit(&g->attempts, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(ok ? &g->succeeded : &g->failed, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&g->dead, s->state == DELIVERY_DEAD, memory_order_relaxed);
+    atomic_fetch_add_explicit(&g->retries, is_retry, memory_order_relaxed);
+    count_end(g, s->state);
     atomic_store_explicit(ok ? &g->last_success_ms : &g->last_failure_ms, now_ms,
                           memory_order_relaxed);
-    histogram_add(&g->attempt_us, s->attempt.duration_us);
+    histogram_add(&g->attempt_us, &histogram_durations, s->attempt.duration_us);
+    if (ok)
+        histogram_add(&g->latency_us, &histogram_latencies, (now_ms - f->event.received_ms) * 1000);
+    count_action(f);
     /* Its lane's loop alone writes it. */
     uint64_t result = ok ? GATE_SUCCESS : s->state == DELIVERY_DEAD ? GATE_DEAD : GATE_RETRY;
     uint64_t recent = atomic_load_explicit(&g->recent, memory_order_relaxed);
@@ -130,6 +155,7 @@ void settle_superseded(struct flight *f)
         .reason = keep(f, superseded_text(f->superseded_by, text), REASON_TEXT_MAX),
     };
     METRIC_ADD(&f->lane->ctx->core->metrics, deliveries_superseded, 1);
+    count_end(f->lane->gate, DELIVERY_CANCELLED);
     commit_ticket_add_settlement(f->lane->ctx->outcomes, &f->settlement);
 }
 

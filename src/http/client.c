@@ -458,6 +458,7 @@ struct http_client *http_client_new(struct loop *l, const struct http_client_opt
     copy_rules(&c->rules, o);
     c->proxy = copy_proxy(o->proxy);
     c->ca_file = o->ca_file ? xstrdup(o->ca_file) : NULL;
+    c->counts = o->counts;
     c->user_agent = xstrdup(o->user_agent ? o->user_agent : "gaff");
     list_init(&c->active);
     list_init(&c->waiting);

@@ -13,12 +13,36 @@
 #include "http/address.h"
 #include "http/message.h"
 
+#include <stdatomic.h>
+
 enum outbound_policy {
     OUTBOUND_PUBLIC,  /* public unicast addresses only: what outsiders may configure */
     OUTBOUND_PRIVATE, /* private and loopback too: destinations the operator wrote */
 };
 
 struct http_client;
+
+/* What an address was that the policy refuses; for metrics. */
+#define OUTBOUND_BLOCKS(X)                                                                         \
+    X(OWN, "own_listener")                                                                         \
+    X(METADATA, "metadata")                                                                        \
+    X(LOOPBACK, "loopback")                                                                        \
+    X(PRIVATE, "private")                                                                          \
+    X(PORT, "port")                                                                                \
+    X(SPECIAL, "special") /* any other that is not global unicast */
+enum outbound_block {
+#define X(name, word) OUTBOUND_BLOCK_##name,
+    OUTBOUND_BLOCKS(X)
+#undef X
+        OUTBOUND_BLOCK_COUNT
+};
+const char *outbound_block_word(enum outbound_block b);
+
+/* Any thread; several clients may share one. */
+struct http_client_counts {
+    _Atomic uint64_t opened, reused; /* connections made; requests that needed none */
+    _Atomic uint64_t blocked[OUTBOUND_BLOCK_COUNT]; /* calls */
+};
 
 struct http_client_options {
     int max_in_flight;       /* further calls wait in order; 0 takes 64 */
@@ -27,13 +51,14 @@ struct http_client_options {
     const struct address *own; /* our own listen addresses+ports: always refused */
     const uint16_t *own_ports;
     size_t own_count;
-    const char *proxy;      /* NULL: none, whatever the environment says. Names are
-                             * resolved, and their addresses judged, by the proxy */
-    const char *ca_file;    /* NULL: the system's */
-    const char *user_agent; /* NULL: "gaff" */
+    const char *proxy;                 /* NULL: none, whatever the environment says. Names are
+                                        * resolved, and their addresses judged, by the proxy */
+    const char *ca_file;               /* NULL: the system's */
+    const char *user_agent;            /* NULL: "gaff" */
+    struct http_client_counts *counts; /* NULL: nobody counts; outlives the client */
 };
 
-/* Everything in the options is copied. */
+/* Everything in the options but `counts` is copied. */
 struct http_client *http_client_new(struct loop *l, const struct http_client_options *o);
 /* Pending calls end as HTTP_CALL_CANCELLED; their done must not start others. Not to be called
  * from inside done. Accepts NULL. */

@@ -212,6 +212,26 @@ static void fill_error(const struct transfer *t, struct http_answer *out)
         out->address[0] = '\0';
 }
 
+void client_count_blocked(struct http_client *c, const char *what)
+{
+    enum outbound_block b = what ? outbound_block_of(what) : OUTBOUND_BLOCK_PORT;
+    if (c->counts)
+        atomic_fetch_add_explicit(&c->counts->blocked[b], 1, memory_order_relaxed);
+}
+
+static void count_answer(const struct transfer *t, const struct http_answer *out, long connects)
+{
+    struct http_client *c = t->pool->client;
+    if (!c->counts)
+        return;
+    if (connects > 0)
+        atomic_fetch_add_explicit(&c->counts->opened, (uint64_t)connects, memory_order_relaxed);
+    else if (out->reused)
+        atomic_fetch_add_explicit(&c->counts->reused, 1, memory_order_relaxed);
+    if (out->class == HTTP_CALL_BLOCKED)
+        client_count_blocked(c, t->blocked ? t->blocked : "");
+}
+
 void transfer_fill_answer(struct transfer *t, CURLcode rc, struct http_answer *out)
 {
     *out = (struct http_answer){.class = classify(t, rc)};
@@ -230,6 +250,7 @@ void transfer_fill_answer(struct transfer *t, CURLcode rc, struct http_answer *o
     long connects = 0;
     (void)libcurl.easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
     out->reused = out->status > 0 && connects == 0;
+    count_answer(t, out, connects);
     char *peer = NULL;
     if (libcurl.easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer)
         (void)snprintf(out->address, sizeof(out->address), "%s", peer);

@@ -44,7 +44,8 @@ struct http_client {
     struct loop *loop;
     struct outbound_rules rules; /* owned arrays */
     char *proxy, *ca_file, *user_agent;
-    const struct fetch_extra *extra; /* NULL but in http_fetch */
+    struct http_client_counts *counts; /* NULL: nobody counts */
+    const struct fetch_extra *extra;   /* NULL but in http_fetch */
     size_t max_in_flight, in_flight, waiting_count;
     struct http_pool pools[POLICY_COUNT];
     struct list active;  /* transfers */
@@ -95,7 +96,8 @@ static inline void transfer_set_text(CURL *easy, CURLoption option, const char *
 /* client_request.c: fills t's request from t->call; on failure the class and a sentence. */
 enum http_call_class transfer_prepare(struct transfer *t, struct reason *why) MUST_USE;
 
-/* client_answer.c */
+/* client_answer.c. what: NULL when it is the port that is not allowed. */
+void client_count_blocked(struct http_client *c, const char *what);
 size_t transfer_on_header(char *bytes, size_t size, size_t count, void *arg);
 size_t transfer_on_body(char *bytes, size_t size, size_t count, void *arg);
 void transfer_clear_answer(struct transfer *t);

@@ -96,6 +96,32 @@ const char *outbound_refuses(const struct outbound_rules *r, enum outbound_polic
     return what;
 }
 
+const char *outbound_block_word(enum outbound_block b)
+{
+    static const char *const words[] = {
+#define X(name, word) word,
+        OUTBOUND_BLOCKS(X)
+#undef X
+    };
+    return words[b];
+}
+
+enum outbound_block outbound_block_of(const char *what)
+{
+    static const struct {
+        const char *words;
+        enum outbound_block block;
+    } kinds[] = {{"own listeners", OUTBOUND_BLOCK_OWN},
+                 {"metadata", OUTBOUND_BLOCK_METADATA},
+                 {"loopback", OUTBOUND_BLOCK_LOOPBACK},
+                 {"private", OUTBOUND_BLOCK_PRIVATE},
+                 {"carrier-grade", OUTBOUND_BLOCK_PRIVATE}};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strstr(what, kinds[i].words))
+            return kinds[i].block;
+    return OUTBOUND_BLOCK_SPECIAL;
+}
+
 enum err outbound_judge_url(const struct outbound_rules *r, enum outbound_policy policy,
                             const struct http_url *u, struct reason *why)
 {

@@ -18,6 +18,8 @@ struct outbound_rules {
 
 /* The rules of a client, for others who dial: they live as long as it, and do not change. */
 const struct outbound_rules *http_client_rules(const struct http_client *c);
+/* `what` in the words of outbound_refuses. */
+enum outbound_block outbound_block_of(const char *what);
 /* NULL when a may be reached under the policy, else what it is, in a few static words. */
 const char *outbound_refuses(const struct outbound_rules *r, enum outbound_policy policy,
                              const struct address *a, uint16_t port);

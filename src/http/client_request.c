@@ -147,9 +147,12 @@ static enum http_call_class prepare_url(struct transfer *t, struct reason *why)
     enum err e = http_url_parse(call->url, &fresh, why);
     if (e != ERR_OK) /* a good URL that there is no memory for comes up again */
         return e == ERR_NOMEM ? HTTP_CALL_MEMORY : HTTP_CALL_INVALID;
-    const struct http_client *c = t->pool->client;
+    struct http_client *c = t->pool->client;
     if (!(c->extra && c->extra->unix_socket) &&
         outbound_judge_url(&c->rules, t->pool->policy, &fresh, why) != ERR_OK) {
+        client_count_blocked(c, fresh.is_literal ? outbound_refuses(&c->rules, t->pool->policy,
+                                                                    &fresh.literal, fresh.port)
+                                                 : NULL);
         http_url_release(&fresh);
         return HTTP_CALL_BLOCKED;
     }

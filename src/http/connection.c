@@ -55,6 +55,7 @@ static bool begin_request(struct connection *c)
     }
     c->x = exchange_take(c->server);
     c->x->connection = c;
+    c->server->counts.connections_active++;
     c->start = c->at;
     c->state = CONN_HEAD;
     c->deadline_ns = 0;
@@ -565,6 +566,7 @@ void connection_new(struct http_server *s, int fd, const struct address *peer, u
     }
     if (is_refused) {
         c->x = exchange_take(s);
+        s->counts.connections_active++;
         c->x->connection = c;
         refuse(c, 503, "too_many_connections", "there are too many connections from this address");
         return;

@@ -141,9 +141,12 @@ static void build_head(struct buf *out, const struct exchange *e, int status,
     buf_grew(out, (size_t)(at - begin));
 }
 
-static void count_status(struct http_server *s, int status)
+static void count_answer(struct http_server *s, const struct exchange *e, int status)
 {
     s->counts.by_class[status / 100]++;
+    if (e->pub.req.received_mono_ns)
+        histogram_add(&s->counts.answer_us, &histogram_durations,
+                      (clock_mono_ns(s->clock) - e->pub.req.received_mono_ns) / 1000);
 }
 
 static void reply_detached(struct exchange *e, int status, const struct http_field *fields,
@@ -197,7 +200,7 @@ void http_reply(struct http_exchange *x, int status, const struct http_field *fi
         status = 500;
         build_head(&s->head, e, status, NULL, 0, FRAME_LENGTH, body.n);
     }
-    count_status(s, status);
+    count_answer(s, e, status);
     bool with_body = body.n > 0 && !e->is_head && !has_no_content(status);
     uv_buf_t parts[2] = {{.base = s->head.p, .len = s->head.len},
                          {.base = (char *)(uintptr_t)body.p, .len = body.n}};
@@ -282,7 +285,7 @@ void http_stream_begin(struct http_exchange *x, int status, const struct http_fi
     c->deadline_ns = INT64_MAX;
     c->waiting_seen = 0;
     server_date_refresh(s);
-    count_status(s, status);
+    count_answer(s, e, status);
     buf_clear(&s->head);
     build_head(&s->head, e, status, fields, field_count,
                e->is_chunked ? FRAME_CHUNKED : FRAME_CLOSE, 0);

@@ -449,6 +449,18 @@ const char *http_server_url(const struct http_server *s)
     return s->url;
 }
 
+void http_server_counts_add(struct http_server_counts *sum, const struct http_server_counts *from)
+{
+    sum->connections_open += from->connections_open;
+    sum->connections_total += from->connections_total;
+    sum->connections_active += from->connections_active;
+    sum->requests_total += from->requests_total;
+    sum->refused_total += from->refused_total;
+    for (size_t i = 0; i < ARRAY_LEN(sum->by_class); i++)
+        sum->by_class[i] += from->by_class[i];
+    histogram_merge(&sum->answer_us, &from->answer_us);
+}
+
 const struct http_server_counts *http_server_counts(const struct http_server *s)
 {
     return &s->counts;

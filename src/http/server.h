@@ -14,6 +14,7 @@
 #define GAFF_HTTP_SERVER_H
 
 #include "base/err.h"
+#include "base/histogram.h"
 #include "base/loop.h"
 #include "http/message.h"
 #include "http/tls.h"
@@ -97,8 +98,12 @@ const char *http_server_url(const struct http_server *s);
 
 struct http_server_counts { /* for metrics; read on the loop's thread or torn harmlessly */
     uint64_t connections_open, connections_total, requests_total, refused_total;
-    uint64_t by_class[6]; /* answers by status / 100 */
+    uint64_t connections_active; /* those on which a request is read, handled or answered */
+    uint64_t by_class[6];        /* answers by status / 100 */
+    struct histogram answer_us;  /* from a request's head to its answer, or the answer's head */
 };
+/* `from` is added to sum. */
+void http_server_counts_add(struct http_server_counts *sum, const struct http_server_counts *from);
 const struct http_server_counts *http_server_counts(const struct http_server *s);
 
 /* --- answering -------------------------------------------------------------------------------

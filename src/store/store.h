@@ -264,6 +264,17 @@ struct store_counts {
     uint64_t object_sequence; /* of the last change of an object */
 };
 
+/* What one destination has: `pending` wait in the store, `claimed` are in a lane. */
+struct queue_row {
+    str destination;
+    uint64_t pending, claimed, dead;
+    int64_t oldest_ms; /* created_ms of the oldest that is pending or claimed; 0: none is */
+};
+struct queue_list { /* by name; destinations that have nothing of these are left out */
+    struct queue_row *v;
+    size_t count;
+};
+
 #define OBJECT_GONE_KEPT_MS (24 * 3600 * INT64_C(1000)) /* how long a deletion is remembered */
 
 struct retention {
@@ -325,6 +336,9 @@ struct store_ops {
     enum err (*object_changes)(struct store_reader *r, uint64_t after, size_t limit,
                                struct arena *a, struct object_list *out, struct reason *why);
     enum err (*counts)(struct store_reader *r, struct store_counts *out, struct reason *why);
+    /* Counted anew, over what waits and what is dead: for people and metrics. */
+    enum err (*queues)(struct store_reader *r, struct arena *a, struct queue_list *out,
+                       struct reason *why);
     /* Names of destinations that have PENDING deliveries (for dispatch at start, and to find
      * those whose destination is gone). */
     enum err (*pending_destinations)(struct store_reader *r, struct arena *a, str **out,
@@ -538,6 +552,11 @@ static inline enum err store_counts_get(struct store_reader *r, struct store_cou
                                         struct reason *why)
 {
     return r->store->ops->counts(r, out, why);
+}
+static inline enum err store_queues(struct store_reader *r, struct arena *a, struct queue_list *out,
+                                    struct reason *why)
+{
+    return r->store->ops->queues(r, a, out, why);
 }
 static inline enum err store_pending_destinations(struct store_reader *r, struct arena *a,
                                                   str **out, size_t *count, struct reason *why)

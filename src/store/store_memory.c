@@ -431,6 +431,7 @@ static const struct store_ops memory_ops = {
     .object_changes = memory_object_changes,
     .rejections = memory_rejections,
     .counts = memory_counts,
+    .queues = memory_queues,
     .pending_destinations = memory_pending_destinations,
     .move = memory_move,
     .add_delivery = memory_add_delivery,

@@ -322,6 +322,37 @@ enum err memory_counts(struct store_reader *r, struct store_counts *out, struct 
     return ERR_OK;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return str_cmp(((const struct queue_row *)a)->destination,
+                   ((const struct queue_row *)b)->destination);
+}
+
+enum err memory_queues(struct store_reader *r, struct arena *a, struct queue_list *out,
+                       struct reason *why)
+{
+    struct memory_store *s = store_of(r);
+    pthread_mutex_lock(&s->lock);
+    *out = (struct queue_list){.v = ARENA_ARRAY(a, struct queue_row, s->destination_count + 1)};
+    for (size_t i = 0; out->v && i < s->destination_count; i++) {
+        const struct memory_destination *d = s->destination_list[i];
+        struct queue_row row = {.pending = d->by_state[DELIVERY_PENDING],
+                                .claimed = d->by_state[DELIVERY_CLAIMED],
+                                .dead = d->by_state[DELIVERY_DEAD]};
+        if (row.pending + row.claimed + row.dead == 0)
+            continue;
+        row.destination = copy(a, d->name);
+        if (!list_is_empty(&d->open))
+            row.oldest_ms = CONTAINER_OF(d->open.next, struct memory_delivery, open)->d.created_ms;
+        out->v[out->count++] = row;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!arena_ok(a))
+        return out_of_arena(why);
+    qsort(out->v, out->count, sizeof(*out->v), by_name);
+    return ERR_OK;
+}
+
 enum err memory_pending_destinations(struct store_reader *r, struct arena *a, str **out,
                                      size_t *count, struct reason *why)
 {

@@ -106,6 +106,7 @@ static void open_insert(struct memory_delivery *d)
 static void enter_state(struct memory_store *s, struct memory_delivery *d, bool was_open)
 {
     s->by_state[d->d.state]++;
+    d->destination->by_state[d->d.state]++;
     if (is_open(d->d.state) && !was_open)
         open_insert(d);
     else if (!is_open(d->d.state) && was_open)
@@ -119,6 +120,7 @@ void memory_set_state(struct memory_store *s, struct memory_delivery *d, enum de
     bool was_open = is_open(d->d.state);
     assert(delivery_may_move(d->d.state, to));
     s->by_state[d->d.state]--;
+    d->destination->by_state[d->d.state]--;
     heap_remove(&d->destination->due, &d->due);
     d->d.state = to;
     enter_state(s, d, was_open);
@@ -195,6 +197,7 @@ void memory_add_attempt(struct memory_store *s, struct memory_delivery *d,
 void memory_free_delivery(struct memory_store *s, struct memory_delivery *d)
 {
     s->by_state[d->d.state]--;
+    d->destination->by_state[d->d.state]--;
     idmap_remove(&s->delivery_by_id, d->d.id);
     heap_remove(&d->destination->due, &d->due);
     list_remove(&d->open);

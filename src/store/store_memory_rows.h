@@ -34,6 +34,7 @@ struct memory_destination {
     str name;         /* owned */
     struct heap due;  /* of the pending, by next_ms */
     struct list open; /* pending and claimed, by id */
+    uint64_t by_state[DELIVERY_STATE_COUNT];
 };
 
 struct memory_event {
@@ -130,6 +131,8 @@ enum err memory_attempt_log(struct store_reader *r, const struct attempt_filter 
 enum err memory_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                            struct rejection_list *out, struct reason *why);
 enum err memory_counts(struct store_reader *r, struct store_counts *out, struct reason *why);
+enum err memory_queues(struct store_reader *r, struct arena *a, struct queue_list *out,
+                       struct reason *why);
 enum err memory_pending_destinations(struct store_reader *r, struct arena *a, str **out,
                                      size_t *count, struct reason *why);
 

@@ -52,6 +52,7 @@ static const struct store_ops postgres_ops = {
     .objects = pg_objects,
     .object_changes = pg_object_changes,
     .counts = pg_counts,
+    .queues = pg_queues,
     .pending_destinations = pg_pending_destinations,
     .move = pg_move,
     .add_delivery = pg_add_delivery,

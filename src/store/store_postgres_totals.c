@@ -48,6 +48,37 @@ enum err pg_counts(struct store_reader *base, struct store_counts *out, struct r
     return ERR_OK;
 }
 
+static const char queues_sql[] =
+    "SELECT destination, sum(pending)::bigint, sum(claimed)::bigint, sum(dead)::bigint,"
+    " min(oldest) FROM ("
+    " SELECT destination, count(*) FILTER (WHERE state = 0) AS pending,"
+    "  count(*) FILTER (WHERE state = 1) AS claimed, 0 AS dead, min(created_ms) AS oldest"
+    "  FROM gaff.queue GROUP BY destination"
+    " UNION ALL"
+    " SELECT destination, 0, 0, count(*), NULL FROM gaff.deliveries WHERE state = 3"
+    "  GROUP BY destination) q GROUP BY destination ORDER BY destination COLLATE \"C\"";
+
+enum err pg_queues(struct store_reader *base, struct arena *a, struct queue_list *out,
+                   struct reason *why)
+{
+    struct PGresult *r = NULL;
+    *out = (struct queue_list){0};
+    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER, queues_sql, NULL, &r, why);
+    if (e != ERR_OK)
+        return e;
+    out->v = ARENA_ARRAY(a, struct queue_row, (size_t)pg_rows(r) + 1);
+    for (int i = 0; out->v && i < pg_rows(r); i++)
+        out->v[out->count++] = (struct queue_row){
+            .destination = copy(a, pg_bytes(r, i, 0)),
+            .pending = (uint64_t)pg_i64(r, i, 1),
+            .claimed = (uint64_t)pg_i64(r, i, 2),
+            .dead = (uint64_t)pg_i64(r, i, 3),
+            .oldest_ms = pg_i64(r, i, 4),
+        };
+    pg_clear(r);
+    return out->v && arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
 /* From one destination to the next, however many deliveries lie between. */
 static const char pending_sql[] =
     "WITH RECURSIVE d (name) AS ("

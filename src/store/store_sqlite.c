@@ -237,6 +237,7 @@ static const struct store_ops sqlite_ops = {
     .object_changes = sqlite_object_changes,
     .rejections = sqlite_rejections,
     .counts = sqlite_counts,
+    .queues = sqlite_queues,
     .pending_destinations = sqlite_pending_destinations,
     .move = sqlite_move,
     .add_delivery = sqlite_add_delivery,

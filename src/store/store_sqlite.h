@@ -260,6 +260,8 @@ enum err sqlite_object_changes(struct store_reader *r, uint64_t after, size_t li
 enum err sqlite_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                            struct rejection_list *out, struct reason *why);
 enum err sqlite_counts(struct store_reader *r, struct store_counts *out, struct reason *why);
+enum err sqlite_queues(struct store_reader *r, struct arena *a, struct queue_list *out,
+                       struct reason *why);
 enum err sqlite_pending_destinations(struct store_reader *r, struct arena *a, str **out,
                                      size_t *count, struct reason *why);
 

@@ -466,6 +466,63 @@ enum err sqlite_counts(struct store_reader *base, struct store_counts *out, stru
     return ERR_OK;
 }
 
+/* Each part walks an index that holds all it asks for, but that of the claimed, which are few. */
+static const char queues_sql[] =
+    "SELECT n.name, t.pending, t.claimed, t.dead, d.created_ms FROM"
+    " (SELECT destination, sum(pending) AS pending, sum(claimed) AS claimed, sum(dead) AS dead,"
+    "   min(oldest) AS oldest FROM"
+    "  (SELECT destination, count(*) AS pending, 0 AS claimed, 0 AS dead, min(id) AS oldest"
+    "    FROM deliveries INDEXED BY deliveries_due WHERE state=0 GROUP BY destination"
+    "   UNION ALL SELECT destination, 0, count(*), 0, min(id)"
+    "    FROM deliveries INDEXED BY deliveries_by_state WHERE state=1 AND state<>2"
+    "    GROUP BY destination"
+    "   UNION ALL SELECT destination, 0, 0, count(*), NULL"
+    "    FROM deliveries INDEXED BY deliveries_dead WHERE state=3 GROUP BY destination)"
+    "  GROUP BY destination) t"
+    " JOIN names n ON n.id = t.destination LEFT JOIN deliveries d ON d.id = t.oldest"
+    " ORDER BY n.name";
+
+static bool add_queue(struct queue_list *out, size_t *cap, sqlite3_stmt *q, struct arena *a)
+{
+    if (out->count == *cap) {
+        *cap = *cap ? *cap * 2 : 16;
+        struct queue_row *v = ARENA_ARRAY(a, struct queue_row, *cap);
+        if (!v)
+            return false;
+        if (out->count)
+            memcpy(v, out->v, out->count * sizeof(*v));
+        out->v = v;
+    }
+    out->v[out->count++] = (struct queue_row){
+        .destination = arena_str(a, db_column(q, 0)),
+        .pending = db_u64(q, 1),
+        .claimed = db_u64(q, 2),
+        .dead = db_u64(q, 3),
+        .oldest_ms = sqlite3_column_int64(q, 4),
+    };
+    return arena_ok(a);
+}
+
+enum err sqlite_queues(struct store_reader *base, struct arena *a, struct queue_list *out,
+                       struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    size_t cap = 0;
+    int rc = SQLITE_DONE;
+    bool fits = true;
+    *out = (struct queue_list){0};
+    (void)apply_barrier(sqlite_of(base->store), NULL);
+    sqlite3_stmt *q = db_statement(&r->c, queues_sql);
+    if (!q)
+        return db_fail(r->c.db, "count by destination", why);
+    while (fits && (rc = sqlite3_step(q)) == SQLITE_ROW)
+        fits = add_queue(out, &cap, q, a);
+    sqlite3_reset(q);
+    if (!fits)
+        return out_of_arena(why);
+    return rc == SQLITE_DONE ? ERR_OK : db_fail(r->c.db, "count by destination", why);
+}
+
 enum err sqlite_pending_destinations(struct store_reader *base, struct arena *a, str **out,
                                      size_t *count, struct reason *why)
 {

@@ -35,6 +35,7 @@ enum verdict_code {
 #define X(name, word, status) VERDICT_##name,
     VERDICTS(X)
 #undef X
+        VERDICT_COUNT
 };
 const char *verdict_word(enum verdict_code c);
 int verdict_status(enum verdict_code c); /* the HTTP answer for it */

@@ -77,6 +77,82 @@ def test_the_text_is_as_prometheus_wants_it():
         metrics = d.request("GET", "/metrics", headers={"Authorization": "Bearer " + d.token()},
                             base=d.admin)
         promtool("check", "metrics", stdin=metrics.body)
+        assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        # The other format tells the same: its counters' families have no "_total".
+        text, other = samples(d), samples(d, "application/openmetrics-text; version=1.0.0")
+        assert {re.sub(r'le="(\d+)"', r'le="\1.0"', name) for name in text} == set(other)
+
+
+def samples(d, accept="text/plain"):
+    reply = d.request("GET", "/metrics", headers={"Authorization": "Bearer " + d.token(),
+                                                  "Accept": accept}, base=d.admin)
+    return {name: float(value) for name, value in
+            re.findall(r"^(\w+(?:\{.*?\})?) (\S+)$", reply.body.decode(), re.M)}
+
+
+def figures(target):
+    """Destinations of every fate: one needs a retry, others fail for good, wait, are blocked."""
+    return (f"sources: {{ hooks: {{ provider: none, insecure: true }},"
+            f" github: {{ provider: github, secret: '{SECRET}' }} }}\n"
+            f"destinations:\n"
+            f"  there: {{ http: {{ url: '{target.url}' }}, retry: {{ schedule: [1ms] }} }}\n"
+            f"  run: {{ exec: {{ command: [/bin/sh, -c, 'exit 3'] }}, retry: {{ attempts: 1 }} }}\n"
+            f"  away: {{ http: {{ url: 'http://127.0.0.1:9/' }}, retry: {{ schedule: [1h] }} }}\n"
+            f"  inside: {{ http: {{ url: 'http://localhost:{target.port}', policy: public }},"
+            f" retry: {{ attempts: 1 }} }}\n"
+            f"routes: [ {{ from: hooks, to: [there, run, away, inside] }} ]\n")
+
+
+def test_each_figure_tells_what_happened():
+    target = Target(lambda request, count: (503 if count == 1 else 200, {}, b""))
+    with Daemon(figures(target)) as d:
+        for n in range(3):
+            d.post("/in/hooks", b'{"n":%d}' % n)
+            until(lambda n=n: len(d.deliveries(state="delivered")) == n + 1, "the delivery")
+        until(lambda: len(d.deliveries(state="dead")) == 6, "the failures")
+        until(lambda: sum(x["attempts"] for x in d.deliveries(destination="away")) == 3, "tries")
+        assert d.post("/in/github", b"{}", github(b"{}", secret="another")).status == 401
+        got = samples(d)
+
+        def has(value, name):
+            assert got[name] == value, (name, got[name])
+
+        has(1, 'gaff_retries_total{destination="there"}')
+        has(0, 'gaff_retries_total{destination="away"}')
+        has(3, 'gaff_deliveries_total{destination="there",outcome="delivered"}')
+        has(3, 'gaff_deliveries_total{destination="run",outcome="dead"}')
+        has(3, 'gaff_dead_letters{destination="run"}')
+        has(3, 'gaff_dead_letters{destination="inside"}')
+        has(0, 'gaff_dead_letters{destination="there"}')
+        has(3, 'gaff_queue_depth{destination="away",state="scheduled"}')
+        has(0, 'gaff_queue_depth{destination="there",state="scheduled"}')
+        has(0, 'gaff_queue_oldest_age_seconds{destination="there"}')
+        assert got['gaff_queue_oldest_age_seconds{destination="away"}'] > 0
+        has(3, 'gaff_delivery_latency_seconds_count{destination="there"}')
+        has(0, 'gaff_delivery_latency_seconds_count{destination="away"}')
+        has(4, 'gaff_delivery_duration_seconds_count{destination="there"}')
+        has(3, 'gaff_action_runs_total{action="exec",exit="exit"}')
+        has(3, 'gaff_action_runs_total{action="http",exit="ok"}')
+        has(3, 'gaff_action_runs_total{action="http",exit="connect"}')
+        has(3, 'gaff_action_runs_total{action="http",exit="blocked"}')
+        has(3, 'gaff_outbound_blocked_total{reason="loopback"}')
+        has(0, 'gaff_outbound_blocked_total{reason="metadata"}')
+        # Each request to `there` went over a connection, new or kept.
+        new = got['gaff_outbound_connections_total{reused="false"}']
+        assert new >= 1 and new + got['gaff_outbound_connections_total{reused="true"}'] >= 4, got
+        has(1, 'gaff_events_rejected_total{source="github",reason="bad_signature"}')
+        has(0, 'gaff_events_rejected_total{source="github",reason="stale_timestamp"}')
+        has(1, 'gaff_http_requests_total{listener="webhooks",code="4xx"}')
+        has(3, 'gaff_http_requests_total{listener="webhooks",code="2xx"}')
+        has(4, 'gaff_http_request_duration_seconds_count{listener="webhooks"}')
+        has(1, 'gaff_http_connections{listener="admin",state="active"}')
+        has(0, 'gaff_store_errors_total{op="commit"}')
+        assert got["gaff_store_commit_duration_seconds_count{}"] >= 3
+        has(1, "gaff_config_last_reload_successful")
+        d.config("sources: [\n")
+        d.signal(signal.SIGHUP)
+        until(lambda: samples(d)["gaff_config_last_reload_successful"] == 0, "the refusal")
+    target.close()
 
 
 def test_a_prometheus_scrapes_the_daemon_and_answers_the_dashboard():

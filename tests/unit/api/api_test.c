@@ -724,9 +724,30 @@ void test_api_metrics_are_prometheus_text(void)
     EXPECT(samples > 60);
     EXPECT_HAS(d.body, "\ngaff_attempts_total{destination=\"good\",outcome=\"success\"} 1\n");
     EXPECT_HAS(d.body, "\ngaff_attempts_total{destination=\"bad\",outcome=\"failure\"} 1\n");
-    EXPECT_HAS(d.body, "\ngaff_deliveries{state=\"pending\"} 1\n");
+    EXPECT_HAS(d.body, "\ngaff_stored_deliveries{state=\"pending\"} 1\n");
+    EXPECT_HAS(d.body, "\ngaff_deliveries_total{destination=\"good\",outcome=\"delivered\"} 1\n");
+    EXPECT_HAS(d.body, "\ngaff_queue_depth{destination=\"bad\",state=\"scheduled\"} 1\n");
+    EXPECT_HAS(d.body, "\ngaff_queue_depth{destination=\"good\",state=\"scheduled\"} 0\n");
+    EXPECT_HAS(d.body, "\ngaff_queue_oldest_age_seconds{destination=\"good\"} 0.000\n");
+    EXPECT_HAS(d.body, "\ngaff_dead_letters{destination=\"bad\"} 0\n");
+    EXPECT_HAS(d.body, "\ngaff_delivery_latency_seconds_count{destination=\"good\"} 1\n");
+    EXPECT_HAS(d.body, "\ngaff_delivery_latency_seconds_count{destination=\"bad\"} 0\n");
+    EXPECT_HAS(d.body, "\ngaff_delivery_duration_seconds_count{destination=\"bad\"} 1\n");
+    EXPECT_HAS(d.body, "\ngaff_retries_total{destination=\"bad\"} 0\n");
+    EXPECT_HAS(d.body, "\ngaff_http_connections{listener=\"admin\",state=\"active\"} 1\n");
+    EXPECT_HAS(d.body, "\ngaff_outbound_blocked_total{reason=\"loopback\"} 0\n");
     EXPECT_HAS(d.body, "\ngaff_events_accepted_total 1\n");
     EXPECT_HAS(d.body, "\nprocess_open_fds ");
+    ask_with(&d, "GET", "/metrics", AUTHORIZED "Accept: application/openmetrics-text;q=0\r\n", "");
+    EXPECT_HAS(d.head, "Content-Type: text/plain; version=0.0.4");
+    ask_with(&d, "GET", "/metrics",
+             AUTHORIZED "Accept: application/openmetrics-text;version=1.0.0, text/plain;q=0.5"
+                        "\r\n",
+             "");
+    EXPECT_HAS(d.head, "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8");
+    EXPECT_HAS(d.body, "# TYPE gaff_events_accepted counter\n");
+    EXPECT_HAS(d.body, "\ngaff_events_accepted_total 1\n");
+    EXPECT(str_ends(str_from_cstr(d.body), STR("\n# EOF\n")));
     desk_close(&d);
 }
 

@@ -81,7 +81,10 @@ void test_ingest_unverified_is_refused_and_kept_as_evidence(void)
     EXPECT_EQ_INT(reply.status, 401);
     EXPECT_EQ_UINT(stage_counts(&s).rejected, 1);
     EXPECT_EQ_UINT(stage_counts(&s).events, 0);
-    EXPECT_EQ_INT(METRIC_GET(&s.core->metrics, events_rejected), 2);
+    struct source_stats *git = registry_source(s.core->registry, STR("git"));
+    EXPECT_EQ_INT(source_stats_refused(git), 1);
+    EXPECT_EQ_INT(atomic_load(&git->refused[VERDICT_BAD_CREDENTIALS]), 1);
+    EXPECT_EQ_INT(source_stats_refused(registry_source(s.core->registry, STR("lossy"))), 1);
     EXPECT_EQ_INT(s.call_count, 0);
     stage_release(&s);
 }
