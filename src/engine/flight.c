@@ -118,6 +118,8 @@ static void finished(struct task *t, const struct outcome *o)
     struct lane_action *by = f->by;
     settle_outcome(f, o);
     tell_circuit(f, o);
+    reach_ended(&l->reach, by->destination->concurrency, l->running_count, verdict_of(f, o),
+                f->settlement.attempt.duration_us);
     turns_give(&l->ctx->turns, f->place);
     f->place = NULL;
     list_remove(&f->link);

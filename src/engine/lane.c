@@ -159,6 +159,13 @@ static bool has_lease(struct lane *l)
     return false;
 }
 
+/* Attempts at a time. What the configuration names shares no application's places. */
+static int most_running(const struct lane *l)
+{
+    int concurrency = l->destination->concurrency;
+    return l->endpoint ? reach_of(&l->reach, concurrency) : concurrency;
+}
+
 void lane_pump(struct lane *l)
 {
     /* An action may finish before start returns; the loop below then takes the next one. */
@@ -167,7 +174,7 @@ void lane_pump(struct lane *l)
         return;
     l->pumping = true;
     follow_wish(l);
-    while (l->running_count < l->destination->concurrency) {
+    while (l->running_count < most_running(l)) {
         struct flight *f = next_ready(l);
         struct party *place;
         if (!f || !may_start(l, &place))
@@ -342,6 +349,7 @@ void lane_configure(struct lane *l, struct config *c, struct endpoint *e,
     retire_action(l);
     if (!e || !l->endpoint || !l->destination || !str_eq(e->url, l->endpoint->url)) {
         l->circuit = (struct circuit){0}; /* it leads elsewhere */
+        l->reach = (struct reach){0};
         lane_show_circuit(l);
     }
     config_unref(l->config);

@@ -10,6 +10,7 @@
 #include "base/rand.h"
 #include "engine/circuit.h"
 #include "engine/dispatch.h"
+#include "engine/reach.h"
 #include "engine/trace.h"
 #include "engine/turns.h"
 
@@ -77,8 +78,9 @@ struct lane {
     int running_count, window; /* window: how many may be held */
     struct idmap busy_keys;    /* order keys of what is running, for lanes in order */
     struct circuit circuit;
-    struct turn turn; /* in the loop's budget */
-    double tokens;    /* of the rate limit */
+    struct reach reach; /* of an endpoint's */
+    struct turn turn;   /* in the loop's budget */
+    double tokens;      /* of the rate limit */
     int64_t tokens_at_ns;
     struct loop_timer due, refill; /* something in the store; the next token */
     int64_t due_ms;                /* when `due` fires; INT64_MAX: not armed */

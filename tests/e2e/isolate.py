@@ -4,6 +4,7 @@ circuit, quotas and rates of an application."""
 from lib import *
 
 CONFIG = "sending: { policy: private }\n"
+REACH = 4  # attempts at a time of an endpoint that answered nothing yet
 BUDGET = 1024  # attempts in flight of a delivery loop; one application alone may hold half
 
 
@@ -53,16 +54,42 @@ def test_an_application_that_hangs_takes_no_turn_from_others():
     with Daemon(CONFIG) as d:
         app(d, "hangs")
         app(d, "healthy")
-        for i in range(5):
+        for i in range(BUDGET // 2 // REACH + 5):
             endpoint(d, "hangs", hanging.url, f"e{i}", concurrency=256, timeout=3600)
         endpoint(d, "healthy", target.url, "a")
-        for _ in range(BUDGET // 4):
+        for _ in range(REACH + 1):
             send(d, "hangs")
         until(lambda: len(hanging.held) >= BUDGET // 2, "it holds what one may hold", 60)
         for _ in range(50):
             send(d, "healthy")
         until(lambda: len(target.requests) == 50, "the other is delivered meanwhile", 60)
         assert len(hanging.held) == BUDGET // 2, len(hanging.held)
+    hanging.close()
+    target.close()
+
+
+def test_endpoints_that_hang_leave_room_for_others_of_their_application():
+    hanging, sent, together = Hanging(), threading.Event(), threading.Semaphore(0)
+
+    def answer(request, count):
+        sent.wait()
+        if count > 40:  # by then it is trusted with all that it was given
+            together.acquire()
+        return 200, {}, b""
+    target = Target(answer)
+    with Daemon(CONFIG) as d:
+        app(d, "acme")
+        for i in range(40):  # with 16 each they would hold all that the application may
+            endpoint(d, "acme", hanging.url, f"e{i}", concurrency=16, timeout=3600)
+        endpoint(d, "acme", target.url, "a", concurrency=16)
+        for _ in range(60):
+            send(d, "acme")
+        sent.set()
+        until(lambda: len(target.requests) == 40 + 16, "the other goes up to its concurrency", 60)
+        for _ in range(60):
+            together.release()
+        until(lambda: len(target.requests) == 60, "the other is told everything", 60)
+        until(lambda: len(hanging.held) == 40 * REACH, "those that hang hold what they may", 60)
     hanging.close()
     target.close()
 
