@@ -16,11 +16,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 CONFIG = """# variant {variant}
 listen: 127.0.0.1:{port}
-admin: {{ listen: "127.0.0.1:{admin}", token: "chaos token" }}
+admin: {{ listen: "127.0.0.1:{admin}", token: "{token}" }}
 store: sqlite:{data}
 drain_timeout: 3s
+sending: {{ policy: private }}
 limits: {{ connections_per_address: 10000 }}
-sources:
+"""
+
+HUB = """sources:
   hub: {{ provider: github, secret: "{secret}" }}
 destinations:
   flaky:
@@ -72,12 +75,14 @@ def low_port():
 
 
 class Daemon:
-    def __init__(self, folder, data, seed, ports, env):
+    def __init__(self, folder, data, seed, stage, ports, env):
+        """stage: plan.Hub or plan.Messages; ports: of its sinks, by name."""
         self.folder, self.data, self.env = folder, data, env
+        self.stage, self.ports = stage, ports
         self.port = low_port()
         self.settings = dict(
-            port=self.port, data=data, secret=plan.SECRET, here=HERE, out=folder, seed=seed,
-            signing="whsec_" + base64.b64encode(plan.SIGNING_KEY).decode(), **ports)
+            port=self.port, data=data, secret=plan.SECRET, token=plan.TOKEN, here=HERE, out=folder,
+            seed=seed, signing="whsec_" + base64.b64encode(plan.SIGNING_KEY).decode(), **ports)
         with socket.socket() as s:  # held, so that the second search finds another
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(("127.0.0.1", self.port))
@@ -88,8 +93,9 @@ class Daemon:
 
     def configure(self, variant, broken=False):
         self.variant = variant
-        text = CONFIG.format(variant=variant, flaky_concurrency=(32, 8)[variant % 2],
-                             fifo_concurrency=(16, 3)[variant % 2], **self.settings)
+        text = CONFIG + (HUB if self.stage is plan.Hub else "")
+        text = text.format(variant=variant, flaky_concurrency=(32, 8)[variant % 2],
+                           fifo_concurrency=(16, 3)[variant % 2], **self.settings)
         if broken:
             text += "destinatoins: {}\n"
         path = os.path.join(self.folder, "gaff.yaml")
@@ -137,15 +143,31 @@ class Daemon:
     def alive(self):
         return self.process and self.process.poll() is None
 
-    def api(self, path):
+    def api(self, path, body=None):
+        """The answer when it is 200 or 201; with a body it is a POST."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
         try:
-            connection.request("GET", "/api/v1" + path,
-                               headers={"Authorization": "Bearer chaos token"})
+            connection.request("POST" if body else "GET", "/api/v1" + path,
+                               body and json.dumps(body),
+                               headers={"Authorization": "Bearer " + plan.TOKEN})
             reply = connection.getresponse()
-            return json.loads(reply.read()) if reply.status == 200 else None
+            return json.loads(reply.read()) if reply.status in (200, 201) else None
         finally:
             connection.close()
+
+    def make_endpoints(self):
+        """The application and an endpoint for each sink; repeats wait a second, so that a run ends.
+        The deadline is far, or a busy machine would explain what is sent twice; and there is no
+        circuit, which what is hopeless would have open at the end."""
+        app = plan.Messages.application
+        assert self.api("/app", {"name": app, "uid": app})
+        for kind in plan.DESTINATIONS:
+            assert self.api("/event-type", {"name": kind, "description": ""}), kind
+        for name, port in self.ports.items():
+            assert self.api(f"/app/{app}/endpoint", {
+                "url": f"http://127.0.0.1:{port}/", "uid": name, "timeout": 300,
+                "eventTypes": plan.Messages.types(name), "secret": self.settings["signing"],
+                "retry": [1, 1, 1, 1], "circuit": {"failures": 0}}), name
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

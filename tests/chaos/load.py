@@ -4,6 +4,7 @@ delivery id, what was refused or left without an answer; now and then it gives u
 it sends again what was acknowledged long ago. The lines of the log:
 
   A sent acked n event_id new     acknowledged; new: 0 when it had been stored by an earlier try
+                                  (of a message: 0 when an earlier try was left without an answer)
   D sent acked n event_id first   acknowledged once more; first: the id of the first time
   R sent acked n status seconds   refused, with its Retry-After ("-": none)
   I sent noted n why              no answer: may be stored or not
@@ -46,6 +47,23 @@ class Log:
         os.close(self.fd)
 
 
+def hub_request(seed, n, body):
+    digest = hmac.new(plan.SECRET.encode(), body, hashlib.sha256).hexdigest()
+    head = (f"POST /in/hub HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"X-GitHub-Event: {plan.event_type(seed, n)}\r\n"
+            f"X-GitHub-Delivery: {plan.delivery_id(seed, n)}\r\n"
+            f"X-Hub-Signature-256: sha256={digest}\r\nContent-Length: {len(body)}\r\n\r\n")
+    return head.encode() + body
+
+
+def message_request(seed, n, payload):
+    body = b'{"eventType":"%s","payload":%s}' % (plan.event_type(seed, n).encode(), payload)
+    head = (f"POST /api/v1/app/{plan.Messages.application}/msg HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Type: application/json\r\nAuthorization: Bearer {plan.TOKEN}\r\n"
+            f"Idempotency-Key: {plan.delivery_id(seed, n)}\r\nContent-Length: {len(body)}\r\n\r\n")
+    return head.encode() + body
+
+
 class Connection(threading.Thread):
     def __init__(self, shared, index):
         super().__init__(daemon=True)
@@ -66,12 +84,7 @@ class Connection(threading.Thread):
             self.sock = socket.create_connection(("127.0.0.1", self.shared.port), TIMEOUT_S)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.file = self.sock.makefile("rb")
-        digest = hmac.new(plan.SECRET.encode(), body, hashlib.sha256).hexdigest()
-        head = (f"POST /in/hub HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                f"X-GitHub-Event: {plan.event_type(self.shared.seed, n)}\r\n"
-                f"X-GitHub-Delivery: {plan.delivery_id(self.shared.seed, n)}\r\n"
-                f"X-Hub-Signature-256: sha256={digest}\r\nContent-Length: {len(body)}\r\n\r\n")
-        self.sock.sendall(head.encode() + body)
+        self.sock.sendall(self.shared.request(self.shared.seed, n, body))
         line = self.file.readline()
         if not line.endswith(b"\n"):
             raise OSError("closed")
@@ -87,19 +100,20 @@ class Connection(threading.Thread):
             raise OSError("closed in the body")
         if fields.get("connection", "").lower() == "close":
             self.drop()
-        said = json.loads(text) if status == 200 else {}
+        said = json.loads(text) if status in (200, 202) else {}
         return (status, said.get("id", "-"), int(not said.get("duplicate")),
                 fields.get("retry-after", "-"))
 
     def send(self, n, body, first=None):
         """Until it is acknowledged or given up; the event id or None."""
-        log = self.shared.log
+        log, unsure = self.shared.log, False
         while True:
             sent = time.monotonic()
             try:
                 status, event_id, is_new, after = self.exchange(n, body)
             except (OSError, ValueError, IndexError) as why:
                 self.drop()
+                unsure = True
                 log.put("I", f"{sent:.6f}", f"{time.monotonic():.6f}", n,
                         str(why).replace("\n", " ") or type(why).__name__)
                 if first or self.shared.stop.is_set() or self.rng.random() < 0.03:
@@ -109,11 +123,13 @@ class Connection(threading.Thread):
                 time.sleep(0.01)
                 continue
             now = time.monotonic()
-            if status == 200:
+            if status in (200, 202):
                 if first:
                     log.put("D", f"{sent:.6f}", f"{now:.6f}", n, event_id, first)
                 else:
-                    log.put("A", f"{sent:.6f}", f"{now:.6f}", n, event_id, is_new)
+                    is_known = unsure and status == 202
+                    log.put("A", f"{sent:.6f}", f"{now:.6f}", n, event_id,
+                            0 if is_known else is_new)
                     self.shared.count()
                 return event_id
             log.put("R", f"{sent:.6f}", f"{now:.6f}", n, status, after)
@@ -148,8 +164,9 @@ class Connection(threading.Thread):
 
 
 class Shared:
-    def __init__(self, seed, port, log, keys, think_s, pause, acked):
-        self.seed, self.port, self.log, self.keys, self.think_s = seed, port, log, keys, think_s
+    def __init__(self, seed, request, port, log, keys, think_s, pause, acked):
+        self.seed, self.request, self.port, self.log = seed, request, port, log
+        self.keys, self.think_s = keys, think_s
         self.pause, self.acked = pause, acked
         self.numbers = itertools.count()
         self.stop = threading.Event()
@@ -163,9 +180,10 @@ class Shared:
         self.keys.put(n, key)
 
 
-def main(seed, port, path, connections, think_s, pause, acked):
-    """Ends with SIGTERM, or once `pause` is 2. think_s: between two events of a connection."""
-    shared = Shared(seed, port, Log(path), Log(path + ".keys"), think_s, pause, acked)
+def main(seed, request, port, path, connections, think_s, pause, acked):
+    """Ends with SIGTERM, or once `pause` is 2. request: hub_request or message_request; think_s:
+    between two events of a connection."""
+    shared = Shared(seed, request, port, Log(path), Log(path + ".keys"), think_s, pause, acked)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: shared.stop.set())
     threads = [Connection(shared, i) for i in range(connections)]

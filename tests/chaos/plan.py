@@ -5,6 +5,7 @@ import json
 import random
 
 SECRET = "chaos secret"
+TOKEN = "chaos token"
 SIGNING_KEY = b"0123456789abcdef0123456789abcdef"
 KEYS_EACH = 2  # order keys of one connection
 PUSH, ISSUES, RELEASE = "push", "issues", "release"
@@ -13,8 +14,6 @@ DESTINATIONS = {
     ISSUES: ("flaky", "log"),
     RELEASE: ("exec", "fifo", "log"),
 }
-FLAKY_ATTEMPTS = 9
-HTTP = ("flaky", "fifo")
 
 
 def chance(seed, n, what):
@@ -72,3 +71,68 @@ def worker(seed, n, attempt):
     if attempt > 1 or x < 0.97:
         return "ok"
     return "retry" if x < 0.9998 else "exit"
+
+
+def chance_at(seed, n, name):
+    return chance(seed, n, "at " + name)
+
+
+class Hub:
+    """A provider's events, routed by gaff.yaml."""
+
+    sinks = ("flaky", "fifo")
+
+    @staticmethod
+    def number(seed, key, _):
+        return int(key[len(seed) + 1:]) if key.startswith(seed + "-") else -1
+
+    @staticmethod
+    def destinations(seed, n):
+        return DESTINATIONS[event_type(seed, n)]
+
+    @staticmethod
+    def answer(seed, name, n, seen):
+        return (flaky if name == "flaky" else fifo)(seed, n, seen)
+
+    @staticmethod
+    def may_die(seed, name, n):
+        return name == "flaky" and is_hopeless(seed, n)
+
+
+class Messages:
+    """Messages of one application, which are fanned out to its endpoints, each with a port of its
+    own. All that is known of a message is in its payload."""
+
+    application = "acme"
+    sinks = tuple(f"e{i}" for i in range(100))
+
+    @staticmethod
+    def types(name):
+        """What an endpoint wants to hear; None: everything."""
+        i = int(name[1:])
+        return None if i % 10 == 0 else [PUSH, RELEASE] if i % 2 else [ISSUES, RELEASE]
+
+    @staticmethod
+    def number(_, __, payload):
+        return json.loads(payload)["n"]
+
+    @classmethod
+    def destinations(cls, seed, n):
+        kind = event_type(seed, n)
+        return tuple(e for e in cls.sinks if kind in (cls.types(e) or [kind]))
+
+    @staticmethod
+    def answer(seed, name, n, seen):
+        x = chance_at(seed, n, name)
+        if x >= 0.995:
+            return "500"
+        if seen >= 1 or x < 0.93:
+            return "200"
+        for word, upto in (("500", 0.95), ("reset", 0.96), ("slow", 0.98), ("garbage", 0.985)):
+            if x < upto:
+                return word
+        return "cut"
+
+    @staticmethod
+    def may_die(seed, name, n):
+        return chance_at(seed, n, name) >= 0.995

@@ -1,4 +1,4 @@
-"""sink.py -- the HTTP destinations: one process, two ports. Each request is logged before it is
+"""sink.py -- the HTTP destinations: one process, a port each. Each request is logged before it is
 answered; the answer follows the plan. A line of the log:
 time, destination, n, attempt, event id, what was answered, 1 when the signature is right (else
 its fields), sha256."""
@@ -62,12 +62,13 @@ class Sink(asyncio.Protocol):
             n = -1
         seen = self.shared.seen.get((self.name, n), 0)
         self.shared.seen[self.name, n] = seen + 1
-        how = getattr(plan, self.name)(self.shared.seed, n, seen)
+        how = self.shared.stage.answer(self.shared.seed, self.name, n, seen)
         if self.shared.generous.value and how in ("hang", "429"):
             how = "500"  # towards the end nobody waits for what only takes time
+        event_id = headers.get("gaff-event-id") or headers.get("webhook-id")
         self.shared.log.write(
             f"{time.monotonic():.6f}\t{self.name}\t{n}\t{headers.get('gaff-attempt')}\t"
-            f"{headers.get('gaff-event-id')}\t{how}\t{judge_signature(headers, body)}\t"
+            f"{event_id}\t{how}\t{judge_signature(headers, body)}\t"
             f"{hashlib.sha256(body).hexdigest()}\n")
         self.answer(how)
 
@@ -90,9 +91,10 @@ class Shared:
     pass
 
 
-def main(seed, sockets, path, generous):
+def main(seed, stage, sockets, path, generous):
+    """stage: plan.Hub or plan.Messages."""
     shared = Shared()
-    shared.seed, shared.seen, shared.generous = seed, {}, generous
+    shared.seed, shared.stage, shared.seen, shared.generous = seed, stage, {}, generous
     shared.log = open(path, "a", buffering=1 << 16, encoding="ascii")
 
     async def serve():
