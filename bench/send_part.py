@@ -311,9 +311,16 @@ def listing(bench):
 
 
 def memory(bench):
-    """Ten endpoints that hang: what waits for them is in the store."""
-    hole = Hole()
+    """Ten endpoints that hang: what waits for them is in the store. What it keeps at hand of its
+    database is bounded and filled first, by messages that are delivered."""
+    hole, sink = Hole(), bench["sink"]()
     s = Sender(bench, "pending")
+    warm = s.application("warm")
+    for i in range(10):
+        s.endpoint(warm, f"http://127.0.0.1:{sink.gaff_port}/{i}")
+    while s.counts()["delivered"] < 100000:
+        s.load(warm, 1, size=256)
+        s.until_idle()
     app = s.application("acme")
     for _ in range(10):
         s.endpoint(app, hole.url, timeout=3600, concurrency=2)
@@ -329,4 +336,5 @@ def memory(bench):
                      f"{seen[goal]:.1f} MiB resident")
     bench["figure"]("send_memory_1m_pending_over_1k", seen[1000000] / seen[1000])
     bench["stop"](s.server)
+    bench["stop"](sink)
     hole.close()
