@@ -319,8 +319,9 @@ static void round_committed(struct commit_ticket *t)
     for (struct pending *p = r->first, *next; p; p = next) {
         next = p->next; /* p ends with its exchange, which ends with its answer */
         struct ingest_view *view = p->view;
+        bool is_left = p->is_answered;
         answer(p, t);
-        if (p->is_answered)
+        if (is_left)
             pending_free(in, p, t);
         ingest_view_put(view);
     }
