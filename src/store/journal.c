@@ -80,6 +80,24 @@ bool segment_head_read(const char *head, struct segment *s, uint64_t *store_id)
     return s->seq != 0;
 }
 
+static const char mark_magic[8] = {'G', 'A', 'F', 'F', 'M', 'A', 'R', 'K'};
+
+void segment_mark_write(const struct segment *s, char *page)
+{
+    memset(page, 0, PAGE);
+    memcpy(page, mark_magic, 8);
+    store_u64(page + 8, s->seq);
+    store_u64(page + 16, s->mark_lsn);
+    store_u32(page + 24, crc32c(s->salt, page, 24));
+}
+
+uint64_t segment_mark_read(const struct segment *s, const char *page)
+{
+    bool good = memcmp(page, mark_magic, 8) == 0 && load_u64(page + 8) == s->seq &&
+                load_u32(page + 24) == crc32c(s->salt, page, 24);
+    return good ? load_u64(page + 16) : UINT64_MAX;
+}
+
 void segment_close(struct segment *s)
 {
     if (!s)
@@ -209,7 +227,7 @@ char *journal_room(struct journal *j, size_t n, uint64_t *lsn)
     uint64_t end = journal_end(j);
     size_t total = record_total(n);
     const struct segment *s = j->current;
-    j->begins_segment = !s || file_at(s, end) + total > s->bytes;
+    j->begins_segment = !s || file_at(s, end) + total > segment_room(s);
     j->room = tail_room(&j->tail, end, j->begins_segment ? SEGMENT_HEAD : file_at(s, end), total,
                         j->begins_segment);
     *lsn = end + JOURNAL_RECORD_HEAD;
@@ -221,11 +239,11 @@ static struct segment *take_ready(struct journal *j, uint64_t need, bool spend_r
     struct segment *s = NULL;
     pthread_mutex_lock(&j->lock);
     for (size_t i = j->spare_count; i-- > 0 && !s;)
-        if (j->spares[i]->bytes >= need) {
+        if (segment_room(j->spares[i]) >= need) {
             s = j->spares[i];
             j->spares[i] = j->spares[--j->spare_count];
         }
-    if (!s && spend_reserve && j->reserve && j->reserve->bytes >= need) {
+    if (!s && spend_reserve && j->reserve && segment_room(j->reserve) >= need) {
         s = j->reserve;
         j->reserve = NULL;
     }
@@ -250,9 +268,9 @@ static struct segment *next_segment(struct journal *j, uint64_t need, bool spend
 {
     struct segment *s = take_ready(j, need, false);
     if (!s) {
-        uint64_t bytes =
-            need > j->segment_bytes ? (need + PAGE - 1) / PAGE * PAGE : j->segment_bytes;
-        uint64_t least = need > JOURNAL_SEGMENT_BYTES_MIN ? need : JOURNAL_SEGMENT_BYTES_MIN;
+        uint64_t whole = (need + PAGE - 1) / PAGE * PAGE + PAGE; /* and its mark */
+        uint64_t bytes = whole > j->segment_bytes ? whole : j->segment_bytes;
+        uint64_t least = whole > JOURNAL_SEGMENT_BYTES_MIN ? whole : JOURNAL_SEGMENT_BYTES_MIN;
         s = segment_create(j, bytes, least, false, why);
     }
     if (!s && spend_reserve)
@@ -263,6 +281,7 @@ static struct segment *next_segment(struct journal *j, uint64_t need, bool spend
     s->seq = j->next_seq++;
     s->start_lsn = journal_end(j);
     s->end_lsn = UINT64_MAX;
+    s->mark_lsn = 0;
     rand_bytes(&s->salt, sizeof(s->salt));
     return s;
 }
@@ -278,6 +297,36 @@ static void seal_record(char *record, uint32_t kind, size_t n, uint64_t lsn, uin
     store_u32(record, crc32c(salt, record + 4, total - 4));
 }
 
+static int write_pages(struct journal *j, const struct segment *s, const char *p, size_t n,
+                       uint64_t at)
+{
+    int rc = -1;
+    errno = EINVAL;
+    if (j->write_fd >= 0)
+        rc = write_all(j, j->write_fd, p, n, at);
+    if (rc != 0 && errno == EINVAL) {
+        /* No direct writes here, or not of this size. */
+        if (j->write_fd >= 0)
+            close(j->write_fd);
+        j->write_fd = -1;
+        rc = write_all(j, s->fd, p, n, at);
+    }
+    return rc;
+}
+
+/* Before a record that ends behind the mark: the same sync makes both durable. */
+static int move_mark(struct journal *j, struct segment *s, uint64_t end_lsn)
+{
+    _Alignas(PAGE) char page[PAGE];
+    uint64_t room = segment_room(s);
+    if (room == s->bytes || end_lsn <= s->mark_lsn)
+        return 0;
+    uint64_t last = s->start_lsn + room - SEGMENT_HEAD;
+    s->mark_lsn = end_lsn + SEGMENT_MARK_STEP < last ? end_lsn + SEGMENT_MARK_STEP : last;
+    segment_mark_write(s, page);
+    return write_pages(j, s, page, PAGE, room);
+}
+
 /* Writes whole pages: what lies before the record in its page once more, and zeros behind it, so
  * that what a former life left there is gone. */
 static int write_record(struct journal *j, struct segment *s, size_t total)
@@ -288,19 +337,10 @@ static int write_record(struct journal *j, struct segment *s, size_t total)
     if (page_end > s->bytes)
         page_end = s->bytes;
     memset(j->room + total, 0, page_end - end);
-    const char *bytes = j->room - (at - from);
-    int rc = -1;
-    errno = EINVAL;
-    if (j->write_fd >= 0)
-        rc = write_all(j, j->write_fd, bytes, page_end - from, from);
-    if (rc != 0 && errno == EINVAL) {
-        /* No direct writes here, or not of this size. */
-        if (j->write_fd >= 0)
-            close(j->write_fd);
-        j->write_fd = -1;
-        rc = write_all(j, s->fd, bytes, page_end - from, from);
-    }
-    return rc != 0 ? rc : j->io->fdatasync(s->fd);
+    if (move_mark(j, s, journal_end(j) + total) != 0 ||
+        write_pages(j, s, j->room - (at - from), page_end - from, from) != 0)
+        return -1;
+    return j->io->fdatasync(s->fd);
 }
 
 /* The kernel may have dropped what a failed sync could not write: nothing more is written there,
@@ -340,7 +380,7 @@ enum err journal_append(struct journal *j, uint32_t kind, size_t n, bool spend_r
     uint64_t lsn = journal_end(j);
     struct segment *s = j->current;
     bool fresh = j->begins_segment;
-    assert(fresh || (s && file_at(s, lsn) + total <= s->bytes));
+    assert(fresh || (s && file_at(s, lsn) + total <= segment_room(s)));
     if (fresh) {
         struct reason r = {ERR_IO, ""};
         s = next_segment(j, SEGMENT_HEAD + total, spend_reserve, &r);
@@ -362,7 +402,7 @@ enum err journal_append(struct journal *j, uint32_t kind, size_t n, bool spend_r
     }
     j->failures = 0;
     j->retry_at_ns = 0;
-    atomic_store_explicit(&j->current_left, s->bytes - SEGMENT_HEAD - (lsn + total - s->start_lsn),
+    atomic_store_explicit(&j->current_left, segment_room(s) - file_at(s, lsn + total),
                           memory_order_relaxed);
     atomic_store(&j->end, lsn + total);
     return ERR_OK;

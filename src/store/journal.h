@@ -9,13 +9,16 @@
  * salt, checksum), then records one behind the other. A record is crc32c, length, LSN, kind, and
  * the payload padded to 8 bytes; the checksum is seeded with the salt of its segment, so that what
  * a file held in a former life never counts. Files are reused: those wholly below the released LSN
- * are overwritten, which costs neither allocation nor metadata.
+ * are overwritten, which costs neither allocation nor metadata. The last page of a segment of 4 MiB
+ * or more is its mark: a position behind which no record of this life of the file was acknowledged.
+ * It is synced together with the first record that needs it and moves on in steps of 1 MiB.
  *
  * Recovery reads from the last released LSN to the first record whose LSN or checksum does not
  * fit. Records at or beyond the start LSN of the following segment are void: a segment in which a
  * write or a sync failed is abandoned, never synced again, and the next one starts at the same
  * LSN. At most one record is unsynced at any time, so a bad record with a good one after it in
- * its segment is damage and not a torn tail: then the journal refuses to open.
+ * its segment is damage and not a torn tail: then the journal refuses to open. That one is looked
+ * for up to the mark, or in the whole segment when there is no good mark.
  *
  * Threads: journal_append and journal_room by one at a time; journal_release and journal_prepare
  * by one at a time; reading by any. */

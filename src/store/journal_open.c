@@ -180,7 +180,7 @@ static uint64_t named_lsn(const char *record)
 }
 
 /* Moves on to the next place whose head names that very place, inside what is in memory; at its
- * end otherwise. Looks at each eighth byte of a whole segment, at every start: kept tight. */
+ * end otherwise. Looks at each eighth byte up to the mark, at every start: kept tight. */
 static void skip_to_named(struct scan *c)
 {
     const char *p = place(c), *end = p + there(c) - JOURNAL_RECORD_HEAD;
@@ -190,6 +190,15 @@ static void skip_to_named(struct scan *c)
     move_on(c, (size_t)(lsn - c->lsn));
 }
 
+/* Behind it nothing was acknowledged; UINT64_MAX when that is not known. */
+static uint64_t read_mark(const struct segment *s)
+{
+    char page[TAIL_PAGE];
+    uint64_t room = segment_room(s);
+    bool is = room < s->bytes && pread(s->fd, page, sizeof(page), (off_t)room) == sizeof(page);
+    return is ? segment_mark_read(s, page) : UINT64_MAX;
+}
+
 /* True when a good record lies behind the bad place: then that place is damage. */
 static enum err good_one_behind(const struct journal *j, const struct segment *s, uint64_t lsn,
                                 bool *found, struct reason *why)
@@ -197,8 +206,11 @@ static enum err good_one_behind(const struct journal *j, const struct segment *s
     struct scan c = {.j = j, .s = s, .lsn = lsn};
     buf_init(&c.bytes, SCAN_BYTES_MAX);
     enum err e = fill(&c, JOURNAL_RECORD_HEAD, why);
+    uint64_t mark = read_mark(s);
+    if (mark < lsn) /* and there is one: it does not speak of this log */
+        mark = UINT64_MAX;
     *found = false;
-    while (e == ERR_OK && !*found && there(&c) >= JOURNAL_RECORD_HEAD + 8) {
+    while (e == ERR_OK && !*found && c.lsn < mark && there(&c) >= JOURNAL_RECORD_HEAD + 8) {
         move_on(&c, 8);
         skip_to_named(&c);
         e = fill(&c, JOURNAL_RECORD_HEAD + 8, why);

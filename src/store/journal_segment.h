@@ -11,6 +11,8 @@
 
 #define SEGMENT_HEAD 4096u
 #define SEGMENT_SPARES_MAX 3u
+#define SEGMENT_MARKED_MIN (4u << 20) /* smaller ones are soon read whole and have no mark */
+#define SEGMENT_MARK_STEP (1u << 20)
 
 struct segment {
     int fd;
@@ -20,8 +22,9 @@ struct segment {
     uint64_t start_lsn;
     uint64_t end_lsn; /* where the next one starts; UINT64_MAX for the one being written */
     uint32_t salt;
-    unsigned pins; /* reads under way; guarded by journal.lock */
-    bool suspect;  /* a write or sync failed here: to be deleted, not reused */
+    uint64_t mark_lsn; /* of the one being written; 0: it has none */
+    unsigned pins;     /* reads under way; guarded by journal.lock */
+    bool suspect;      /* a write or sync failed here: to be deleted, not reused */
 };
 
 struct journal {
@@ -73,6 +76,12 @@ static inline size_t record_total(size_t payload)
     return JOURNAL_RECORD_HEAD + ((payload + 7) & ~(size_t)7);
 }
 
+/* Bytes of the file that are for the head and records. */
+static inline uint64_t segment_room(const struct segment *s)
+{
+    return s->bytes < SEGMENT_MARKED_MIN ? s->bytes : s->bytes / TAIL_PAGE * TAIL_PAGE - TAIL_PAGE;
+}
+
 /* Creates and allocates a file of at most `bytes` (halved down to `least` when the disk is short),
  * durable under its name. zero: write it too, so that later syncs change no metadata. */
 struct segment *segment_create(struct journal *j, uint64_t bytes, uint64_t least, bool zero,
@@ -84,6 +93,9 @@ bool segment_is_reusable(const struct journal *j, const struct segment *s);
 void segment_head_write(const struct journal *j, const struct segment *s, char *head);
 /* False when these 4096 bytes are no head. */
 bool segment_head_read(const char *head, struct segment *s, uint64_t *store_id);
+void segment_mark_write(const struct segment *s, char *page);
+/* The mark in these 4096 bytes of the segment; UINT64_MAX when they are none of its. */
+uint64_t segment_mark_read(const struct segment *s, const char *page);
 char *segment_path(const struct journal *j, uint64_t file);  /* to be freed */
 void journal_add_live(struct journal *j, struct segment *s); /* takes the lock */
 

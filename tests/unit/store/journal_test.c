@@ -75,6 +75,7 @@ struct bench {
     struct seen seen; /* by the last open */
     struct reason why;
     uint64_t from;
+    size_t segment_bytes; /* 0: the smallest */
 };
 
 static void note(const struct journal_record *r, void *arg)
@@ -97,7 +98,8 @@ static bool try_open(struct bench *b)
     struct journal_options o = {.dir = unit_path("j"),
                                 .store_id = 42,
                                 .from_lsn = b->from ? b->from : JOURNAL_FIRST_LSN,
-                                .segment_bytes = JOURNAL_SEGMENT_BYTES_MIN,
+                                .segment_bytes =
+                                    b->segment_bytes ? b->segment_bytes : JOURNAL_SEGMENT_BYTES_MIN,
                                 .io = &test_io,
                                 .clock = &b->clock.base};
     b->j = journal_open(&o, note, &b->seen, &b->why);
@@ -417,6 +419,57 @@ void test_journal_refuses_a_damaged_head_with_records(void)
     write_file(unit_path("j/00000000.gj"), "X", 1, 20);
     EXPECT(!try_open(&b));
     EXPECT_HAS(b.why.text, "head");
+}
+
+/* Damage is looked for up to the mark: it covers all that was acknowledged, with records of any
+ * size, and what lies behind it is not read. Without a good mark all is. */
+void test_journal_looks_for_damage_up_to_the_mark(void)
+{
+    struct bench b = {.segment_bytes = 8u << 20};
+    static const char zeros[3u << 20];
+    static const char *const name = "j/00000000.gj";
+    const off_t mark_at = (8 << 20) - 4096;
+    char early[4096];
+    int fd;
+    open_journal(&b);
+    append(&b, 1, 300);
+    EXPECT((fd = open(unit_path(name), O_RDWR)) >= 0);
+    EXPECT(pread(fd, early, sizeof(early), mark_at) == sizeof(early));
+    off_t second = HEAD + (off_t)(journal_end(b.j) - JOURNAL_FIRST_LSN);
+    append(&b, 2, 2500000); /* farther than one step of the mark */
+    for (uint32_t i = 3; i < 8; i++)
+        append(&b, i, 900000);
+    EXPECT_EQ_UINT(file_count(), 1);
+    journal_close(b.j);
+    /* All but the first one and the last two are gone. */
+    EXPECT(pwrite(fd, zeros, sizeof(zeros), second) == sizeof(zeros));
+    EXPECT(!try_open(&b));
+    EXPECT_HAS(b.why.text, "damaged");
+    EXPECT(pwrite(fd, zeros, sizeof(early), mark_at) == sizeof(early));
+    EXPECT(!try_open(&b));
+    EXPECT_HAS(b.why.text, "damaged");
+    EXPECT(pwrite(fd, early, sizeof(early), mark_at) == sizeof(early));
+    EXPECT(try_open(&b));
+    EXPECT_EQ_UINT(b.seen.count, 1);
+    journal_close(b.j);
+    close(fd);
+}
+
+void test_journal_fills_a_marked_segment(void)
+{
+    struct bench b = {.segment_bytes = 4u << 20};
+    struct buf out;
+    open_journal(&b);
+    for (uint32_t i = 0; i < 3000; i++)
+        append(&b, i, i * 7 % 5000 + 4);
+    append(&b, 3000, (4u << 20) - 10000); /* fits one that has nothing else */
+    append(&b, 3001, (4u << 20) - 5000);  /* does not, with the head and the mark */
+    buf_init(&out, 16u << 20);
+    EXPECT_EQ_UINT(read_through(&b, &out), 3002);
+    buf_release(&out);
+    reopen(&b);
+    EXPECT_EQ_UINT(b.seen.count, 3002);
+    journal_close(b.j);
 }
 
 void test_journal_takes_a_torn_birth_for_unborn(void)
