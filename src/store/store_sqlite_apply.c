@@ -20,6 +20,7 @@
 #define TRANSACTION_BYTES (4u << 20) /* in one transaction */
 #define UNSYNCED_BYTES_MAX (4ull * JOURNAL_SEGMENT_BYTES)
 #define REST_MS 25
+#define SILENCE_MS 500 /* then the write-ahead log is put away */
 #define APPLIER_NICE 5
 #define SHORT_LOOK_MS 300
 #define TRIM_BYTES (32u << 20) /* applied since memory was given back last */
@@ -107,9 +108,12 @@ enum err apply_barrier(struct sqlite_store *s, struct reason *why)
         return ERR_OK;
     writer_lock(s);
     enum err e = apply_until(s, lsn, why);
-    if (e == ERR_OK)
-        writer_checkpoint(s, WAL_PAGES_MAX);
+    bool is_full = s->writer.wal_pages > WAL_PAGES_MAX;
     writer_unlock(s);
+    if (is_full) { /* who reads, or starts, does not wait for a checkpoint */
+        atomic_store(&s->wal_is_full, true);
+        apply_wake(s);
+    }
     return e;
 }
 
@@ -127,9 +131,28 @@ static uint64_t lag(struct sqlite_store *s)
     return journal_end(s->journal) - atomic_load(&s->applied_lsn);
 }
 
-/* Sleeps until there is something to do; false when the store is being closed. */
-static bool wait_for_work(struct sqlite_store *s, int64_t retry_ms)
+static bool nothing_to_do(struct sqlite_store *s)
 {
+    return !s->stop && lag(s) == 0 && !atomic_load(&s->wal_is_full);
+}
+
+/* Until there is something to do, or *silent: there was nothing for a while. */
+static void wait_for_news(struct sqlite_store *s, bool *silent)
+{
+    while (nothing_to_do(s) && !*silent) {
+        if (atomic_load(&s->wal_file_pages) <= WAL_PAGES_IDLE) {
+            pthread_cond_wait(&s->wake, &s->wake_lock);
+        } else {
+            wait_ms(s, SILENCE_MS);
+            *silent = nothing_to_do(s);
+        }
+    }
+}
+
+/* Sleeps until there is something to do; false when the store is being closed. */
+static bool wait_for_work(struct sqlite_store *s, int64_t retry_ms, bool *silent)
+{
+    *silent = false;
     pthread_mutex_lock(&s->wake_lock);
     atomic_store(&s->is_resting, true);
     if (!s->stop && lag(s) < TRANSACTION_BYTES)
@@ -141,8 +164,7 @@ static bool wait_for_work(struct sqlite_store *s, int64_t retry_ms)
     if (!s->stop && lag(s) == 0 && atomic_load(&s->is_short))
         wait_ms(s, SHORT_LOOK_MS);
     else
-        while (!s->stop && lag(s) == 0)
-            pthread_cond_wait(&s->wake, &s->wake_lock);
+        wait_for_news(s, silent);
     atomic_store(&s->is_idle, false);
     bool go_on = !s->stop;
     pthread_mutex_unlock(&s->wake_lock);
@@ -159,15 +181,23 @@ void apply_wake(struct sqlite_store *s)
     pthread_mutex_unlock(&s->wake_lock);
 }
 
-/* One transaction, so that others get the lock in between. */
+static void checkpoint(struct sqlite_store *s)
+{
+    writer_lock(s);
+    atomic_store(&s->wal_is_full, false);
+    writer_checkpoint(s, WAL_PAGES_MAX);
+    writer_unlock(s);
+}
+
+/* One transaction, so that others get the lock in between, also before a checkpoint. */
 static enum err apply_some(struct sqlite_store *s, struct reason *why)
 {
     writer_lock(s);
     uint64_t end = journal_end(s->journal), most = s->writer.now.applied_lsn + TRANSACTION_BYTES;
     enum err e = apply_until(s, end < most ? end : most, why);
-    if (e == ERR_OK)
-        writer_checkpoint(s, WAL_PAGES_MAX);
     writer_unlock(s);
+    if (e == ERR_OK)
+        checkpoint(s);
     return e;
 }
 
@@ -211,6 +241,7 @@ static void *applier_main(void *arg)
     struct reason why;
     int64_t retry_ms = 0;
     uint64_t trimmed_lsn = atomic_load(&s->applied_lsn);
+    bool silent = false;
     pthread_setname_np(pthread_self(), "gaff-store");
     step_back();
     keys_load_filters(s);
@@ -218,6 +249,10 @@ static void *applier_main(void *arg)
     do {
         journal_release(s->journal, atomic_load(&s->synced_lsn));
         look_after_space(s);
+        if (silent && !atomic_load(&s->is_short))
+            writer_empty_wal(s);
+        if (atomic_load(&s->wal_is_full))
+            checkpoint(s);
         if (lag(s) == 0)
             continue;
         uint64_t held;
@@ -239,7 +274,7 @@ static void *applier_main(void *arg)
             log_event(LOG_ERROR, "the database lags behind; everything is kept in the journal",
                       LOG_F("error", str_from_cstr(why.text)), LOG_I("lag_bytes", lag(s)),
                       LOG_I("held", held));
-    } while (wait_for_work(s, retry_ms));
+    } while (wait_for_work(s, retry_ms, &silent));
     return NULL;
 }
 

@@ -93,7 +93,7 @@ void db_close(struct connection *c)
 static enum err open_file(const char *path, int flags, sqlite3 **db, struct reason *why)
 {
     if (sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
-        sqlite3_busy_timeout(*db, 10000);
+        sqlite3_busy_timeout(*db, BUSY_MS);
         sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
         return ERR_OK;
@@ -299,9 +299,11 @@ static const char writer_settings[] = "PRAGMA page_size=8192;"
 
 static int note_wal_pages(void *arg, sqlite3 *db, const char *name, int pages)
 {
+    struct sqlite_store *s = arg;
     UNUSED(db);
     UNUSED(name);
-    ((struct writer *)arg)->wal_pages = pages;
+    s->writer.wal_pages = pages;
+    atomic_store(&s->wal_file_pages, pages);
     return SQLITE_OK;
 }
 
@@ -324,6 +326,6 @@ enum err db_open_writer(struct sqlite_store *s, struct reason *why)
     if (e == ERR_OK)
         e = read_meta(s, why);
     if (e == ERR_OK)
-        sqlite3_wal_hook(c->db, note_wal_pages, &s->writer);
+        sqlite3_wal_hook(c->db, note_wal_pages, s);
     return e;
 }

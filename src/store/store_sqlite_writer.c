@@ -133,3 +133,19 @@ void writer_checkpoint(struct sqlite_store *s, int pages)
         log_event(LOG_WARN, "the database could not be checkpointed; trying again",
                   LOG_F("error", str_from_cstr(sqlite3_errmsg(w->c.db))), LOG_I("held", held));
 }
+
+void writer_empty_wal(struct sqlite_store *s)
+{
+    struct writer *w = &s->writer;
+    writer_lock(s);
+    /* A reader keeps the file from being emptied; the next silence will do. */
+    sqlite3_busy_timeout(w->c.db, 0);
+    int rc = sqlite3_wal_checkpoint_v2(w->c.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(w->c.db, BUSY_MS);
+    if (rc == SQLITE_OK) {
+        w->wal_pages = 0;
+        atomic_store(&s->wal_file_pages, 0);
+        atomic_store(&s->synced_lsn, w->committed.applied_lsn);
+    }
+    writer_unlock(s);
+}

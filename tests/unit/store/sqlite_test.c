@@ -673,6 +673,27 @@ void test_sqlite_opens_with_a_long_queue(void)
 
 /* An event that the applier takes over between a look into the table and the look at how far it
  * has come was told missing. */
+/* A start after a crash reads the whole write-ahead log: none is left behind by what has come to
+ * rest. Whoever reads meanwhile only puts it off. */
+void test_sqlite_empties_its_log_in_silence(void)
+{
+    struct kit k;
+    struct stat st = {0};
+    char path[512];
+    kit_open(&k, "sqlite:store");
+    snprintf(path, sizeof(path), "%s", unit_path("store/gaff.db-wal"));
+    fill(&k, 40);
+    EXPECT_EQ_UINT(kit_counts(&k).lag, 0);
+    EXPECT(stat(path, &st) == 0 && st.st_size > (off_t)WAL_PAGES_IDLE * 8192);
+    do {
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        EXPECT(stat(path, &st) == 0);
+    } while (st.st_size > 0);
+    fill(&k, 1);
+    EXPECT_EQ_UINT(kit_counts(&k).by_state[DELIVERY_PENDING], kit_counts(&k).events);
+    kit_close(&k);
+}
+
 void test_sqlite_load_finds_what_was_committed_just_now(void)
 {
     struct kit k;
