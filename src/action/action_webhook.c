@@ -209,6 +209,9 @@ static bool add_signature(struct webhook_attempt *x)
     case WEBHOOK_STRIPE:
         sign_stripe(x);
         break;
+    case WEBHOOK_WEBSUB:
+        sign_hub(x, STR("X-Hub-Signature"));
+        break;
     case WEBHOOK_NONE:
     case WEBHOOK_STYLE_COUNT:
         break;

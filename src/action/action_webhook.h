@@ -16,6 +16,7 @@
     X(RFC9421, "rfc9421")   /* Signature-Input, Signature, Content-Digest */                       \
     X(GITHUB, "github")     /* X-Hub-Signature-256 */                                              \
     X(STRIPE, "stripe")     /* Stripe-Signature: t=,v1= */                                         \
+    X(WEBSUB, "websub")     /* X-Hub-Signature: sha256=, when there is a key */                    \
     X(NONE, "none")
 enum webhook_style {
 #define X(name, word) WEBHOOK_##name,

@@ -59,6 +59,7 @@ const struct api_route api_routes[] = {
     {"DELETE /api/v1/definitions/{kind}/{name}", api_definition_delete, ROLE_ADMIN},
     {"GET /api/v1/audit", api_audit_list, ROLE_ADMIN},
     {"GET /api/v1/providers", api_providers, ROLE_VIEWER},
+    {"GET /api/v1/hub", api_hub, ROLE_VIEWER},
     {"GET /api/v1/config", api_config, ROLE_ADMIN},
     {"GET /api/v1/config/difference", api_config_difference, ROLE_ADMIN},
     {"GET /api/v1/listen", api_listen, ROLE_VIEWER},

@@ -4,13 +4,15 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "engine/hub.h"
+#include "engine/subscription.h"
 #include "verify/crypto.h"
 
 static const char *const members[] = {
     "description", "url",     "disabled",  "channels", "metadata",  "version",   "match",
     "concurrency", "orderBy", "onBlocked", "retry",    "timeout",   "signature", "format",
     "circuit",     "where",   "transform", "delivery", "ownership", NULL};
-static const char *const kept[] = {"secrets", "headers", NULL};
+static const char *const kept[] = {"secrets", "headers", "subscription", NULL};
 #define SECRET_BYTES 24
 static const char uid_taken[] = "An endpoint with that id or uid already exists";
 
@@ -54,6 +56,19 @@ static void pair_access(struct json_writer *w, const struct json *doc)
     }
 }
 
+/* Of an endpoint that subscribed by WebSub; its secret is the subscriber's. */
+static void pair_subscription(struct json_writer *w, const struct json *v)
+{
+    int64_t until_ms;
+    if (!json_i64(json_get(v, STR("until")), &until_ms))
+        return;
+    json_key(w, "subscription");
+    json_open(w, '{');
+    json_pair(w, "topic", json_str(json_get(v, STR("topic"))));
+    send_pair_time(w, "until", until_ms);
+    json_close(w, '}');
+}
+
 void send_endpoint_view(struct json_writer *w, const struct object *o, const struct json *doc,
                         bool with_metadata)
 {
@@ -79,6 +94,7 @@ void send_endpoint_view(struct json_writer *w, const struct object *o, const str
     for (size_t i = 0; extra[i]; i++)
         send_pair_or(w, extra[i], json_get(doc, str_from_cstr(extra[i])), NULL);
     pair_access(w, doc);
+    pair_subscription(w, json_get(doc, STR("subscription")));
     send_pair_time(w, "createdAt", o->created_ms);
     send_pair_time(w, "updatedAt", o->updated_ms);
 }
@@ -358,10 +374,17 @@ void send_endpoint_delete(struct send_call *s)
     struct object o;
     if (!send_find_endpoint(s, &o))
         return;
-    struct object_change changes[2] = {{.op = OBJECT_DELETE, .object = o}};
+    struct object_change changes[3] = {{.op = OBJECT_DELETE, .object = o}};
+    struct hub *hub = send_api(s)->core->hub;
+    struct hub_job denial;
+    bool told =
+        subscription_denial(o.doc, s->now_ms, "ended by the hub's operator", s->a, &denial) &&
+        hub_job_change(hub, &denial, 0, s->a, &changes[1]);
     send_operational(s, "endpoint.deleted", &o, STR(""));
-    if (!send_commit(s, changes, 1, 204, NULL))
+    if (!send_commit(s, changes, told ? 2 : 1, 204, NULL))
         return;
+    if (told)
+        hub_told(hub, &changes[1].object);
     send_cancel_deliveries(s, o.id);
     send_empty(s, 204);
 }

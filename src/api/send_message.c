@@ -286,7 +286,7 @@ void send_message_precheck(struct send_call *s)
     struct http_request request = {.body = STR("{}"), .arena = s->a};
     struct facts facts = {.request = &request, .source = s->app.id};
     facts.event_type = json_str(json_get(s->body, STR("eventType")));
-    const struct message_facts m = {facts.event_type, channels, count, &facts};
+    const struct message_facts m = {facts.event_type, channels, count, &facts, s->now_ms};
     struct planned_endpoint *to;
     directory_plan(send_api(s)->core->directory, s->app.id, &m, s->a, &to, &endpoints);
     http_request_release(&request);

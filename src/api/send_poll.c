@@ -42,7 +42,7 @@ static bool is_wanted(const struct poll *p, const struct event *e, struct arena 
         channels[count++] = str_cut(&list, ',');
     struct http_request request = {.body = e->body, .arena = a};
     struct facts facts = {.request = &request, .event_type = e->type, .source = e->source};
-    const struct message_facts m = {e->type, channels, count, &facts};
+    const struct message_facts m = {e->type, channels, count, &facts, 0};
     bool wanted = endpoint_fits(p->sink, &m);
     http_request_release(&request);
     return wanted;

@@ -199,6 +199,8 @@ static const struct wire_field endpoint_out_fields[] = {
           "Gaff: closed, open (left alone for a while) or half-open (one attempt asks)."),
     FIELD("circuitUntil", WIRE_TIME, 0, 0, 0, CHECK_NONE, "Gaff: when it is asked again."),
     FIELD("disabledReason", WIRE_STRING, 0, 0, 0, CHECK_NONE, "Gaff: why it was disabled."),
+    FIELD("subscription", WIRE_OBJECT, 0, 0, 0, CHECK_NONE,
+          "Gaff: of one that subscribed by WebSub: its topic, and until when the lease runs."),
     FIELD("createdAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
     FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
     END};

@@ -114,7 +114,8 @@ static bool find_endpoints(struct engine_core *core, const struct app_message *m
     const struct message_facts what = {.event_type = m->event_type,
                                        .channels = m->channels,
                                        .channel_count = m->channel_count,
-                                       .facts = &facts};
+                                       .facts = &facts,
+                                       .now_ms = clock_wall_ms(core->clock)};
     bool good;
     if (m->only_endpoint.n) {
         struct endpoint *e = directory_endpoint(core->directory, m->only_endpoint);

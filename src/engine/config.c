@@ -304,6 +304,7 @@ static void read_parts(struct config_reader *r)
     config_sources_read(r, yaml_get(c->tree, STR("sources")));
     config_destinations_read(r, yaml_get(c->tree, STR("destinations")));
     config_routes_read(r, yaml_get(c->tree, STR("routes")));
+    config_hub_read(r, yaml_get(c->tree, STR("hub")));
     config_check(r);
 }
 

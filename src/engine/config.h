@@ -142,7 +142,29 @@ struct sending_config {       /* what endpoints of the sending side share */
     int schemes;   /* 1: https alone */
     int signature; /* an enum webhook_style */
     int64_t timeout_ms, disable_after_ms;
-    str origin; /* how we call ourselves when an endpoint is asked for its ownership */
+    str origin;  /* how we call ourselves when an endpoint is asked for its ownership */
+    str hub_url; /* of subscriptions; empty: there is no hub */
+};
+
+struct hub_topic {
+    str name; /* the event type of its messages */
+    str url;  /* hub.topic */
+};
+
+enum hub_publishers { HUB_NOBODY, HUB_TOKEN, HUB_ANYONE };
+
+/* `hub:` others subscribe to topics here (WebSub). */
+struct hub_config {
+    bool is_set;
+    str path, url; /* url: what others know it by */
+    struct hub_topic *topics;
+    size_t topic_count;
+    str *callbacks; /* globs over the hosts that may be called back */
+    size_t callback_count;
+    int publish; /* an enum hub_publishers */
+    str publish_token;
+    int64_t lease_min_ms, lease_default_ms, lease_max_ms;
+    int64_t subscriptions_max;
 };
 
 enum durability { DURABILITY_DISK, DURABILITY_NONE };
@@ -177,6 +199,7 @@ struct config {
     int64_t retention_bytes;    /* 0 */
     int64_t drain_timeout_ms;   /* 25s */
     struct sending_config sending;
+    struct hub_config hub;
     str portal_url, portal_origins; /* empty, or origins as Content-Security-Policy lists them */
     enum log_level log_level;
     enum log_format log_format;

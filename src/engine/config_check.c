@@ -63,6 +63,12 @@ static void check_places(struct config_reader *r)
     for (size_t i = 0; i < c->source_count; i++)
         for (size_t m = 0; m < c->sources[i]->method_count; m++)
             check_place(r, router, c->sources[i], c->sources[i]->methods[m]);
+    for (size_t i = 0; c->hub.is_set && i < c->source_count; i++)
+        if (str_eq(c->sources[i]->path, c->hub.path))
+            problem_at(r->problems, yaml_get(c->tree, STR("hub")),
+                       "the hub and source \"" STR_FMT "\" are both at " STR_FMT
+                       "; give one another path",
+                       STR_ARG(c->sources[i]->name), STR_ARG(c->hub.path));
     router_free(router);
 }
 

@@ -159,9 +159,48 @@ static void describe_route(const struct route_config *route, struct buf *out)
     buf_printf(out, "]\n    then: %s\n", route->stop ? "stop" : "continue");
 }
 
+/* "  key: value  # origin" */
+static void hub_line(struct buf *out, const struct yaml *hub, const char *key, str text)
+{
+    buf_printf(out, "  %s: " STR_FMT, key, STR_ARG(text));
+    config_origin_describe(yaml_get(hub, str_from_cstr(key)), out);
+}
+
+static void describe_hub(const struct hub_config *h, const struct yaml *node, struct buf *out)
+{
+    struct buf text;
+    char least[AMOUNT_TEXT_MAX], usual[AMOUNT_TEXT_MAX], most[AMOUNT_TEXT_MAX];
+    buf_init(&text, 1u << 16);
+    buf_str_append(out, STR("hub:\n"));
+    hub_line(out, node, "path", h->path);
+    for (size_t i = 0; i < h->callback_count; i++)
+        buf_printf(&text, "%s\"" STR_FMT "\"", i ? ", " : "[", STR_ARG(h->callbacks[i]));
+    buf_char(&text, ']');
+    hub_line(out, node, "callbacks", buf_str(&text));
+    hub_line(out, node, "publish", str_from_cstr(hub_publish_words[h->publish]));
+    if (h->publish_token.n)
+        hub_line(out, node, "publish_token", STR("****"));
+    buf_clear(&text);
+    buf_printf(&text, "{ min: %s, default: %s, max: %s }", duration_text(h->lease_min_ms, least),
+               duration_text(h->lease_default_ms, usual), duration_text(h->lease_max_ms, most));
+    hub_line(out, node, "lease", buf_str(&text));
+    buf_clear(&text);
+    buf_printf(&text, "%lld", (long long)h->subscriptions_max);
+    hub_line(out, node, "max_subscriptions", buf_str(&text));
+    buf_str_append(out, STR("  topics:\n"));
+    for (size_t i = 0; i < h->topic_count; i++) {
+        buf_printf(out, "    " STR_FMT ": \"" STR_FMT "\"", STR_ARG(h->topics[i].name),
+                   STR_ARG(h->topics[i].url));
+        config_origin_describe(yaml_get(yaml_get(node, STR("topics")), h->topics[i].name), out);
+    }
+    buf_release(&text);
+}
+
 void config_describe(const struct config *c, struct buf *out)
 {
     config_settings_describe(c, out);
+    if (c->hub.is_set)
+        describe_hub(&c->hub, yaml_get(c->tree, STR("hub")), out);
     if (c->source_count)
         buf_str_append(out, STR("sources:\n"));
     for (size_t i = 0; i < c->source_count; i++)

@@ -75,6 +75,9 @@ void config_ack_read(struct config_reader *r, const struct yaml *node,
 void config_filter_read(struct config_reader *r, const struct yaml *node, str *where,
                         str *transform);
 void config_destinations_read(struct config_reader *r, const struct yaml *node);
+/* config_hub.c */
+extern const char *const hub_publish_words[]; /* by enum hub_publishers; NULL-terminated */
+void config_hub_read(struct config_reader *r, const struct yaml *node);
 void config_routes_read(struct config_reader *r, const struct yaml *node);
 void config_check(struct config_reader *r);
 

@@ -139,7 +139,7 @@ void config_settings_defaults(struct config_reader *r)
 /* Reports unknown keys of the tree's top level (group == "") or of one group. */
 static void check_keys(struct config_reader *r, const struct yaml *map, const char *group)
 {
-    static const char *const others[] = {"sources", "destinations", "routes"};
+    static const char *const others[] = {"sources", "destinations", "routes", "hub"};
     const char *known[ARRAY_LEN(settings) + ARRAY_LEN(others) + 1];
     size_t count = 0;
     str prefix = str_from_cstr(group);

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/rand.h"
 #include "engine/config_read.h"
+#include "engine/websub_words.h"
 #include "http/address.h"
 #include "http/client.h"
 
@@ -14,7 +15,6 @@
 #define RESPOND_BODY_MAX 65536
 #define CHANNEL_BYTES 16
 #define CHANNEL_NAME_MIN 22 /* CHANNEL_BYTES in base64url */
-#define SUBSCRIBE_URL_MAX 2048
 #define DAY_MS INT64_C(86400000)
 
 static const char *const source_keys[] = {"provider", "verify",    "secret",    "secrets",
@@ -452,7 +452,7 @@ static void read_subscribe_url(struct reading *s, const struct yaml *map, const 
     if (!node)
         problem_at(s->r->problems, map, "\"%s\" is missing", key);
     else if (read_str(s->r->problems, node, out) &&
-             (out->n > SUBSCRIBE_URL_MAX || http_url_check(*out, OUTBOUND_PRIVATE, &why) != ERR_OK))
+             (out->n > WEBSUB_URL_MAX || http_url_check(*out, OUTBOUND_PRIVATE, &why) != ERR_OK))
         problem_at(s->r->problems, node, "%s",
                    why.text[0] ? why.text : "the URL is longer than 2048 bytes");
 }
@@ -487,7 +487,8 @@ static void read_subscribe(struct reading *s)
         problem_at_key(p, node, "subscribe needs public_url: the hub must know where to send");
     if (s->source->has_params)
         problem_at_key(p, node, "a path with {parameters} is no address for a hub");
-    if (s->source->verifier.secret_count != 1 || s->source->verifier.secrets[0].n >= 200)
+    if (s->source->verifier.secret_count != 1 ||
+        s->source->verifier.secrets[0].n > WEBSUB_SECRET_MAX)
         problem_at_key(p, node,
                        "subscribe needs one secret of at most 199 bytes, which the hub is "
                        "given to sign with");

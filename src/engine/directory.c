@@ -396,6 +396,19 @@ struct endpoint *directory_find_endpoint(struct directory *d, str application, s
     return e;
 }
 
+bool directory_endpoints(struct directory *d, str application, struct arena *a,
+                         struct endpoint ***out, size_t *count)
+{
+    *count = 0;
+    pthread_rwlock_rdlock(&d->lock);
+    const struct app *app = map_get(&d->apps, application);
+    *out = ARENA_ARRAY(a, struct endpoint *, (app ? app->count : 0) + 1);
+    for (size_t i = 0; *out && app && i < app->count; i++)
+        (*out)[(*count)++] = endpoint_ref(app->endpoints[i]);
+    pthread_rwlock_unlock(&d->lock);
+    return *out != NULL;
+}
+
 bool directory_plan(struct directory *d, str application, const struct message_facts *m,
                     struct arena *a, struct planned_endpoint **out, size_t *count)
 {

@@ -42,6 +42,11 @@ struct endpoint *directory_find_endpoint(struct directory *d, str application, s
 /* NULL when messages of that type are not checked; unref it. */
 struct event_type *directory_event_type(struct directory *d, str org, str name);
 
+/* Those of an application: an array in the arena, each to be unref'd. False without memory, then
+ * nothing is. */
+bool directory_endpoints(struct directory *d, str application, struct arena *a,
+                         struct endpoint ***out, size_t *count);
+
 struct planned_endpoint {
     struct gate *gate; /* its name is the endpoint's id */
     uint64_t order_key;

@@ -6,10 +6,12 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "engine/endpoint_access.h"
+#include "engine/websub_words.h"
 
 #define ENDPOINT_ARENA_MAX (4u << 20)
 #define SECRET_BYTES_MIN 16
 #define SECRET_BYTES_MAX 96
+#define OWN_HEADERS_MAX 3 /* Authorization, Link */
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -70,7 +72,7 @@ static bool read_secrets(struct endpoint *e, const struct json *list, struct rea
 static bool read_headers(struct endpoint *e, const struct json *map)
 {
     size_t most = map ? json_len(map) : 0;
-    e->webhook.headers = ARENA_ARRAY(&e->arena, struct http_field, most + 2);
+    e->webhook.headers = ARENA_ARRAY(&e->arena, struct http_field, most + OWN_HEADERS_MAX);
     struct json_iter it = {0};
     while (e->webhook.headers && map && json_next(map, &it))
         e->webhook.headers[e->webhook.header_count++] = (struct http_field){
@@ -126,6 +128,32 @@ static bool read_url(struct endpoint *e)
     e->webhook.headers[e->webhook.header_count++] = (struct http_field){
         STR("Authorization"), arena_printf(&e->arena, "Basic %.*s", (int)n, base64)};
     return e->webhook.url.n > 0;
+}
+
+/* Its signature and its Link are the protocol's, whatever else the document says: the subscriber
+ * has agreed to nothing more. */
+static bool read_subscription(struct endpoint *e, const struct json *node, str hub_url,
+                              struct reason *why)
+{
+    struct webhook_config *w = &e->webhook;
+    if (!node)
+        return true;
+    e->topic = text_of(e, node, "topic");
+    e->lease_until_ms = number_of(node, "until", 0);
+    w->style = WEBHOOK_WEBSUB;
+    w->format = WEBHOOK_PLAIN;
+    str link = arena_printf(&e->arena, "<" STR_FMT ">; rel=\"hub\", <" STR_FMT ">; rel=\"self\"",
+                            STR_ARG(hub_url), STR_ARG(e->topic));
+    w->headers[w->header_count++] = (struct http_field){STR("Link"), link};
+    uint8_t bytes[WEBSUB_SECRET_MAX];
+    size_t n = 0;
+    str secret = json_str(json_get(node, STR("secret")));
+    bool good = e->topic.n && e->lease_until_ms > 0 &&
+                base64_decode(secret.p ? secret : STR(""), bytes, sizeof(bytes), &n);
+    if (good && n)
+        w->keys[w->key_count++].bytes = arena_str(&e->arena, str_of((const char *)bytes, n));
+    secret_wipe(bytes, sizeof(bytes));
+    return good || fail(why, ERR_INVALID, "the subscription is malformed") == ERR_OK;
 }
 
 static bool read_match(struct endpoint *e, const struct json *node, struct reason *why)
@@ -235,7 +263,8 @@ static void read_doc(struct endpoint *e, const struct json *doc, const struct se
 }
 
 /* The rest; NULL, or the member that is wrong. */
-static const char *read_parts(struct endpoint *e, const struct json *doc, struct reason *why)
+static const char *read_parts(struct endpoint *e, const struct json *doc,
+                              const struct sending_config *s, struct reason *why)
 {
     struct webhook_config *w = &e->webhook;
     const char *access = NULL;
@@ -247,6 +276,8 @@ static const char *read_parts(struct endpoint *e, const struct json *doc, struct
         return "headers";
     if (!read_url(e))
         return "url";
+    if (!read_subscription(e, json_get(doc, STR("subscription")), s->hub_url, why))
+        return "subscription";
     if (!read_secrets(e, json_get(doc, STR("secrets")), why))
         return "secret";
     if (!endpoint_access_read(&w->access, &e->arena, doc, w->policy, &access, why))
@@ -274,7 +305,7 @@ static struct endpoint *read(const struct object *o, const struct sending_config
     e->version = o->version;
     why->text[0] = '\0';
     read_doc(e, json_root(doc), s);
-    *wrong = read_parts(e, json_root(doc), why);
+    *wrong = read_parts(e, json_root(doc), s, why);
     json_doc_free(doc);
     if (!*wrong && arena_ok(&e->arena))
         return e;
@@ -341,5 +372,6 @@ bool endpoint_fits(const struct endpoint *e, const struct message_facts *m)
 
 bool endpoint_wants(const struct endpoint *e, const struct message_facts *m)
 {
-    return !e->disabled && !e->polled && endpoint_fits(e, m);
+    return !e->disabled && !e->polled && (!e->topic.n || m->now_ms < e->lease_until_ms) &&
+           endpoint_fits(e, m);
 }

@@ -13,7 +13,9 @@
  *   basicAuth, oauth, clientCertificate, proxy   see engine/endpoint_access.c
  *   signature, format   words of action/action_webhook.h
  *   failSince, disabledReason   what the engine noted
- *   trusted      true: named by the program itself, so that it may lead to private addresses; no
+ *   subscription {"topic", "until": ms, "secret": base64}: asked for by WebSub (engine/hub.h); told
+ *                until then, and signed and linked as WebSub has it; no request of the API can set
+ * it trusted      true: named by the program itself, so that it may lead to private addresses; no
  *                request of the API can set it */
 #ifndef GAFF_ENGINE_ENDPOINT_H
 #define GAFF_ENGINE_ENDPOINT_H
@@ -41,6 +43,8 @@ struct endpoint {
     size_t channel_count;
     const struct match *match; /* NULL: all */
     int64_t fail_since_ms;
+    str topic;              /* URL; empty: it is no subscription of the hub's */
+    int64_t lease_until_ms; /* of a subscription: then it is told no more */
     struct destination_config destination;
     struct webhook_config webhook;
     struct allowance *allowance; /* of its application; this and the gate: set by the directory */
@@ -75,8 +79,9 @@ struct message_facts {
     const str *channels;
     size_t channel_count;
     struct facts *facts; /* for match and order */
+    int64_t now_ms;      /* wall clock: for leases */
 };
-/* True when the endpoint is to be told: enabled, and no filter says no. */
+/* True when the endpoint is to be told: enabled, its lease runs, and no filter says no. */
 bool endpoint_wants(const struct endpoint *e, const struct message_facts *m);
 /* The same by its filters alone. */
 bool endpoint_fits(const struct endpoint *e, const struct message_facts *m);

@@ -6,6 +6,7 @@
 #include "engine/dispatch.h"
 #include "engine/follow.h"
 #include "engine/front.h"
+#include "engine/hub.h"
 #include "engine/janitor.h"
 #include "engine/keyring.h"
 #include "engine/migration.h"
@@ -273,6 +274,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
         e->core.websub =
             websub_new(e->core.clock, &(struct http_client_options){.max_in_flight = 4,
                                                                     .counts = &e->core.outbound});
+        e->core.hub = hub_new(&e->core);
     }
     if (!ready || !start_dispatchers(e, why)) {
         engine_free(e);
@@ -323,6 +325,7 @@ void engine_start(struct engine *e)
         follower_new(&e->core, e->objects_at, e->definitions_changed, e->definitions_arg);
     e->core.recovery = recovery_new(&e->core);
     store_watch(e->core.store, store_told, e);
+    hub_configure(e->core.hub);
     warn_of_orphans(e);
 }
 
@@ -355,6 +358,7 @@ enum err engine_reload(struct engine *e, struct config *c, struct reason *why)
     for (size_t i = 0; i < e->front_count; i++)
         front_reload_tls(e->fronts[i]);
     websub_configure(e->core.websub, c);
+    hub_configure(e->core.hub);
     return ERR_OK;
 }
 
@@ -490,6 +494,8 @@ static void stop_others(struct engine *e)
 {
     schedule_free(e->schedule);
     e->schedule = NULL;
+    hub_free(e->core.hub);
+    e->core.hub = NULL;
     recovery_free(e->core.recovery);
     e->core.recovery = NULL;
     follower_free(e->core.follower);

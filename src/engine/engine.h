@@ -24,6 +24,7 @@ struct migration;
 struct follower;
 struct keyring;
 struct websub;
+struct hub;
 struct tracer;
 struct tracer_options;
 struct secret_book;
@@ -47,6 +48,7 @@ struct engine_core {
     struct waiting *waiting;
     struct secret_book *secrets; /* when each was used, and those learned */
     struct websub *websub;
+    struct hub *hub;
     struct keyring *keyring; /* public keys that lie at a URL, and confirmations */
     struct live *live;
     struct tracer *tracer;       /* NULL: no collector */

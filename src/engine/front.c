@@ -1,8 +1,9 @@
-/* front.c -- listeners of one loop. Every request goes through front_handle: a source's path wins,
- * then the application's routes, then 404. */
+/* front.c -- listeners of one loop. Every request goes through front_handle: the hub's path wins,
+ * then a source's, then the application's routes, then 404. */
 #include "engine/front.h"
 
 #include "base/log.h"
+#include "engine/hub.h"
 #include "engine/ingest.h"
 
 #define LISTENERS_MAX 8
@@ -22,9 +23,19 @@ struct front {
     _Atomic bool tls_asked;
 };
 
+static bool is_hub(const struct config *c, const struct http_request *r)
+{
+    return c->hub.is_set && str_eq(r->path, c->hub.path);
+}
+
 void front_handle(struct http_exchange *x, void *arg)
 {
     struct front *f = arg;
+    const struct config *c = ingest_config(f->ingest);
+    if (is_hub(c, &x->req)) {
+        hub_handle(f->core->hub, c, x, f->loop);
+        return;
+    }
     struct ingest_place place = ingest_find(f->ingest, x->req.method, x->req.path, x->arena);
     if (place.status == 200) {
         ingest_request(f->ingest, x, place.source);
@@ -50,7 +61,8 @@ void front_handle(struct http_exchange *x, void *arg)
 static int64_t body_limit(const struct http_request *head, void *arg)
 {
     struct front *f = arg;
-    return ingest_body_limit(f->ingest, head);
+    return is_hub(ingest_config(f->ingest), head) ? WEBSUB_FORM_MAX
+                                                  : ingest_body_limit(f->ingest, head);
 }
 
 static struct http_server *listen_one(struct front *f, const struct config *c, size_t i,

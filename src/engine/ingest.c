@@ -76,6 +76,11 @@ static struct ingest_view *view_now(struct ingest *in)
     return in->view;
 }
 
+const struct config *ingest_config(struct ingest *in)
+{
+    return view_now(in)->config;
+}
+
 struct ingest_place ingest_find(struct ingest *in, str method, str path, struct arena *a)
 {
     struct router_match m;

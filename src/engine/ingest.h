@@ -10,6 +10,9 @@ struct ingest;
 struct ingest *ingest_new(struct engine_core *core, struct loop *loop);
 void ingest_free(struct ingest *in); /* nothing may be pending */
 
+/* The configuration that this loop goes by now; until the next call of this file. */
+const struct config *ingest_config(struct ingest *in);
+
 /* The source whose path and method this request names, under the configuration in force. */
 struct ingest_place {
     int status;    /* 200: source found; 404, 405, 204 (OPTIONS) */

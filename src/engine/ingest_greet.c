@@ -7,7 +7,6 @@
 #include "engine/websub.h"
 
 #define RETRY_AFTER_S 5
-#define HUB_CHALLENGE_MAX 8192
 
 static void answer_greeting(struct http_exchange *x, const struct greeting *g)
 {
@@ -50,17 +49,17 @@ bool ingest_answer_hub(struct engine_core *core, struct http_exchange *x,
 {
     static const struct http_field plain[] = {{{"Content-Type", 12}, {"text/plain", 10}},
                                               {{"X-Content-Type-Options", 22}, {"nosniff", 7}}};
-    struct websub_word word = {.mode = http_request_query(&x->req, STR("hub.mode"))};
-    str challenge = http_request_query(&x->req, STR("hub.challenge"));
+    struct websub_word word = {.mode = http_request_query(&x->req, WEBSUB_MODE)};
+    str challenge = http_request_query(&x->req, WEBSUB_CHALLENGE);
     if (!word.mode.p || !core->websub || !str_eq(x->req.method, STR("GET")))
         return false;
-    if (str_eq(word.mode, STR("denied")))
+    if (str_eq(word.mode, WEBSUB_MODE_DENIED))
         challenge = STR("");
-    else if (!challenge.n || challenge.n > HUB_CHALLENGE_MAX)
+    else if (!challenge.n || challenge.n > WEBSUB_CHALLENGE_MAX)
         return false;
-    word.topic = http_request_query(&x->req, STR("hub.topic"));
-    word.reason = http_request_query(&x->req, STR("hub.reason"));
-    if (!str_to_i64(http_request_query(&x->req, STR("hub.lease_seconds")), &word.lease_s))
+    word.topic = http_request_query(&x->req, WEBSUB_TOPIC);
+    word.reason = http_request_query(&x->req, WEBSUB_REASON);
+    if (!str_to_i64(http_request_query(&x->req, WEBSUB_LEASE), &word.lease_s))
         word.lease_s = 0;
     if (!word.topic.n || !websub_told(core->websub, s->name, &word))
         return false;

@@ -252,7 +252,7 @@ static enum err was_told(struct recovery *r, uint64_t event_id, str endpoint, st
     return ERR_OK;
 }
 
-static bool endpoint_would_take(const struct endpoint *e, const struct event *event,
+static bool endpoint_would_take(const struct endpoint *e, const struct event *event, int64_t now_ms,
                                 struct arena *a)
 {
     str channels[MESSAGE_CHANNELS_MAX], list = app_message_channels(event);
@@ -261,7 +261,7 @@ static bool endpoint_would_take(const struct endpoint *e, const struct event *ev
         channels[count++] = str_cut(&list, ',');
     struct http_request request = {.body = event->body, .arena = a};
     struct facts facts = {.request = &request, .event_type = event->type, .source = event->source};
-    const struct message_facts m = {event->type, channels, count, &facts};
+    const struct message_facts m = {event->type, channels, count, &facts, now_ms};
     bool wants = endpoint_wants(e, &m);
     http_request_release(&request);
     return wants;
@@ -277,7 +277,8 @@ static enum err plan_again(struct recovery *r, struct job *j, const struct event
     if (!to)
         return fail(why, ERR_NOT_FOUND, "the endpoint is gone");
     int64_t now_ms = clock_wall_ms(r->core->clock);
-    bool wanted = !app_message_is_expired(e, now_ms) && fits(j, e) && endpoint_would_take(to, e, a);
+    bool wanted =
+        !app_message_is_expired(e, now_ms) && fits(j, e) && endpoint_would_take(to, e, now_ms, a);
     if (wanted && !bulk)
         err = was_told(r, e->id, j->endpoint, a, &told, why);
     if (err == ERR_OK && wanted && !told) {

@@ -1,7 +1,6 @@
 /* websub.c -- one small state machine a source: asked, confirmed, to be renewed. */
 #include "engine/websub.h"
 
-#include "base/codec.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "http/url.h"
@@ -15,10 +14,8 @@
 #define DENIED_PAUSE_MS 21600000 /* a hub that said no is asked again, but seldom */
 #define LEAVE_TRIES_MAX 5        /* then the lease runs out by itself */
 #define REDIRECTS_MAX 3
-#define URL_MAX 2048
 #define LEASE_MIN_S 2
 #define LEASE_MAX_S (366 * 86400)
-#define FORM_BYTES_MAX 16384
 
 struct topic {
     struct set *set;
@@ -152,7 +149,7 @@ static bool follow(struct topic *t, const struct http_answer *answer)
     str to = http_field_get(&answer->fields, STR("Location"));
     enum outbound_policy policy;
     if ((answer->status != 307 && answer->status != 308) || t->redirects >= REDIRECTS_MAX ||
-        !to.n || to.n > URL_MAX || redirect_policy(t, to, &policy) != ERR_OK)
+        !to.n || to.n > WEBSUB_URL_MAX || redirect_policy(t, to, &policy) != ERR_OK)
         return false;
     t->redirects++;
     free(t->at);
@@ -297,10 +294,10 @@ static bool take_question(struct topic *t, int64_t lease_s)
 
 bool websub_told(struct websub *s, str source, const struct websub_word *word)
 {
-    bool denies = str_eq(word->mode, STR("denied"));
-    bool leaves = str_eq(word->mode, STR("unsubscribe"));
+    bool denies = str_eq(word->mode, WEBSUB_MODE_DENIED);
+    bool leaves = str_eq(word->mode, WEBSUB_MODE_UNSUBSCRIBE);
     bool meant = false;
-    if (!denies && !leaves && !str_eq(word->mode, STR("subscribe")))
+    if (!denies && !leaves && !str_eq(word->mode, WEBSUB_MODE_SUBSCRIBE))
         return false;
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; s->set && i < s->set->count; i++) {
@@ -341,12 +338,6 @@ bool websub_look(struct websub *s, str source, enum websub_state *state,
 /* --- what the configuration says ---------------------------------------------------------------
  */
 
-static void add_pair(struct buf *form, const char *name, str value)
-{
-    buf_printf(form, "%s%s=", form->len ? "&" : "", name);
-    percent_encode(form, value);
-}
-
 static void topic_init(struct set *set, const struct topic *from)
 {
     struct topic *t = &set->topics[set->count++];
@@ -358,12 +349,12 @@ static void topic_init(struct set *set, const struct topic *from)
 }
 
 /* What both requests say; the caller ends it with form_take. */
-static void form_begin(struct buf *form, const char *mode, str topic, str callback)
+static void form_begin(struct buf *form, str mode, str topic, str callback)
 {
-    buf_init(form, FORM_BYTES_MAX);
-    add_pair(form, "hub.mode", str_from_cstr(mode));
-    add_pair(form, "hub.topic", topic);
-    add_pair(form, "hub.callback", callback);
+    buf_init(form, WEBSUB_FORM_MAX);
+    websub_pair(form, WEBSUB_MODE, mode);
+    websub_pair(form, WEBSUB_TOPIC, topic);
+    websub_pair(form, WEBSUB_CALLBACK, callback);
 }
 
 static str form_take(struct buf *form)
@@ -382,9 +373,9 @@ static void add_wanted(struct set *set, const struct source_config *s)
     struct buf form;
     char lease[24];
     int n = snprintf(lease, sizeof(lease), "%lld", (long long)(s->subscribe.lease_ms / 1000));
-    form_begin(&form, "subscribe", s->subscribe.topic, s->subscribe.callback);
-    add_pair(&form, "hub.lease_seconds", str_of(lease, (size_t)n));
-    add_pair(&form, "hub.secret", s->verifier.secrets[0]);
+    form_begin(&form, WEBSUB_MODE_SUBSCRIBE, s->subscribe.topic, s->subscribe.callback);
+    websub_pair(&form, WEBSUB_LEASE, str_of(lease, (size_t)n));
+    websub_pair(&form, WEBSUB_SECRET, s->verifier.secrets[0]);
     topic_init(set, &(struct topic){.source = copy(s->name),
                                     .hub = copy(s->subscribe.hub),
                                     .topic = copy(s->subscribe.topic),
@@ -415,7 +406,8 @@ static bool is_wanted(const struct set *set, const struct topic *t)
 static void add_leaving(struct set *set, const struct topic *from)
 {
     struct buf form;
-    form_begin(&form, "unsubscribe", str_from_cstr(from->topic), str_from_cstr(from->callback));
+    form_begin(&form, WEBSUB_MODE_UNSUBSCRIBE, str_from_cstr(from->topic),
+               str_from_cstr(from->callback));
     topic_init(set, &(struct topic){.source = copy(str_from_cstr(from->source)),
                                     .hub = copy(str_from_cstr(from->hub)),
                                     .topic = copy(str_from_cstr(from->topic)),

@@ -10,6 +10,7 @@
 #define GAFF_ENGINE_WEBSUB_H
 
 #include "engine/config.h"
+#include "engine/websub_words.h"
 #include "http/client.h"
 
 struct websub;
@@ -18,8 +19,6 @@ struct websub;
 struct websub *websub_new(const struct clock *clock, const struct http_client_options *o);
 /* Subscribes to what this configuration says; what stays the same is left alone when all does. */
 void websub_configure(struct websub *s, const struct config *c);
-
-#define WEBSUB_REASON_MAX 200
 
 /* What a hub asks or tells at a source's path. */
 struct websub_word {

@@ -267,6 +267,7 @@ static void begin_call(struct http_client *c, struct http_call *call)
         fail_call(c, call, class, why.text);
         return;
     }
+    t->body.max = call->answer_max ? call->answer_max : HTTP_ANSWER_BODY_MAX;
     transfer_clear_answer(t);
     t->restarted = false;
     call->impl = t;

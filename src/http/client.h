@@ -100,7 +100,7 @@ struct http_answer {
     int status; /* 0 unless an answer came; a truncated body keeps its status */
     str head;   /* status line and fields as received, at most HTTP_ANSWER_HEAD_MAX */
     struct http_fields fields; /* parsed from head; trailers are not in it */
-    str body;                  /* at most HTTP_ANSWER_BODY_MAX, never decompressed */
+    str body; /* at most HTTP_ANSWER_BODY_MAX, or the call's answer_max; never decompressed */
     bool body_truncated;
     bool reused;                    /* an open connection was reused */
     char address[ADDRESS_TEXT_MAX]; /* the peer, "" when none; not shown under OUTBOUND_PUBLIC
@@ -130,6 +130,7 @@ struct http_call { /* embed it; lives until done ran; slices must too */
     str body; /* sent as it is */
     enum outbound_policy policy;
     int64_t timeout_ms; /* total, from when the call leaves the queue; 0: none */
+    size_t answer_max;  /* bytes of the answer's body; 0 takes HTTP_ANSWER_BODY_MAX */
     /* On a connection of its own, so that its bytes are sent once at most: a kept connection that
      * turns out to be dead makes libcurl (and us) send them again. */
     bool once;

@@ -76,8 +76,10 @@ size_t transfer_on_body(char *bytes, size_t size, size_t count, void *arg)
         extra->on_bytes(str_of(bytes, n), extra->arg);
         return n;
     }
-    size_t room = HTTP_ANSWER_BODY_MAX - t->body.len;
+    size_t room = t->body.max - t->body.len;
     buf_append(&t->body, bytes, n < room ? n : room);
+    if (!buf_ok(&t->body))
+        return CURL_WRITEFUNC_ERROR; /* no memory for so large a one */
     if (n <= room)
         return n;
     t->body_truncated = true;

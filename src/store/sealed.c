@@ -8,7 +8,8 @@
 
 /* What was answered to a request holds what was asked for: a new secret. */
 const char *const sealed_kinds[] = {
-    SEALED_CHECK_KIND, "endpoint", "idempotency", "defined-source", "defined-destination", NULL};
+    SEALED_CHECK_KIND,     "endpoint", "hub-job", "idempotency", "defined-source",
+    "defined-destination", NULL};
 
 bool sealed_kind(str kind)
 {
