@@ -149,8 +149,8 @@ api_handler api_try;
 api_handler api_events_list, api_event_get, api_event_body, api_event_replay, api_events_replay;
 api_handler api_deliveries_list, api_delivery_get, api_delivery_replay, api_delivery_cancel;
 api_handler api_deliveries_replay, api_deliveries_cancel, api_rejections_list;
-api_handler api_hub, api_sources, api_destinations, api_routes_list, api_nodes, api_status, api_disk,
-    api_reload, api_backup;
+api_handler api_hub, api_sources, api_destinations, api_routes_list, api_nodes, api_status,
+    api_disk, api_reload, api_backup;
 api_handler api_migration_get, api_migration_begin, api_migration_stop, api_migration_end;
 api_handler api_session_begin, api_session_get, api_session_end, api_ticket_make;
 api_handler api_keys_list, api_key_make, api_key_delete;

@@ -38,7 +38,7 @@ static bool decide(const struct json *doc, enum endpoint_news news, int64_t now_
         out->fail_since_ms = now_ms;
         return true;
     }
-    /* A subscription stays to the end of its lease, whatever is given up on meanwhile (WebSub 7). */
+    /* A subscription stays to the end of its lease, whatever is given up on meanwhile. */
     out->disable = disable_after_ms > 0 && now_ms - since_ms >= disable_after_ms &&
                    !json_get(doc, STR("subscription"));
     out->reason = "messages to it were given up on for too long, without a success between";

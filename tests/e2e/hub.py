@@ -367,8 +367,8 @@ def test_who_is_gone_is_left_alone_until_it_subscribes_anew():
 
 
 def test_the_limit_is_for_new_subscriptions():
-    text = config(place := Place()).replace("publish_token:", "max_subscriptions: 1\n  publish_token:")
-    with place, Daemon(text) as d:
+    more = "max_subscriptions: 1\n  publish_token:"
+    with Place() as place, Daemon(config(place).replace("publish_token:", more)) as d:
         ready(d)
         subscribed(d, place)
         reply = ask(d, place, path="/second")
