@@ -52,13 +52,11 @@ static void rig_stop(struct rig *r)
     stage_release(&r->stage);
 }
 
-static int ask(struct rig *r, const char *form, char *body)
+static int ask(struct rig *r, const char *form)
 {
     static const char *const fields[] = {"Content-Type: application/x-www-form-urlencoded", NULL};
     struct stage_reply reply;
     stage_request(&r->stage, "POST", "/hub", fields, str_from_cstr(form), &reply);
-    if (body)
-        (void)snprintf(body, 200, "%s", reply.body);
     return reply.status;
 }
 
@@ -152,7 +150,7 @@ void test_hub_a_callback_that_says_nothing_is_asked_three_times(void)
                    "hub.mode=subscribe&hub.topic=https%%3A%%2F%%2Fblog.example.org%%2Ffeed"
                    "&hub.callback=http%%3A%%2F%%2F127.0.0.1%%3A%u%%2Fcallback",
                    r.peer->port);
-    EXPECT_EQ_INT(ask(&r, form, NULL), 202);
+    EXPECT_EQ_INT(ask(&r, form), 202);
     STAGE_UNTIL(atomic_load(&r.peer->requests) == 1);
     STAGE_UNTIL(jobs(&r) == 1);
     for (int n = 2; n <= 3; n++) {
@@ -172,14 +170,14 @@ void test_hub_a_topic_without_change_is_distributed_once(void)
 {
     struct rig r;
     struct object o;
-    char form[200], body[200];
+    char form[200];
     rig_start(&r, PEER_ANSWER, PEER_OK);
     subscription(&r, stage_clock_now(&r.stage.clock) + DAY_MS, "{\"eventTypes\":[\"feed\"]}", &o);
     (void)snprintf(form, sizeof(form),
                    "hub.mode=publish&hub.url=http%%3A%%2F%%2F127.0.0.1%%3A%u%%2Ffeed",
                    r.peer->port);
     for (int n = 1; n <= 2; n++) {
-        EXPECT_EQ_INT(ask(&r, form, body), 202);
+        EXPECT_EQ_INT(ask(&r, form), 202);
         STAGE_UNTIL(atomic_load(&r.peer->requests) == n && jobs(&r) == 0);
     }
     struct event_filter f = {.source = r.app.id, .listed = true, .state = -1, .limit = 10};
