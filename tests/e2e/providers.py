@@ -68,6 +68,20 @@ def test_every_fixture_comes_in_by_the_front_door():
         assert b"refs/heads/other" in text, text
 
 
+def test_the_vectors_are_what_is_made_of_them():
+    try:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+        ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    except Exception as why:
+        raise Skip(f"no cryptography that signs deterministically: {why}") from why
+    make = os.path.join(os.path.dirname(__file__), "../vectors/make.py")
+    for _ in range(2):  # another time, the same bytes
+        said = subprocess.run([sys.executable, make, "--check"], capture_output=True, text=True,
+                              check=False)
+        assert said.returncode == 0, said.stderr
+
+
 # ---- secrets ----
 
 def secrets_of(d):

@@ -73,6 +73,18 @@ def rsa_sign(text, digest="sha256", key=RSA):
     return b64(key.sign(text, padding.PKCS1v15(), HASHES[digest]))
 
 
+def ec_sign(text, digest="sha256", key=EC):
+    """By RFC 6979, so that the same text has the same signature in the next run."""
+    return key.sign(text, ec.ECDSA(HASHES[digest], deterministic_signing=True))
+
+
+def ec_pair(text, digest="sha256", key=EC):
+    """The two numbers one after the other, each as long as the curve's."""
+    size = (key.key_size + 7) // 8
+    return b"".join(n.to_bytes(size, "big")
+                    for n in decode_dss_signature(ec_sign(text, digest, key)))
+
+
 def jwks():
     public = RSA.public_key().public_numbers()
     return json.dumps({"keys": [
@@ -176,16 +188,13 @@ def sns():
 
 
 def curves():
-    def ecdsa(text, digest="sha256"):
-        return b64(EC.sign(text, ec.ECDSA(HASHES[digest])))
-
     spki, other = b64(der(EC)), b64(der(OTHER_EC))
     signed("sendgrid", "X-Twilio-Email-Event-Webhook-Signature", None, None,
-           lambda b: ecdsa(str(NOW).encode() + b), spki, other,
+           lambda b: b64(ec_sign(str(NOW).encode() + b)), spki, other,
            {"X-Twilio-Email-Event-Webhook-Timestamp": str(NOW)})
     signed("ebay", "X-EBAY-SIGNATURE", ".notification.notificationId", ".metadata.topic",
            lambda b: b64(json.dumps({"alg": "ecdsa", "kid": "k", "digest": "SHA1",
-                                     "signature": ecdsa(b, "sha1")}).encode()),
+                                     "signature": b64(ec_sign(b, "sha1"))}).encode()),
            pem(EC), pem(OTHER_EC))
     signed("cobo", "biz-resp-signature", ".event_id", ".type",
            lambda b: HEX(ED.sign(hashlib.sha256(hashlib.sha256(
@@ -208,8 +217,7 @@ def token(claims, alg="HS256", kid=None):
     elif alg == "RS256":
         signature = RSA.sign(text, padding.PKCS1v15(), HASHES["sha256"])
     else:
-        r, s = decode_dss_signature(EC.sign(text, ec.ECDSA(HASHES["sha256"])))
-        signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        signature = ec_pair(text)
     return text.decode() + "." + b64url(signature)
 
 
@@ -300,14 +308,11 @@ def detached():
                                   "x": b64url(point.x.to_bytes(66, "big")),
                                   "y": b64url(point.y.to_bytes(66, "big"))}]})
 
-    def es512(text):
-        r, s = decode_dss_signature(key.sign(text, ec.ECDSA(hashes.SHA512())))
-        return r.to_bytes(66, "big") + s.to_bytes(66, "big")
-
     signed("truelayer", "Tl-Signature", ".event_id", ".type",
            lambda b: jws({"alg": "ES512", "kid": "k1", "tl_version": "2",
                           "tl_headers": "X-Tl-Webhook-Timestamp"},
-                         f"POST /in/x\nX-Tl-Webhook-Timestamp: {ISO}\n".encode() + b, es512),
+                         f"POST /in/x\nX-Tl-Webhook-Timestamp: {ISO}\n".encode() + b,
+                         lambda text: ec_pair(text, "sha512", key)),
            beside={"X-Tl-Webhook-Timestamp": ISO}, url=URL,
            keys={"https://webhooks.truelayer.com/.well-known/jwks": known})
 

@@ -2,16 +2,18 @@
 """Makes the vectors of providers that publish none, with Python's own hmac and hashlib, which
 share no code with Gaff, from what is known of each provider and not from Gaff's files. Prints
 nothing, writes the files beside itself: run it after adding a case and look at the difference.
-Files not written here hold published examples and are never touched."""
+What is unchanged is made byte for byte as it was. With --check it writes nothing and names the
+files that it would change. Files not made here hold published examples and are never touched."""
 import hashlib
 import json
+import sys
 
 import keys
 import message
 import more
 import odd
-from tools import (BODY, HERE, HEX, KEY, NOW, RAW, SECRET, WHSEC, b64, b64url, case, event, mac,
-                   write, write_files)
+from tools import (BODY, HERE, HEX, KEY, NOW, RAW, SECRET, WHSEC, b64, b64url, case, differing,
+                   event, mac, write, write_files)
 
 
 def stripe():
@@ -455,4 +457,6 @@ for make in (stripe, github, slack, standard, generic, credentials, plain, svix,
              urls, plain_hashes, in_the_body, tokens, ed25519_keys, *odd.MAKERS, *keys.MAKERS,
              *more.MAKERS, *message.MAKERS):
     make()
+if sys.argv[1:] == ["--check"]:
+    sys.exit("\n".join(differing()) or 0)
 write_files()

@@ -2,10 +2,9 @@
 import hashlib
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric import padding
 
-from keys import EC, ED, OTHER_EC, OTHER_ED, OTHER_RSA, RSA, pem
+from keys import EC, ED, OTHER_EC, OTHER_ED, OTHER_RSA, RSA, ec_pair, pem
 from tools import BODY, NOW, RAW, SECRET, b64, case, mac, write
 
 HOST = "hooks.example.org"
@@ -36,11 +35,7 @@ def signed(sign, components, headers, params="", url=URL, label="sig1"):
 
 
 def raw_pair(key):
-    def sign(text):
-        r, s = decode_dss_signature(
-            key.sign(text, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-    return sign
+    return lambda text: ec_pair(text, key=key)
 
 
 def rsa_v15(text):

@@ -21,11 +21,22 @@ def write(provider, cases):
     made.setdefault(provider, []).extend(cases)
 
 
+def texts():
+    """The files by their names."""
+    return {f"{provider}-made.yaml": "# Made by make.py.\n" + json.dumps(
+        {"provider": provider, "origin": ORIGIN, "cases": cases},
+        indent=2, ensure_ascii=False) + "\n" for provider, cases in made.items()}
+
+
 def write_files():
-    for provider, cases in made.items():
-        document = {"provider": provider, "origin": ORIGIN, "cases": cases}
-        (HERE / f"{provider}-made.yaml").write_text(
-            "# Made by make.py.\n" + json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    for name, text in texts().items():
+        (HERE / name).write_text(text)
+
+
+def differing():
+    """The files that are not what is made now."""
+    return [name for name, text in texts().items()
+            if not (HERE / name).exists() or (HERE / name).read_text() != text]
 
 
 def case(name, secret, headers, body, **more):
