@@ -2,122 +2,11 @@
 // the answers they make of 401, 404, 409 and 422, and the deliveries that follow, judged by the
 // packages subscribers use. A server that is killed while a package sends makes one message.
 import { spawn } from "node:child_process";
-import { createHmac } from "node:crypto";
-import { createServer } from "node:http";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 
+import { everyCall, keyedCalls, likeVersion1, OWN, refused, takenNames } from "./calls.mjs";
 import { expect, load, skip, test } from "./harness.mjs";
-
-const GAFF = process.env.GAFF;
-const SECRET = "a secret for the tokens of the tests";
-const ORG = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
-const OTHER_ORG = "org_2rqNjpZDL2e1BRwFsStMRnUjmQL";
-
-const base64url = (text) => Buffer.from(text).toString("base64url");
-function token(claims) {
-  const now = Math.floor(Date.now() / 1000);
-  const text = `${base64url('{"alg":"HS256","typ":"JWT"}')}.${base64url(
-    JSON.stringify({ iat: now, nbf: now, exp: now + 3600, iss: "test", ...claims }),
-  )}`;
-  return `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
-}
-
-class Server {
-  static async start() {
-    const server = new Server();
-    server.directory = mkdtempSync(join(tmpdir(), "gaff-send-"));
-    await server.run();
-    return server;
-  }
-  // With an address it has again what it had before a kill.
-  async run(address = "127.0.0.1:0") {
-    writeFileSync(
-      join(this.directory, "gaff.yaml"),
-      `listen: 127.0.0.1:0
-admin: { listen: "${address}", token: "\${env:ADMIN}" }
-sending: { policy: private, jwt_secret: "\${env:JWT}" }
-`,
-    );
-    this.process = spawn(GAFF, ["serve", "--config", "gaff.yaml"], {
-      cwd: this.directory,
-      env: { ...process.env, ADMIN: "the-admin-token", JWT: SECRET },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    this.url = await new Promise((resolve, reject) => {
-      let text = "";
-      this.process.stderr.on("data", (bytes) => {
-        text += bytes;
-        const found = /msg=admin address=(\S+)/.exec(text);
-        if (found && /msg=ready/.test(text)) resolve(found[1]);
-      });
-      this.process.on("exit", () => reject(new Error(`the daemon ended: ${text}`)));
-    });
-  }
-  kill() {
-    return new Promise((resolve) => {
-      this.process.removeAllListeners("exit");
-      this.process.on("exit", resolve);
-      this.process.kill("SIGKILL");
-    });
-  }
-  stop() {
-    return new Promise((resolve) => {
-      this.process.removeAllListeners("exit");
-      this.process.on("exit", (code) => {
-        rmSync(this.directory, { recursive: true, force: true });
-        resolve(code);
-      });
-      this.process.kill("SIGTERM");
-    });
-  }
-}
-
-class Sink {
-  static start() {
-    const sink = new Sink();
-    sink.got = [];
-    sink.status = 204;
-    sink.server = createServer((request, response) => {
-      const parts = [];
-      request.on("data", (part) => parts.push(part));
-      request.on("end", () => {
-        sink.got.push({
-          path: request.url,
-          headers: request.headers,
-          body: Buffer.concat(parts).toString(),
-        });
-        response.writeHead(sink.status);
-        response.end("seen");
-      });
-    });
-    return new Promise((resolve) =>
-      sink.server.listen(0, "127.0.0.1", () => {
-        sink.url = `http://127.0.0.1:${sink.server.address().port}`;
-        resolve(sink);
-      }),
-    );
-  }
-  async at(path, count = 1) {
-    for (;;) {
-      const found = this.got.filter((one) => one.path === path);
-      if (found.length >= count) return found;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-}
-
-// The error that an operation must end with.
-async function refused(status, promise) {
-  try {
-    await promise;
-  } catch (error) {
-    expect(error.code === status, `${error.code} ${JSON.stringify(error.body)}, not ${status}`);
-    return error.body;
-  }
-  throw new Error(`it went through, where ${status} was due`);
-}
+import { everyOperationWasCalled, Recorder } from "./operations.mjs";
+import { ORG, OTHER_ORG, SECRET, Server, Sink, token } from "./server.mjs";
 
 async function settled(fn) {
   for (;;) {
@@ -127,13 +16,6 @@ async function settled(fn) {
   }
 }
 
-// Version 2 calls some operations otherwise and leaves content out unless asked.
-function likeVersion1(svix) {
-  const kinds = [svix.application, svix.eventType, svix.endpoint].map(Object.getPrototypeOf);
-  for (const kind of kinds) kind.update ??= kind.upsert;
-  kinds[2].updateHeaders ??= kinds[2].setHeaders;
-  return svix;
-}
 const WITH = { withContent: true };
 
 async function applications(svix) {
@@ -308,85 +190,125 @@ async function attempts(svix, sink, patch) {
   });
 }
 
-// What is made or listed in the organisation of who asks, whoever has the same elsewhere.
-const OWN = new Set(["application.list", "application.create", "application.getOrCreate",
-  "application.update", "eventType.list", "eventType.create", "eventType.update",
-  "eventType.importOpenapi", "backgroundTask.list"]);
-
-// Every operation of the contract that needs a token, as a call of the package.
-function everyOperation(app, msg) {
-  const since = new Date();
-  const url = "http://x.example";
-  const type = { name: "t", description: "" };
-  return [
-    ["application.list", (s) => s.application.list()],
-    ["application.create", (s) => s.application.create({ name: "n" })],
-    ["application.getOrCreate", (s) => s.application.getOrCreate({ name: "n", uid: "n" })],
-    ["application.get", (s) => s.application.get(app)],
-    ["application.update", (s) => s.application.update(app, { name: "mine" })],
-    ["application.patch", (s) => s.application.patch(app, { name: "mine" })],
-    ["application.delete", (s) => s.application.delete(app)],
-    ["eventType.list", (s) => s.eventType.list()],
-    ["eventType.create", (s) => s.eventType.create(type)],
-    ["eventType.importOpenapi", (s) => s.eventType.importOpenapi({ spec: { webhooks: {} } })],
-    ["eventType.get", (s) => s.eventType.get("user.created")],
-    ["eventType.patch", (s) => s.eventType.patch("user.created", {})],
-    ["eventType.delete", (s) => s.eventType.delete("user.created")],
-    ["eventType.update", (s) => s.eventType.update("own", { description: "" })],
-    ["endpoint.list", (s) => s.endpoint.list(app)],
-    ["endpoint.create", (s) => s.endpoint.create(app, { url })],
-    ["endpoint.get", (s) => s.endpoint.get(app, "a")],
-    ["endpoint.update", (s) => s.endpoint.update(app, "a", { url })],
-    ["endpoint.patch", (s) => s.endpoint.patch(app, "a", {})],
-    ["endpoint.delete", (s) => s.endpoint.delete(app, "a")],
-    ["endpoint.getSecret", (s) => s.endpoint.getSecret(app, "a")],
-    ["endpoint.rotateSecret", (s) => s.endpoint.rotateSecret(app, "a", {})],
-    ["endpoint.getHeaders", (s) => s.endpoint.getHeaders(app, "a")],
-    ["endpoint.updateHeaders", (s) => s.endpoint.updateHeaders(app, "a", { headers: {} })],
-    ["endpoint.patchHeaders", (s) => s.endpoint.patchHeaders(app, "a", { headers: {} })],
-    ["endpoint.getStats", (s) => s.endpoint.getStats(app, "a")],
-    ["endpoint.sendExample", (s) => s.endpoint.sendExample(app, "a", { eventType: "svix.ping" })],
-    ["endpoint.recover", (s) => s.endpoint.recover(app, "a", { since })],
-    ["endpoint.replayMissing", (s) => s.endpoint.replayMissing(app, "a", { since })],
-    ["endpoint.bulkReplay", (s) => s.endpoint.bulkReplay(app, "a", { since })],
-    ["message.create", (s) => s.message.create(app, { eventType: "x", payload: {} })],
-    ["message.list", (s) => s.message.list(app)],
-    ["message.get", (s) => s.message.get(app, msg)],
-    ["message.precheck", (s) => s.message.precheck(app, { eventType: "x" })],
-    ["message.expungeContent", (s) => s.message.expungeContent(app, msg)],
-    ["message.expungeAllContents", (s) => s.message.expungeAllContents(app)],
-    ["message.poller.poll", (s) => s.message.poller.poll(app, "sink")],
-    ["messageAttempt.listByMsg", (s) => s.messageAttempt.listByMsg(app, msg)],
-    ["messageAttempt.listByEndpoint", (s) => s.messageAttempt.listByEndpoint(app, "a")],
-    ["messageAttempt.get", (s) => s.messageAttempt.get(app, msg, "atmpt_1")],
-    ["messageAttempt.expungeContent", (s) => s.messageAttempt.expungeContent(app, msg, "atmpt_1")],
-    ["messageAttempt.resend", (s) => s.messageAttempt.resend(app, msg, "a")],
-    ["messageAttempt.messages", (s) => s.messageAttempt.listAttemptedMessages(app, "a")],
-    ["messageAttempt.places", (s) => s.messageAttempt.listAttemptedDestinations(app, msg)],
-    ["backgroundTask.list", (s) => s.backgroundTask.list()],
-    ["backgroundTask.get", (s) => s.backgroundTask.get("qtask_1")],
-    ["authentication.appPortalAccess", (s) => s.authentication.appPortalAccess(app, {})],
-    ["authentication.expireAll", (s) => s.authentication.expireAll(app, {})],
-  ];
+async function pollers(svix) {
+  await test("svix: messages are fetched, and a consumer is where it confirmed", async () => {
+    const { poller } = svix.message;
+    const seen = await settled(async () => {
+      const page = await poller.poll("first", "a");
+      return page.done && page.data.length > 1 && page;
+    });
+    const one = await poller.poll("first", "a", { limit: 1 });
+    expect(one.data[0].id === seen.data[0].id && !one.done, JSON.stringify(one));
+    const next = await poller.poll("first", "a", { limit: 1, iterator: one.iterator });
+    expect(next.data[0].id === seen.data[1].id, "the one after it");
+    const first = await poller.consumerPoll("first", "a", "worker", { limit: 1 });
+    const again = await poller.consumerPoll("first", "a", "worker", { limit: 1 });
+    expect(again.data[0].id === first.data[0].id, "not confirmed: the same again");
+    const { iterator } = first;
+    const second = await poller.consumerPoll("first", "a", "worker", { limit: 1, iterator });
+    expect(second.data[0].id === seen.data[1].id, "confirmed: the next one");
+    const place = await poller.consumerSeek("first", "a", "worker", { after: new Date(0) });
+    expect(place.iterator.startsWith("msg_"), JSON.stringify(place));
+    const whole = await poller.consumerPoll("first", "a", "worker", { limit: 1 });
+    expect(whole.data[0].id === seen.data[0].id, "from the beginning");
+  });
 }
 
-async function tenants(Svix, svix, server) {
+async function listeners(svix, sink) {
+  let made;
+  await test("svix: operational webhook endpoints", async () => {
+    const { endpoint } = svix.operationalWebhook;
+    made = await endpoint.create({ url: `${sink.url}/ops`, uid: "pager", description: "d" });
+    expect(made.uid === "pager" && (await endpoint.get("pager")).id === made.id, "by uid");
+    const put = await endpoint.update("own", { url: `${sink.url}/own`, uid: "own" });
+    expect(put.id !== made.id && (await endpoint.list()).data.length === 2, "another one");
+    await endpoint.updateHeaders("pager", { headers: { "X-Team": "ops" } });
+    expect((await endpoint.getHeaders("pager")).headers["X-Team"] === "ops", "headers");
+    const { key } = await endpoint.getSecret("pager");
+    await endpoint.rotateSecret("pager", {});
+    expect((await endpoint.getSecret("pager")).key !== key, "rotated");
+    await endpoint.delete("own");
+    await refused(404, endpoint.get("own"));
+    const { id } = await svix.endpoint.create("first", { url: `${sink.url}/told` });
+    const told = await settled(async () =>
+      (await sink.at("/ops")).find((one) => JSON.parse(one.body).data.endpointId === id));
+    expect(JSON.parse(told.body).type === "endpoint.created", told.body);
+    expect(told.headers["x-team"] === "ops", "with its headers");
+    await svix.endpoint.delete("first", id);
+  });
+  return made.id;
+}
+
+async function expunges(svix) {
+  await test("svix: payloads are taken out, some and all", async () => {
+    await svix.application.create({ name: "Purged", uid: "purged" });
+    const ids = [];
+    for (let n = 0; n < 3; n++)
+      ids.push((await svix.message.create("purged", { eventType: "e", payload: { n } })).id);
+    const bulk = svix.message.bulkExpungeContent?.bind(svix.message); // not in version 1
+    if (bulk) {
+      const { results } = await bulk("purged", { ids: [ids[0], "nobody"] });
+      expect(results[ids[0]] === "expunged" && results.nobody === "not-found", "results");
+    }
+    const left = async () =>
+      (await svix.message.list("purged", WITH)).data.filter((one) => !one.payload.expired).length;
+    expect((await left()) === (bulk ? 2 : 3), "the others are there");
+    const task = await svix.message.expungeAllContents("purged");
+    expect(task.task === "application.purge_content", JSON.stringify(task));
+    await settled(async () => (await svix.backgroundTask.get(task.id)).status === "finished");
+    expect((await left()) === 0, "none is there");
+    expect((await svix.message.precheck("purged", { eventType: "e" })).active === false, "nobody");
+    await svix.application.delete("purged");
+  });
+}
+
+// What is refused whoever asks: names that are taken, keys that stood for another body, bodies and
+// pages that are wrong, each with the place that is.
+async function refusals(svix, sink, msg, listener) {
+  await test("svix: 409 for each name that is taken and each key that is reused", async () => {
+    await svix.application.create({ name: "two", uid: "second" });
+    await svix.operationalWebhook.endpoint.create({ url: `${sink.url}/other`, uid: "other" });
+    for (const [, call] of takenNames())
+      expect((await refused(409, call(svix))).detail.length > 0, "says why");
+    for (const [name, call] of keyedCalls(listener)) {
+      const key = { idempotencyKey: `of ${name}` };
+      await call(svix, key, 0);
+      await call(svix, key, 0); // as it was: answered as it was
+      const told = await refused(409, call(svix, key, 1));
+      expect(told.code === "idempotency_conflict", `${name}: ${JSON.stringify(told)}`);
+      const own = { idempotencyKey: `auto_${name}` };
+      await call(svix, own, 2);
+      await call(svix, own, 3); // what the packages make themselves is not bound to a body
+    }
+    await svix.application.delete("second");
+  });
+  await test("svix: 422 names what is wrong, in a body and in a query", async () => {
+    for (const [name, , wrong] of everyCall(svix, "first", msg, listener)) {
+      if (!wrong) continue;
+      const { detail } = await refused(422, wrong(svix));
+      const [{ loc, msg, type }] = detail;
+      const is = /^(body|query)$/.test(loc[0]) && loc.length > 1 && msg && /^value_error/.test(type);
+      expect(is, `${name}: ${JSON.stringify(detail)}`);
+    }
+  });
+}
+
+async function tenants(Svix, svix, server, listener) {
   await test("svix: tokens: none, another's, an application's, revoked", async () => {
     const options = { serverUrl: server.url };
     const app = await svix.application.get("first");
     await refused(401, new Svix("nonsense", options).application.list());
     const told = await refused(401, new Svix(SECRET, options).application.list());
     expect(told.detail.includes("secret"), told.detail);
-    const other = new Svix(token({ sub: OTHER_ORG }), options);
+    const other = likeVersion1(new Svix(token({ sub: OTHER_ORG }), options));
+    const nobody = likeVersion1(new Svix("nonsense", options));
+    const forged = likeVersion1(new Svix(`${token({ sub: ORG }).slice(0, -4)}AAAA`, options));
     expect((await other.application.list()).data.length === 0, "nothing of ours");
     const { id } = (await svix.message.list("first")).data[0];
-    const asked = everyOperation(app.id, id);
-    expect(asked.length > 45, `${asked.length}`);
-    for (const [name, call] of asked) {
-      await refused(401, call(likeVersion1(new Svix("nonsense", options))));
-      const wrong = `${token({ sub: ORG }).slice(0, -4)}AAAA`;
-      await refused(401, call(likeVersion1(new Svix(wrong, options))));
-      if (!OWN.has(name)) await refused(404, call(likeVersion1(other)));
+    for (const [name, call] of everyCall(svix, app.id, id, listener)) {
+      await refused(401, call(nobody));
+      await refused(401, call(forged));
+      if (!OWN.has(name)) await refused(404, call(other));
     }
     const access = await svix.authentication.appPortalAccess("first", { featureFlags: [] });
     const portal = new Svix(access.token, options);
@@ -396,8 +318,11 @@ async function tenants(Svix, svix, server) {
     const second = await svix.application.create({ name: "two" });
     await refused(404, portal.endpoint.list(second.id));
     await portal.authentication.logout();
+    await refused(401, portal.authentication.logout());
     await refused(401, portal.endpoint.list(app.id));
-    const another = await svix.authentication.appPortalAccess("first", {});
+    const older = svix.authentication.dashboardAccess?.bind(svix.authentication);
+    const another = await (older ?? svix.authentication.appPortalAccess.bind(svix.authentication))(
+      "first", older ? undefined : {});
     await svix.authentication.expireAll("first", {});
     await refused(401, new Svix(another.token, options).endpoint.list(app.id));
   });
@@ -410,32 +335,69 @@ async function tenants(Svix, svix, server) {
   });
 }
 
-// Its own retries meet a server that is killed and started while they go on.
-async function kills(Svix, server, sink) {
-  await test("svix: killed in the middle of a POST while the package retries: one message", async () => {
-    const address = server.url.replace("http://", "");
-    const svix = likeVersion1(new Svix(token({ sub: ORG }), {
-      serverUrl: server.url,
+// Its own retries meet a server that is killed and started while they go on: before the commit,
+// after it with the answer lost, and wherever it hits.
+async function kills(Svix, server, recorder, sink) {
+  const address = server.url.replace("http://", "");
+  const at = (serverUrl) =>
+    likeVersion1(new Svix(token({ sub: ORG }), {
+      serverUrl,
       retryScheduleInMs: Array(60).fill(250),
     }));
-    await svix.application.create({ name: "Killed", uid: "killed" });
-    await svix.endpoint.create("killed", { url: `${sink.url}/killed`, uid: "k" });
+  const svix = at(recorder.url);
+  const again = async () => {
+    await server.kill();
+    await server.run(address);
+  };
+  const ids = new Set();
+  const isOneMore = async (id) => {
+    ids.add(id);
+    const all = (await svix.message.list("killed")).data;
+    expect(all.length === ids.size && all[0].id === id, `${all.length} messages, ${ids.size} due`);
+  };
+  await svix.application.create({ name: "Killed", uid: "killed" });
+  await svix.endpoint.create("killed", { url: `${sink.url}/killed`, uid: "k" });
+  await test("svix: killed after the commit, before the answer is heard: one message", async () => {
+    for (const more of [{}, { eventId: "e1" }]) {
+      const lost = recorder.loseNextAnswer(again);
+      const { id } = await svix.message.create("killed", { eventType: "x", payload: {}, ...more });
+      expect((await lost).id === id, "the answer that was lost, again");
+      await isOneMore(id);
+    }
+    await refused(409, svix.message.create("killed", { eventType: "x", payload: {}, eventId: "e1" }));
+  });
+  await test("svix: killed before the POST is whole: one message", async () => {
+    const broken = recorder.breakNextRequest(again);
+    const { id } = await svix.message.create("killed", { eventType: "x", payload: {} });
+    await broken;
+    await isOneMore(id);
+  });
+  await test("svix: killed in the middle of a POST while the package retries: one message", async () => {
+    const direct = at(server.url);
     for (let round = 1; round <= 5; round++) {
-      const sending = svix.message.create("killed", { eventType: "x", payload: { round } });
+      const sending = direct.message.create("killed", { eventType: "x", payload: { round } });
       await new Promise((resolve) => setTimeout(resolve, round * 2)); // hits elsewhere each time
-      await server.kill();
-      await server.run(address);
-      const { id } = await sending;
-      const all = (await svix.message.list("killed")).data;
-      expect(all.length === round && all[0].id === id, `${all.length} messages in round ${round}`);
+      await again();
+      await isOneMore((await sending).id);
     }
     // At least once: what was on its way at a kill comes again.
     await settled(async () => {
       const got = await sink.at("/killed");
-      return new Set(got.map((one) => one.headers["webhook-id"])).size === 5;
+      return new Set(got.map((one) => one.headers["webhook-id"])).size === ids.size;
     });
-    await svix.application.delete("killed");
   });
+  await test("svix: a key is bound to its body over a kill, but for the package's own", async () => {
+    const key = { idempotencyKey: "over a kill" };
+    const own = { idempotencyKey: "auto_over a kill" };
+    const send = (n, options) =>
+      svix.message.create("killed", { eventType: "x", payload: { n } }, options);
+    const first = [(await send(1, key)).id, (await send(1, own)).id];
+    await again();
+    expect((await send(1, key)).id === first[0], "the same");
+    expect((await refused(409, send(2, key))).code === "idempotency_conflict", "another body");
+    expect((await send(2, own)).id === first[1], "the package's own key decides alone");
+  });
+  await svix.application.delete("killed");
 }
 
 // Deliveries in both forms of CloudEvents, read by its own package.
@@ -477,7 +439,8 @@ async function withPackage(name) {
     return;
   }
   const sink = await Sink.start();
-  const svix = likeVersion1(new Svix(token({ sub: ORG }), { serverUrl: server.url }));
+  const recorder = await Recorder.start(server.url);
+  const svix = likeVersion1(new Svix(token({ sub: ORG }), { serverUrl: recorder.url }));
   await applications(svix);
   await eventTypes(svix);
   await endpoints(svix, sink);
@@ -489,9 +452,15 @@ async function withPackage(name) {
       body: JSON.stringify(body),
     });
   await attempts(svix, sink, patch);
-  await tenants(Svix, svix, server);
+  await pollers(svix);
+  const listener = await listeners(svix, sink);
+  await expunges(svix);
+  await refusals(svix, sink, (await svix.message.get("first", "once")).id, listener);
+  await tenants(Svix, svix, recorder, listener);
+  await everyOperationWasCalled(name, server.url, recorder.seen);
   await cloudEvents(svix, sink, patch);
-  await kills(Svix, server, sink);
+  await kills(Svix, server, recorder, sink);
+  recorder.stop();
   await test("sending: the daemon ends well", async () => expect((await server.stop()) === 0, ""));
   sink.server.closeAllConnections();
   sink.server.close();
@@ -506,7 +475,8 @@ async function withPython() {
   }
   const server = await Server.start();
   const sink = await Sink.start();
-  const child = spawn(python, [process.env.SVIX_PYTHON_TESTS, server.url, sink.url], {
+  const recorder = await Recorder.start(server.url);
+  const child = spawn(python, [process.env.SVIX_PYTHON_TESTS, recorder.url, sink.url], {
     env: { ...process.env, TOKEN: token({ sub: ORG }), STRANGER: token({ sub: OTHER_ORG }) },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -518,6 +488,8 @@ async function withPython() {
     await test(`svix for Python: ${name}`, async () => expect(verdict === "ok", name));
   }
   await test("svix for Python: ran", async () => expect(code === 0, `it ended with ${code}`));
+  await everyOperationWasCalled("svix for Python", server.url, recorder.seen);
+  recorder.stop();
   await server.stop();
   sink.server.closeAllConnections();
   sink.server.close();
