@@ -252,6 +252,7 @@ static bool listen_all(struct api *a, struct reason *why)
         if (!a->servers[i])
             return false;
         a->server_count++;
+        outbound_own_add(&a->core->own, str_from_cstr(http_server_url(a->servers[i])));
     }
     return true;
 }

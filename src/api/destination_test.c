@@ -91,9 +91,7 @@ void api_destination_test(struct api_call *c)
     arena_init(&t->trial.arena, 2 * (size_t)TRIAL_ARENA_MAX);
     t->trial.config = config;
     t->trial.to = to;
-    t->trial.own = core->own;
-    t->trial.own_ports = core->own_ports;
-    t->trial.own_count = core->own_count;
+    t->trial.own = &core->own;
     t->api = c->api;
     t->x = c->x;
     t->config = config;

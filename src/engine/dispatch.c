@@ -368,9 +368,7 @@ static bool make_actions_context(struct dispatcher *d, struct runner_link *runne
     struct http_client_options client = {.max_in_flight = CALLS_IN_FLIGHT_MAX,
                                          .allow = c->sending.allow,
                                          .allow_count = c->sending.allow_count,
-                                         .own = d->core->own,
-                                         .own_ports = d->core->own_ports,
-                                         .own_count = d->core->own_count,
+                                         .own = &d->core->own,
                                          .user_agent = "gaff",
                                          .counts = &d->core->outbound};
     ctx->core = d->core;

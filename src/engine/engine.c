@@ -177,32 +177,11 @@ static bool bind_fronts(struct engine *e, const struct engine_options *o, struct
     return true;
 }
 
-/* "127.0.0.1:8080" or "[::1]:8080", perhaps behind "http://"; others are no IP listeners. */
-static void add_own(struct engine_core *core, str address)
-{
-    size_t scheme = str_find_str(address, STR("://")), colon = 0;
-    uint64_t port;
-    if (scheme < address.n)
-        address = str_slice(address, scheme + 3, address.n);
-    for (size_t i = 0; i < address.n; i++)
-        if (address.p[i] == ':')
-            colon = i;
-    str host = str_slice(address, 0, colon);
-    if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
-        host = str_slice(host, 1, host.n - 1);
-    if (core->own_count < OWN_LISTENERS_MAX &&
-        str_to_u64(str_slice(address, colon + 1, address.n), &port) && port > 0 &&
-        port <= UINT16_MAX && address_parse(host, &core->own[core->own_count]))
-        core->own_ports[core->own_count++] = (uint16_t)port;
-}
-
 static void learn_own(struct engine *e)
 {
     const char *url;
     for (size_t i = 0; (url = front_url(e->fronts[0], i)) != NULL; i++)
-        add_own(&e->core, str_from_cstr(url));
-    for (size_t i = 0; i < e->config->admin_listen_count; i++)
-        add_own(&e->core, str_from_cstr(e->config->admin_listen[i].address));
+        outbound_own_add(&e->core.own, str_from_cstr(url));
 }
 
 static struct secret_book *make_secret_book(struct engine *e)
@@ -228,9 +207,7 @@ static struct keyring *make_keyring(struct engine *e)
     struct http_client_options client = {
         .allow = e->config->outbound_allow,
         .allow_count = e->config->outbound_allow_count,
-        .own = e->core.own,
-        .own_ports = e->core.own_ports,
-        .own_count = e->core.own_count,
+        .own = &e->core.own,
         .counts = &e->core.outbound,
         .ca_file =
             e->config->outbound_ca_file.n ? arena_cstr(&a, e->config->outbound_ca_file) : NULL,
@@ -249,7 +226,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
     e->core.waiting = waiting_new();
     e->core.handlers = o->handlers;
     if (o->traces)
-        e->core.tracer = tracer_new(o->traces, e->core.clock, &e->core.metrics);
+        e->core.tracer = tracer_new(o->traces, e->core.clock, &e->core.metrics, &e->core.own);
     e->version = o->version ? o->version : "";
     e->definitions_changed = o->definitions_changed;
     e->definitions_arg = o->definitions_arg;
@@ -273,6 +250,7 @@ struct engine *engine_new(const struct engine_options *o, struct reason *why)
         ready = secret_book_seal(e->core.secrets, e->core.store->seal, why) == ERR_OK;
         e->core.websub =
             websub_new(e->core.clock, &(struct http_client_options){.max_in_flight = 4,
+                                                                    .own = &e->core.own,
                                                                     .counts = &e->core.outbound});
         e->core.hub = hub_new(&e->core);
     }

@@ -34,7 +34,6 @@ struct engine;
 
 #define DELIVERY_LOOPS_MAX 8
 #define FRONT_LOOPS_MAX 16
-#define OWN_LISTENERS_MAX 16
 
 /* What all parts of the engine share; each member is set before any thread starts. */
 struct engine_core {
@@ -64,10 +63,8 @@ struct engine_core {
     _Atomic uint64_t generation;
     _Atomic bool draining;
     const struct handler_table *handlers;
-    /* Our own listeners: no delivery may go there. */
-    struct address own[OWN_LISTENERS_MAX];
-    uint16_t own_ports[OWN_LISTENERS_MAX];
-    size_t own_count;
+    /* No outgoing call of ours goes there; who opens a listener adds it. */
+    struct outbound_own own;
     struct engine *engine;
     /* Serves a GET of a source that is a channel, on the front loop it came to; NULL: nobody. */
     void (*channel)(struct engine_core *core, struct http_exchange *x, str source,

@@ -186,9 +186,7 @@ static void start(struct hub *h)
     struct http_client_options client = {.max_in_flight = CALLS_IN_FLIGHT_MAX,
                                          .allow = c->sending.allow,
                                          .allow_count = c->sending.allow_count,
-                                         .own = core->own,
-                                         .own_ports = core->own_ports,
-                                         .own_count = core->own_count,
+                                         .own = &core->own,
                                          .counts = &core->outbound};
     h->loop = loop_new(core->clock);
     h->client = http_client_new(h->loop, &client);

@@ -42,8 +42,6 @@ struct keyring {
     const struct clock *clock;
     struct http_client_options options; /* what it points to is below */
     struct net *allow;
-    struct address *own;
-    uint16_t *own_ports;
     char *ca_file;
     struct key_source source;
     pthread_mutex_t lock;
@@ -324,12 +322,6 @@ struct keyring *keyring_new(const struct clock *clock, const struct http_client_
     k->options.allow = k->allow = xcalloc(client->allow_count + 1, sizeof(*k->allow));
     for (size_t i = 0; i < client->allow_count; i++)
         k->allow[i] = client->allow[i];
-    k->options.own = k->own = xcalloc(client->own_count + 1, sizeof(*k->own));
-    k->options.own_ports = k->own_ports = xcalloc(client->own_count + 1, sizeof(*k->own_ports));
-    for (size_t i = 0; i < client->own_count; i++) {
-        k->own[i] = client->own[i];
-        k->own_ports[i] = client->own_ports[i];
-    }
     if (client->ca_file)
         k->options.ca_file = k->ca_file = copy(str_from_cstr(client->ca_file));
     k->source = (struct key_source){get, k};
@@ -359,8 +351,6 @@ void keyring_free(struct keyring *k)
         document_free(e.value);
     map_release(&k->documents);
     free(k->allow);
-    free(k->own);
-    free(k->own_ports);
     free(k->ca_file);
     pthread_mutex_destroy(&k->lock);
     free(k);

@@ -16,7 +16,7 @@
 
 struct keyring;
 
-/* What the options point to is copied. */
+/* What the options point to is copied, but for `own`, which lives as long as the keyring. */
 struct keyring *keyring_new(const struct clock *clock, const struct http_client_options *client);
 void keyring_free(struct keyring *k); /* accepts NULL; what is under way is given up */
 

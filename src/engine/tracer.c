@@ -40,6 +40,7 @@ struct tracer {
     struct loop *loop; /* NULL until there is a span */
     struct loop_thread thread;
     struct http_client *client;
+    const struct outbound_own *own;
     struct loop_msg wake, hurry;
     /* On the loop's thread: */
     struct loop_timer delay;
@@ -307,7 +308,8 @@ static void hurry(struct tracer *t)
 
 static void start_loop(struct tracer *t)
 {
-    struct http_client_options client = {.max_in_flight = 1, .ca_file = t->options.ca_file};
+    struct http_client_options client = {
+        .max_in_flight = 1, .own = t->own, .ca_file = t->options.ca_file};
     t->loop = loop_new(t->clock);
     t->client = http_client_new(t->loop, &client);
     loop_thread_start(&t->thread, t->loop, "gaff-traces");
@@ -357,11 +359,12 @@ const struct trace_sampler *tracer_sampler(const struct tracer *t)
 }
 
 struct tracer *tracer_new(const struct tracer_options *o, const struct clock *clock,
-                          struct metrics *metrics)
+                          struct metrics *metrics, const struct outbound_own *own)
 {
     struct tracer *t = xcalloc(1, sizeof(*t));
     t->clock = clock;
     t->metrics = metrics;
+    t->own = own;
     t->options = *o;
     arena_init(&t->arena, 1u << 20);
     t->options.url = arena_str(&t->arena, o->url);

@@ -25,9 +25,9 @@ struct tracer_options {
     const char *version;
 };
 
-/* Everything is copied. */
+/* The options are copied; own lives as long as the tracer, and may be NULL. */
 struct tracer *tracer_new(const struct tracer_options *o, const struct clock *clock,
-                          struct metrics *metrics);
+                          struct metrics *metrics, const struct outbound_own *own);
 /* Sends what is queued, for a few seconds at most. Accepts NULL. */
 void tracer_free(struct tracer *t);
 /* NULL for NULL. */

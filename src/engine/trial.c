@@ -96,9 +96,9 @@ enum err trial_run(struct trial *t, struct reason *why)
 {
     struct loop *loop = loop_new(clock_real());
     const struct http_client_options options = {.max_in_flight = 1,
+                                                .allow = t->config->sending.allow,
+                                                .allow_count = t->config->sending.allow_count,
                                                 .own = t->own,
-                                                .own_ports = t->own_ports,
-                                                .own_count = t->own_count,
                                                 .user_agent = "gaff"};
     struct action_context ctx = {.loop = loop,
                                  .client = http_client_new(loop, &options),

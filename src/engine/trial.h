@@ -8,11 +8,9 @@
 struct trial {
     const struct config *config;
     const struct destination_config *to;
-    struct event event;        /* trial_sample, or a stored one; slices live as long as the trial */
-    const struct address *own; /* our listeners, as engine_core has them */
-    const uint16_t *own_ports;
-    size_t own_count;
-    struct arena arena; /* the outcome's slices; init and release are the caller's */
+    struct event event; /* trial_sample, or a stored one; slices live as long as the trial */
+    const struct outbound_own *own; /* our listeners, as engine_core has them */
+    struct arena arena;             /* the outcome's slices; init and release are the caller's */
     /* Filled by trial_run: */
     struct outcome outcome;
     int64_t duration_us;

@@ -440,10 +440,16 @@ static struct set *set_new(struct websub *owner, const struct config *c, const s
     return set;
 }
 
-static void set_start(struct set *set)
+static void set_start(struct set *set, const struct config *c)
 {
+    struct http_client_options options = set->owner->options;
+    char *ca_file = c->outbound_ca_file.n ? copy(c->outbound_ca_file) : NULL;
+    options.allow = c->outbound_allow;
+    options.allow_count = c->outbound_allow_count;
+    options.ca_file = ca_file;
     set->loop = loop_new(set->owner->clock);
-    set->client = http_client_new(set->loop, &set->owner->options);
+    set->client = http_client_new(set->loop, &options);
+    free(ca_file);
     loop_thread_start(&set->thread, set->loop, "gaff-websub");
 }
 
@@ -495,7 +501,7 @@ void websub_configure(struct websub *s, const struct config *c)
         set_free(fresh);
         fresh = NULL;
     } else {
-        set_start(fresh);
+        set_start(fresh, c);
     }
     pthread_mutex_lock(&s->lock);
     s->set = fresh;

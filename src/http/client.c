@@ -445,10 +445,7 @@ static void copy_rules(struct outbound_rules *out, const struct http_client_opti
 {
     out->allow = (const struct net *)copy_bytes(o->allow, o->allow_count * sizeof(*o->allow));
     out->allow_count = o->allow_count;
-    out->own = (const struct address *)copy_bytes(o->own, o->own_count * sizeof(*o->own));
-    out->own_ports =
-        (const uint16_t *)copy_bytes(o->own_ports, o->own_count * sizeof(*o->own_ports));
-    out->own_count = o->own_count;
+    out->own = o->own;
 }
 
 struct http_client *http_client_new(struct loop *l, const struct http_client_options *o)
@@ -498,8 +495,6 @@ void http_client_free(struct http_client *c)
     }
     client_release_watches(c);
     free((void *)c->rules.allow);
-    free((void *)c->rules.own);
-    free((void *)c->rules.own_ports);
     free(c->proxy);
     free(c->ca_file);
     free(c->user_agent);

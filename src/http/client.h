@@ -44,13 +44,24 @@ struct http_client_counts {
     _Atomic uint64_t blocked[OUTBOUND_BLOCK_COUNT]; /* calls */
 };
 
+#define OUTBOUND_OWN_MAX 32
+
+/* Our own listeners, which no call may reach whatever its policy. Zeroed there are none; one thread
+ * adds, also while clients use it, and nothing is taken out. */
+struct outbound_own {
+    struct address addresses[OUTBOUND_OWN_MAX]; /* an unspecified one stands for all of ours */
+    uint16_t ports[OUTBOUND_OWN_MAX];
+    _Atomic size_t count;
+};
+/* By the address that a listener has bound: "http://127.0.0.1:8080", "[::1]:8080". What is no IP
+ * address (a unix socket) can't be reached by HTTP and is passed over. */
+void outbound_own_add(struct outbound_own *own, str bound);
+
 struct http_client_options {
     int max_in_flight;       /* further calls wait in order; 0 takes 64 */
     const struct net *allow; /* extra ranges allowed under both policies */
     size_t allow_count;
-    const struct address *own; /* our own listen addresses+ports: always refused */
-    const uint16_t *own_ports;
-    size_t own_count;
+    const struct outbound_own *own;    /* NULL: none; outlives the client */
     const char *proxy;                 /* NULL: none, whatever the environment says. Names are
                                         * resolved, and their addresses judged, by the proxy */
     const char *ca_file;               /* NULL: the system's */
@@ -58,7 +69,7 @@ struct http_client_options {
     struct http_client_counts *counts; /* NULL: nobody counts; outlives the client */
 };
 
-/* Everything in the options but `counts` is copied. */
+/* Everything in the options but `own` and `counts` is copied. */
 struct http_client *http_client_new(struct loop *l, const struct http_client_options *o);
 /* Pending calls end as HTTP_CALL_CANCELLED; their done must not start others. Not to be called
  * from inside done. Accepts NULL. */

@@ -66,15 +66,37 @@ static bool address_is_local(const struct address *a)
     return found;
 }
 
-static bool is_own_listener(const struct outbound_rules *r, const struct address *a, uint16_t port)
+void outbound_own_add(struct outbound_own *own, str bound)
 {
-    for (size_t i = 0; i < r->own_count; i++) {
-        if (r->own_ports[i] != port)
+    size_t n = atomic_load_explicit(&own->count, memory_order_relaxed);
+    size_t scheme = str_find_str(bound, STR("://")), colon = 0;
+    uint64_t port;
+    assert(n < OUTBOUND_OWN_MAX);
+    if (scheme < bound.n)
+        bound = str_slice(bound, scheme + 3, bound.n);
+    for (size_t i = 0; i < bound.n; i++)
+        if (bound.p[i] == ':')
+            colon = i;
+    str host = str_slice(bound, 0, colon);
+    if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
+        host = str_slice(host, 1, host.n - 1);
+    if (!str_to_u64(str_slice(bound, colon + 1, bound.n), &port) || port == 0 ||
+        port > UINT16_MAX || !address_parse(host, &own->addresses[n]))
+        return;
+    own->ports[n] = (uint16_t)port;
+    atomic_store_explicit(&own->count, n + 1, memory_order_release);
+}
+
+static bool is_own_listener(const struct outbound_own *own, const struct address *a, uint16_t port)
+{
+    size_t count = own ? atomic_load_explicit(&own->count, memory_order_acquire) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct address *one = &own->addresses[i];
+        if (own->ports[i] != port)
             continue;
-        if (memcmp(r->own[i].bytes, a->bytes, 16) == 0)
+        if (memcmp(one->bytes, a->bytes, 16) == 0)
             return true;
-        if ((address_is_unspecified(&r->own[i]) || address_is_unspecified(a)) &&
-            address_is_local(a))
+        if ((address_is_unspecified(one) || address_is_unspecified(a)) && address_is_local(a))
             return true;
     }
     return false;
@@ -83,7 +105,7 @@ static bool is_own_listener(const struct outbound_rules *r, const struct address
 const char *outbound_refuses(const struct outbound_rules *r, enum outbound_policy policy,
                              const struct address *a, uint16_t port)
 {
-    if (is_own_listener(r, a, port))
+    if (is_own_listener(r->own, a, port))
         return "one of our own listeners";
     if (nets_contain(r->allow, r->allow_count, a))
         return NULL;

@@ -11,12 +11,10 @@
 struct outbound_rules {
     const struct net *allow; /* allowed whatever the policy says, but for `own` */
     size_t allow_count;
-    const struct address *own; /* our listeners; an unspecified address stands for all of ours */
-    const uint16_t *own_ports;
-    size_t own_count;
+    const struct outbound_own *own; /* NULL: none */
 };
 
-/* The rules of a client, for others who dial: they live as long as it, and do not change. */
+/* The rules of a client, for others who dial: they live as long as it. */
 const struct outbound_rules *http_client_rules(const struct http_client *c);
 /* `what` in the words of outbound_refuses. */
 enum outbound_block outbound_block_of(const char *what);

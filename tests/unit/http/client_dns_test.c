@@ -218,10 +218,10 @@ void test_client_dns_takes_an_address_of_ours_for_ours(void)
 {
     world_start();
     uint16_t port = 8080;
-    struct address any;
-    EXPECT(address_parse(STR("0.0.0.0"), &any));
+    struct outbound_own ours = {.count = 0};
+    outbound_own_add(&ours, STR("0.0.0.0:8080"));
     struct peer *own = peer_start_at("0.0.0.0", port, PEER_ANSWER, PEER_OK);
-    struct http_client_options o = {.own = &any, .own_ports = &port, .own_count = 1};
+    struct http_client_options o = {.own = &ours};
     struct rig r = rig_with(&o);
     struct got *g = got_new(OUTBOUND_PUBLIC, "http://public.test:8080/");
     EXPECT_EQ_INT(rig_run(&r, g), HTTP_CALL_BLOCKED);

@@ -294,17 +294,15 @@ void test_client_policy_never_reaches_our_own_listeners(void)
 {
     struct peer *own = peer_start(PEER_ANSWER, PEER_OK);
     struct peer *other = peer_start(PEER_ANSWER, PEER_OK);
-    static const char *const own_texts[] = {"127.0.0.1", "0.0.0.0", "::"};
+    static const char *const own_texts[] = {"http://127.0.0.1:%u", "0.0.0.0:%u", "https://[::]:%u"};
     for (size_t i = 0; i < ARRAY_LEN(own_texts); i++) {
-        struct address own_address;
+        struct outbound_own ours = {.count = 0};
         struct net allow;
-        EXPECT(address_parse(str_from_cstr(own_texts[i]), &own_address));
+        char bound[64];
+        snprintf(bound, sizeof(bound), own_texts[i], (unsigned)own->port);
+        outbound_own_add(&ours, str_from_cstr(bound));
         EXPECT(net_parse(STR("127.0.0.0/8"), &allow));
-        struct http_client_options o = {.own = &own_address,
-                                        .own_ports = &own->port,
-                                        .own_count = 1,
-                                        .allow = &allow,
-                                        .allow_count = 1};
+        struct http_client_options o = {.own = &ours, .allow = &allow, .allow_count = 1};
         struct rig r = rig_with(&o);
         for (int policy = 0; policy < 2; policy++) {
             static const char *const hosts[] = {"127.0.0.1", "localhost", "0.0.0.0", "127.1"};
@@ -326,16 +324,15 @@ void test_client_policy_never_reaches_our_own_listeners(void)
 /* Under our own wildcard listener 127.0.0.2 is ours as well; bound to one address it is not. */
 void test_client_policy_takes_a_wildcard_listener_for_all_of_our_addresses(void)
 {
-    struct outbound_rules rules = {.own_count = 1};
-    struct address any, one, target;
-    uint16_t port = 8080;
-    EXPECT(address_parse(STR("0.0.0.0"), &any) && address_parse(STR("127.0.0.1"), &one));
-    EXPECT(address_parse(STR("127.0.0.2"), &target));
-    rules.own = &any;
-    rules.own_ports = &port;
+    struct outbound_own every = {.count = 0}, single = {.count = 0};
+    struct outbound_rules rules = {.own = &every};
+    struct address one, target;
+    EXPECT(address_parse(STR("127.0.0.1"), &one) && address_parse(STR("127.0.0.2"), &target));
+    outbound_own_add(&every, STR("0.0.0.0:8080"));
+    outbound_own_add(&single, STR("127.0.0.1:8080"));
     EXPECT(outbound_refuses(&rules, OUTBOUND_PRIVATE, &target, 8080) != NULL);
     EXPECT(outbound_refuses(&rules, OUTBOUND_PRIVATE, &target, 8081) == NULL);
-    rules.own = &one;
+    rules.own = &single;
     EXPECT(outbound_refuses(&rules, OUTBOUND_PRIVATE, &target, 8080) == NULL);
     EXPECT(outbound_refuses(&rules, OUTBOUND_PRIVATE, &one, 8080) != NULL);
     EXPECT(outbound_refuses(&rules, OUTBOUND_PUBLIC, &one, 8081) != NULL);
