@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""send_guard.py -- who is kept out of the sending side: every operation of the document with another
-tenant's token. Where Gaff itself may call: outbound.py."""
+"""send_guard.py -- who is kept out of the sending side: every operation of the document with
+another tenant's token. Where Gaff itself may call: outbound.py."""
 import sys, os
 sys.path.insert(0, os.path.dirname(__file__))
 from lib import *
@@ -97,6 +97,8 @@ def snapshot(d, ids):
 
 
 OPEN = {"/api/v1/health", "/api/v1/health/ping", "/openapi.json"}
+# Receivers ask for it, who have no token; an endpoint that signs with a secret has none to show.
+KEYS = "/api/v1/jwks/{endpoint_id}"
 # Upserts under an id of one's own choice: in the asker's organisation, whoever else has such an id.
 UPSERTS = {"PUT /api/v1/app/{app_id}", "PUT /api/v1/event-type/{event_type_name}",
            "PUT /api/v1/operational-webhook/endpoint/{endpoint_id}"}
@@ -119,6 +121,9 @@ def test_nobody_reaches_what_is_another_tenants():
             where, shown = filled(path, ids), f"{method} {path}"
             if path in OPEN:
                 assert call(d, None, method, where).status < 300, shown
+                continue
+            if path == KEYS:
+                assert call(d, None, method, where).status == 404, shown
                 continue
             if "/auth/logout" in path:
                 continue  # takes back the token that asks

@@ -10,6 +10,7 @@ const OF_NO_PACKAGE = [
   "gaff.asyncapi",
   "gaff.background-task.cancel",
   "gaff.endpoint.close-circuit",
+  "gaff.endpoint.jwks",
   "gaff.openapi",
   "v1.health.ping",
   "v1.message-attempt.list-by-endpoint-deprecated",
