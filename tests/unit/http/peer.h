@@ -31,6 +31,7 @@ struct peer {
     int listener;
     uint16_t port;
     int delay_ms;
+    void (*on_request)(struct peer *p); /* NULL, or before it is answered, on the peer's thread */
     atomic_int connections, requests, open, open_max;
     pthread_mutex_t lock; /* over what follows */
     enum peer_mode mode;
@@ -121,6 +122,8 @@ static inline bool peer_do(enum peer_mode mode, const char *answer, int fd, int 
 
 static inline bool peer_react(struct peer *p, int fd, int nth)
 {
+    if (p->on_request)
+        p->on_request(p);
     if (p->delay_ms > 0)
         (void)poll(NULL, 0, p->delay_ms);
     pthread_mutex_lock(&p->lock);
