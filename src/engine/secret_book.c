@@ -139,7 +139,9 @@ void secret_book_save(struct secret_book *b)
     bool changed = sum != b->saved_sum;
     b->saved_sum = sum;
     pthread_mutex_unlock(&b->lock);
-    if (changed && buf_ok(&out) && fs_write_atomic(path, buf_str(&out), 0600, &why) != ERR_OK)
+    if (changed && buf_ok(&out) &&
+        (fs_mkdirs(b->directory, &why) != ERR_OK || /* that of a store in a database is not there */
+         fs_write_atomic(path, buf_str(&out), 0600, &why) != ERR_OK))
         log_event(LOG_WARN, "the use of secrets could not be written down",
                   LOG_F("reason", str_from_cstr(why.text)));
     buf_release(&out);
