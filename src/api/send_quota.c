@@ -54,22 +54,39 @@ static void refuse(struct send_call *s, enum allowance_verdict v, int64_t retry_
                      (unsigned)retry_s);
 }
 
+/* What the allowance asks for, from the store. */
+static enum err count(struct send_call *s, struct allowance *a, const struct allowance_ask *ask,
+                      struct reason *why)
+{
+    int64_t found = 0;
+    enum err err;
+    if (ask->messages) {
+        err = store_count_listed(send_api(s)->reader, s->app.id, ask->since_ms, ask->most, &found,
+                                 why);
+        if (err == ERR_OK)
+            allowance_count_messages(a, ask->since_ms, found, s->now_ms);
+        return err;
+    }
+    err = count_waiting(s, allowance_pending_limit(a), &found, why);
+    if (err == ERR_OK)
+        allowance_count(a, found, s->now_ms);
+    return err;
+}
+
 bool send_quota_take(struct send_call *s)
 {
     struct allowance *a = directory_allowance(send_api(s)->core->directory, s->app.id);
-    int64_t retry_s = 1, waiting = 0;
+    struct allowance_ask ask;
     struct reason why = {0};
-    bool recount;
+    int64_t retry_s = 1;
     enum err err = ERR_OK;
     if (!a)
         return true; /* deleted meanwhile: then nobody is told of the message */
-    enum allowance_verdict v = allowance_take(a, s->now_ms, &retry_s, &recount);
-    if (recount) {
-        err = count_waiting(s, allowance_pending_limit(a), &waiting, &why);
-        if (err == ERR_OK) {
-            allowance_count(a, waiting, s->now_ms);
-            v = allowance_take(a, s->now_ms, &retry_s, &recount);
-        }
+    enum allowance_verdict v = allowance_take(a, s->now_ms, &retry_s, &ask);
+    for (int counts = 0; counts < 2 && err == ERR_OK && (ask.messages || ask.pending); counts++) {
+        err = count(s, a, &ask, &why);
+        if (err == ERR_OK)
+            v = allowance_take(a, s->now_ms, &retry_s, &ask);
     }
     allowance_unref(a);
     if (err != ERR_OK)

@@ -14,7 +14,11 @@ struct allowance {
     _Atomic int64_t rate, next_ns; /* next_ns: when the attempts let through would be used up */
     pthread_mutex_t lock;          /* over what follows */
     struct allowance_limits limits;
-    int64_t period, messages; /* number of the period, and messages in it */
+    int64_t period, period_ms; /* its number, by this length */
+    int64_t messages;          /* in it; `known` since they were counted in the store */
+    int64_t open;              /* of them are not settled yet */
+    int64_t known_ms;
+    bool known, shared;
     int64_t pending, counted_ms;
     bool counted;
 };
@@ -35,9 +39,10 @@ struct allowance_limits allowance_limits_read(const struct json *doc)
                                      .pending = number(doc, "pendingLimit")};
 }
 
-struct allowance *allowance_new(void)
+struct allowance *allowance_new(bool shared)
 {
     struct allowance *a = xcalloc(1, sizeof(*a));
+    a->shared = shared;
     atomic_init(&a->refs, 1);
     pthread_mutex_init(&a->lock, NULL);
     return a;
@@ -61,6 +66,7 @@ void allowance_set(struct allowance *a, const struct allowance_limits *l)
 {
     pthread_mutex_lock(&a->lock);
     a->limits = *l;
+    a->known = a->known && l->messages; /* a period without a limit may pass unseen */
     pthread_mutex_unlock(&a->lock);
     atomic_store(&a->rate, l->rate);
 }
@@ -83,44 +89,73 @@ int64_t allowance_pace(struct allowance *a, int64_t now_ns)
     }
 }
 
+/* True when the messages of the period at hand are known. The lock is held. */
+static bool know_period(struct allowance *a, int64_t now_ms, struct allowance_ask *ask)
+{
+    const struct allowance_limits *l = &a->limits;
+    int64_t period = now_ms / l->period_ms;
+    if (period != a->period || l->period_ms != a->period_ms) {
+        /* Of one that begins while we count there is nothing in the store yet. */
+        a->known = a->known && l->period_ms == a->period_ms;
+        a->period = period;
+        a->period_ms = l->period_ms;
+        a->messages = a->open = 0;
+    }
+    if (a->known && !(a->shared && now_ms - a->known_ms >= ALLOWANCE_RECOUNT_MS))
+        return true;
+    ask->messages = true;
+    ask->since_ms = period * l->period_ms;
+    ask->most = l->messages;
+    return false;
+}
+
 /* The lock is held. */
 static enum allowance_verdict judge(struct allowance *a, int64_t now_ms, int64_t *retry_s,
-                                    bool *recount)
+                                    struct allowance_ask *ask)
 {
     const struct allowance_limits *l = &a->limits;
     if (l->messages) {
-        int64_t period = now_ms / l->period_ms;
-        if (period != a->period) {
-            a->period = period;
-            a->messages = 0;
-        }
-        *retry_s = ((period + 1) * l->period_ms - now_ms + 999) / 1000;
-        if (a->messages >= l->messages)
+        *retry_s = ((now_ms / l->period_ms + 1) * l->period_ms - now_ms + 999) / 1000;
+        if (!know_period(a, now_ms, ask) || a->messages >= l->messages)
             return ALLOWANCE_MESSAGES;
     }
     if (!l->pending)
         return ALLOWANCE_OK;
     *retry_s = 1;
-    *recount =
+    ask->pending =
         !a->counted || (a->pending >= l->pending && now_ms - a->counted_ms >= ALLOWANCE_RECOUNT_MS);
     return !a->counted || a->pending >= l->pending ? ALLOWANCE_PENDING : ALLOWANCE_OK;
 }
 
 enum allowance_verdict allowance_take(struct allowance *a, int64_t now_ms, int64_t *retry_s,
-                                      bool *recount)
+                                      struct allowance_ask *ask)
 {
-    *recount = false;
+    *ask = (struct allowance_ask){0};
     pthread_mutex_lock(&a->lock);
-    enum allowance_verdict v = judge(a, now_ms, retry_s, recount);
+    enum allowance_verdict v = judge(a, now_ms, retry_s, ask);
     a->messages += v == ALLOWANCE_OK;
+    a->open += v == ALLOWANCE_OK;
     pthread_mutex_unlock(&a->lock);
     return v;
 }
 
-void allowance_untake(struct allowance *a)
+void allowance_settle(struct allowance *a, bool stored)
 {
     pthread_mutex_lock(&a->lock);
-    a->messages -= a->messages > 0;
+    a->open -= a->open > 0;
+    a->messages -= !stored && a->messages > 0;
+    pthread_mutex_unlock(&a->lock);
+}
+
+void allowance_count_messages(struct allowance *a, int64_t since_ms, int64_t messages,
+                              int64_t now_ms)
+{
+    pthread_mutex_lock(&a->lock);
+    if (since_ms == a->period * a->period_ms) {
+        a->messages = messages + a->open;
+        a->known = true;
+        a->known_ms = now_ms;
+    }
     pthread_mutex_unlock(&a->lock);
 }
 

@@ -194,8 +194,8 @@ bool app_message_settle(struct engine_core *core, struct app_message_plan *p, en
     bool stored = err == ERR_OK && new_event_is_stored(&p->event);
     if (p->allowance && stored)
         allowance_move(p->allowance, (int64_t)p->event.delivery_count);
-    else if (p->allowance && p->counted)
-        allowance_untake(p->allowance);
+    if (p->allowance && p->counted)
+        allowance_settle(p->allowance, stored);
     allowance_unref(p->allowance);
     if (!stored) {
         planned_leave(&p->event, p->gates);

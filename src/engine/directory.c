@@ -93,7 +93,7 @@ static struct app *new_app(struct directory *d, str id)
     struct app *app = xcalloc(1, sizeof(*app));
     struct allowance *a = map_get(&d->allowances, id);
     if (!a)
-        map_put(&d->allowances, id, a = allowance_new());
+        map_put(&d->allowances, id, a = allowance_new(d->core->store->shared));
     app->allowance = allowance_ref(a);
     return app;
 }

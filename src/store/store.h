@@ -339,6 +339,10 @@ struct store_ops {
     /* Counted anew, over what waits and what is dead: for people and metrics. */
     enum err (*queues)(struct store_reader *r, struct arena *a, struct queue_list *out,
                        struct reason *why);
+    /* How many listed events of a source have ids from that time on, up to `most`: by an index
+     * alone, however many there are. */
+    enum err (*count_listed)(struct store_reader *r, str source, int64_t since_ms, int64_t most,
+                             int64_t *count, struct reason *why);
     /* Names of destinations that have PENDING deliveries (for dispatch at start, and to find
      * those whose destination is gone). */
     enum err (*pending_destinations)(struct store_reader *r, struct arena *a, str **out,
@@ -557,6 +561,11 @@ static inline enum err store_queues(struct store_reader *r, struct arena *a, str
                                     struct reason *why)
 {
     return r->store->ops->queues(r, a, out, why);
+}
+static inline enum err store_count_listed(struct store_reader *r, str source, int64_t since_ms,
+                                          int64_t most, int64_t *count, struct reason *why)
+{
+    return r->store->ops->count_listed(r, source, since_ms, most, count, why);
 }
 static inline enum err store_pending_destinations(struct store_reader *r, struct arena *a,
                                                   str **out, size_t *count, struct reason *why)

@@ -432,6 +432,7 @@ static const struct store_ops memory_ops = {
     .rejections = memory_rejections,
     .counts = memory_counts,
     .queues = memory_queues,
+    .count_listed = memory_count_listed,
     .pending_destinations = memory_pending_destinations,
     .move = memory_move,
     .add_delivery = memory_add_delivery,

@@ -2,6 +2,8 @@
  * caller's arena under the lock: nothing returned points into the store. */
 #include "store/store_memory_rows.h"
 
+#include "base/id.h"
+
 #define SCAN_ROWS_MAX 20000u
 
 static struct memory_store *store_of(struct store_reader *r)
@@ -350,6 +352,22 @@ enum err memory_queues(struct store_reader *r, struct arena *a, struct queue_lis
     if (!arena_ok(a))
         return out_of_arena(why);
     qsort(out->v, out->count, sizeof(*out->v), by_name);
+    return ERR_OK;
+}
+
+enum err memory_count_listed(struct store_reader *r, str source, int64_t since_ms, int64_t most,
+                             int64_t *count, struct reason *why)
+{
+    struct memory_store *s = store_of(r);
+    const struct memory_event *e;
+    uint64_t least = id_floor(since_ms);
+    UNUSED(why);
+    *count = 0;
+    pthread_mutex_lock(&s->lock);
+    struct walk walk = walk_of(&s->events, 0, 0, false);
+    while (*count < most && (e = walk_next(&walk)) != NULL && e->e.id >= least)
+        *count += (e->e.flags & EVENT_LISTED) && str_eq(e->e.source, source);
+    pthread_mutex_unlock(&s->lock);
     return ERR_OK;
 }
 

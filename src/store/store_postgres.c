@@ -53,6 +53,7 @@ static const struct store_ops postgres_ops = {
     .object_changes = pg_object_changes,
     .counts = pg_counts,
     .queues = pg_queues,
+    .count_listed = pg_count_listed,
     .pending_destinations = pg_pending_destinations,
     .move = pg_move,
     .add_delivery = pg_add_delivery,

@@ -2,6 +2,8 @@
  * something to do, nodes. All of the database itself, as a start is built on it. */
 #include "store/store_postgres.h"
 
+#include "base/id.h"
+
 static str copy(struct arena *a, str s)
 {
     return arena_str(a, s);
@@ -27,6 +29,24 @@ static const char counts_sql[] =
     " greatest((SELECT max(sequence) FROM gaff.objects),"
     "  (SELECT max(sequence) FROM gaff.objects_gone))"
     " FROM gaff.counters";
+
+enum err pg_count_listed(struct store_reader *base, str source, int64_t since_ms, int64_t most,
+                         int64_t *count, struct reason *why)
+{
+    static const char sql[] = "SELECT count(*) FROM (SELECT 1 FROM gaff.events"
+                              " WHERE (flags & 4) <> 0 AND source = $1 AND id >= $2 LIMIT $3) e";
+    struct pg_args a;
+    struct PGresult *r = NULL;
+    pg_args_init(&a);
+    pg_add_text(&a, source);
+    pg_add_i64(&a, (int64_t)id_floor(since_ms));
+    pg_add_i64(&a, most);
+    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER, sql, &a, &r, why);
+    *count = e == ERR_OK ? pg_i64(r, 0, 0) : 0;
+    pg_clear(r);
+    pg_args_release(&a);
+    return e;
+}
 
 enum err pg_counts(struct store_reader *base, struct store_counts *out, struct reason *why)
 {

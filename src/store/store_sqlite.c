@@ -238,6 +238,7 @@ static const struct store_ops sqlite_ops = {
     .rejections = sqlite_rejections,
     .counts = sqlite_counts,
     .queues = sqlite_queues,
+    .count_listed = sqlite_count_listed,
     .pending_destinations = sqlite_pending_destinations,
     .move = sqlite_move,
     .add_delivery = sqlite_add_delivery,

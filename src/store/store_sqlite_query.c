@@ -523,6 +523,31 @@ enum err sqlite_queues(struct store_reader *base, struct arena *a, struct queue_
     return rc == SQLITE_DONE ? ERR_OK : db_fail(r->c.db, "count by destination", why);
 }
 
+enum err sqlite_count_listed(struct store_reader *base, str source, int64_t since_ms, int64_t most,
+                             int64_t *count, struct reason *why)
+{
+    struct sqlite_reader *r = reader_of(base);
+    *count = 0;
+    (void)apply_barrier(sqlite_of(base->store), NULL);
+    int64_t number = rows_name_id(&r->c, source);
+    if (number == 0)
+        return ERR_OK;
+    sqlite3_stmt *q = number < 0
+                          ? NULL
+                          : db_statement(&r->c, "SELECT count(*) FROM (SELECT 1 FROM events"
+                                                " INDEXED BY events_listed WHERE source=?1"
+                                                " AND (flags & 4) <> 0 AND id>=?2 LIMIT ?3)");
+    if (!q)
+        return db_fail(r->c.db, "count events", why);
+    sqlite3_bind_int64(q, 1, number);
+    db_bind_u64(q, 2, id_floor(since_ms));
+    sqlite3_bind_int64(q, 3, most);
+    bool found = sqlite3_step(q) == SQLITE_ROW;
+    *count = found ? sqlite3_column_int64(q, 0) : 0;
+    sqlite3_reset(q);
+    return found ? ERR_OK : db_fail(r->c.db, "count events", why);
+}
+
 enum err sqlite_pending_destinations(struct store_reader *base, struct arena *a, str **out,
                                      size_t *count, struct reason *why)
 {

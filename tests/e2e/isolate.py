@@ -163,6 +163,12 @@ def test_messages_of_a_period_and_what_may_wait():
             send(d, "acme")
         refused = send(d, "acme", code=503)
         assert refused.json()["error"]["code"] == "message_limit_reached", refused.body
+        d.kill()
+        d.start()
+        send(d, "acme", code=503)  # messages of the period are counted in the store
+        assert d.api("PATCH", "/app/acme", {"messageLimit": 4}).status == 200
+        send(d, "acme")
+        send(d, "acme", code=503)
         assert 0 < int(refused.headers["Retry-After"]) <= 2678400
         assert d.api("PATCH", "/app/acme", {"messageLimit": None, "pendingLimit": 2}).status == 200
         endpoint(d, "acme", hanging.url, "a", timeout=3600)

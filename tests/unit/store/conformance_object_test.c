@@ -295,6 +295,30 @@ CASE(listed_rows_are_walked_both_ways)
     EXPECT(dl.v[0].listed);
 }
 
+CASE(listed_rows_are_counted_by_source_and_time)
+{
+    int64_t before_ms = clock_wall_ms(&k->clock.base), count = -1;
+    for (int i = 0; i < 7; i++) {
+        struct new_event *n = kit_event(k, STR("{}"));
+        n->event.flags = i == 6 ? 0 : EVENT_LISTED;
+        n->event.source = i % 3 == 2 ? STR("app_2") : STR("app_1");
+        kit_commit(k);
+        clock_fake_advance(&k->clock, 1000);
+    }
+    EXPECT_OK(store_count_listed(k->r, STR("app_1"), before_ms, 100, &count, &k->why), k->why);
+    EXPECT_EQ_INT(count, 4);
+    EXPECT_OK(store_count_listed(k->r, STR("app_2"), before_ms, 100, &count, &k->why), k->why);
+    EXPECT_EQ_INT(count, 2);
+    EXPECT_OK(store_count_listed(k->r, STR("app_1"), before_ms, 3, &count, &k->why), k->why);
+    EXPECT_EQ_INT(count, 3);
+    EXPECT_OK(store_count_listed(k->r, STR("app_1"), before_ms + 3000, 9, &count, &k->why), k->why);
+    EXPECT_EQ_INT(count, 2);
+    EXPECT_OK(store_count_listed(k->r, STR("app_1"), before_ms + 7000, 9, &count, &k->why), k->why);
+    EXPECT_EQ_INT(count, 0);
+    EXPECT_OK(store_count_listed(k->r, STR("nobody"), 0, 9, &count, &k->why), k->why);
+    EXPECT_EQ_INT(count, 0);
+}
+
 CASE(attempt_log_of_a_destination_and_of_an_event)
 {
     uint64_t ids[4];
