@@ -7,7 +7,11 @@
 #include "action/runner.h"
 
 #define JQ_TIME_MS 1000
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define JQ_MEMORY_BYTES 0ll /* no bound: a sanitizer's shadow memory alone is larger */
+#else
 #define JQ_MEMORY_BYTES (512ll << 20)
+#endif
 
 struct jq_worker;
 struct jq_worker *jq_worker_new(struct loop *l, struct runner *r);

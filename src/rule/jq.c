@@ -216,7 +216,9 @@ static bool has_one_thread(void)
 static _Noreturn void check_in_child(str text, int out)
 {
     struct reason why = {.text = ""};
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow is larger */
     (void)setrlimit(RLIMIT_AS, &(struct rlimit){512u << 20, 512u << 20});
+#endif
     (void)setrlimit(RLIMIT_CPU, &(struct rlimit){2, 2});
     struct jq_program *p = jq_program_new(text, &why);
     if (!p && write(out, why.text, strlen(why.text)) < 0)
