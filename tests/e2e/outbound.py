@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """outbound.py -- where Gaff itself may call: every way to write an address that is not public, for
 every kind of request that it makes (deliveries to endpoints and destinations, tokens, proxies,
-questions of ownership, public keys, confirmations, hubs), a resolver that changes its mind, and
-its own listeners under any policy."""
+questions of ownership, public keys, confirmations, hubs, callbacks), a resolver that changes its
+mind, and its own listeners under any policy."""
 import sys, os
 sys.path.insert(0, os.path.dirname(__file__))
 from lib import *
 import struct
+from urllib.parse import urlencode
 
 
 # Each is, or is taken by one reader or another for, an address that is not public.
@@ -237,6 +238,27 @@ def test_a_hub_that_has_moved_leads_no_further_than_the_public():
         until(lambda: d.log().count("a hub refused a subscription") >= len(places), "each", 60)
         assert len(set(asked)) == len(places) and trap.connections == 0
     hub.close()
+    trap.close()
+
+
+def test_no_spelling_of_a_callback_is_called_by_our_own_hub():
+    trap = Trap()
+    with Daemon("public_url: https://hub.example.org\nhub: { callbacks: [\"*\"], topics: { news: "
+                "\"https://blog.example.org/feed\" } }\n") as d:
+        until(lambda: d.api("GET", "/app/websub").status == 200, "the hub's application")
+        taken = 0
+        for i, host in enumerate(SPELLINGS):
+            form = {"hub.mode": "subscribe", "hub.topic": "https://blog.example.org/feed",
+                    "hub.callback": f"http://{host}:{trap.port}/{i}"}
+            reply = d.post("/hub", urlencode(form),
+                           {"Content-Type": "application/x-www-form-urlencoded"})
+            assert reply.status in (202, 400), (host, reply.status, reply.body)
+            taken += reply.status == 202
+        assert 0 < taken < len(SPELLINGS) / 2, taken
+        # Names show where they lead when they are called; some of them are resolved nowhere.
+        until(lambda: d.log().count("outbound policy") >= 2, "localhost in two spellings")
+        d.stop()  # what is under way ends
+        assert trap.connections == 0
     trap.close()
 
 
