@@ -9,6 +9,7 @@
 #include <stdarg.h>
 
 #define FAULTS_MAX 50
+#define FAULT_BYTES_MAX (1u << 16) /* of them all, written */
 #define LOC_MAX 1024
 #define METADATA_MAX 4096
 #define HEADER_VALUE_MAX 4096
@@ -28,7 +29,7 @@ struct checking {
 void wire_faults_init(struct wire_faults *f)
 {
     *f = (struct wire_faults){0};
-    buf_init(&f->items, 1u << 16);
+    buf_init(&f->items, FAULT_BYTES_MAX);
 }
 
 void wire_faults_release(struct wire_faults *f)
@@ -39,9 +40,11 @@ void wire_faults_release(struct wire_faults *f)
 static void write_fault(struct wire_faults *f, str loc, const char *type, str text)
 {
     struct json_writer w;
-    if (++f->count > FAULTS_MAX)
+    /* A byte may become six; half a fault would spoil the answer. */
+    size_t room = 6 * (loc.n + text.n) + 128;
+    if (++f->count > FAULTS_MAX || f->items.len + room > FAULT_BYTES_MAX)
         return;
-    if (f->count > 1)
+    if (f->items.len)
         buf_char(&f->items, ',');
     json_writer_init(&w, &f->items);
     json_open(&w, '{');
@@ -422,6 +425,18 @@ static size_t skip_value(str s, size_t i)
     return i;
 }
 
+/* The name as it stands in the text, with its quotes: it may be written with escapes. */
+static bool is_named(str quoted, str name)
+{
+    str inside = str_slice(quoted, 1, quoted.n - 1);
+    if (str_find(inside, '\\') == inside.n)
+        return str_eq(inside, name);
+    struct json_doc *doc = json_parse(quoted, NULL);
+    bool same = str_eq(json_str(json_root(doc)), name);
+    json_doc_free(doc);
+    return same;
+}
+
 str wire_member_text(str object, str name)
 {
     size_t i = skip_blanks(object, 0);
@@ -429,15 +444,14 @@ str wire_member_text(str object, str name)
         return STR_NONE;
     i = skip_blanks(object, i + 1);
     while (i < object.n && object.p[i] == '"') {
-        size_t key = i + 1;
+        size_t key = i;
         i = skip_string(object, i);
-        str found = str_slice(object, key, i - 1);
+        str found = str_slice(object, key, i);
         i = skip_blanks(object, i);
         i = skip_blanks(object, i + 1); /* the colon */
         size_t from = i;
         i = skip_value(object, i);
-        /* The names looked for have no character that is written with an escape. */
-        if (str_eq(found, name))
+        if (is_named(found, name))
             return str_trim(str_slice(object, from, i));
         i = skip_blanks(object, i);
         if (i < object.n && object.p[i] == ',')

@@ -217,6 +217,25 @@ def test_a_422_names_the_place():
             assert got == places, (method, path, body, got)
 
 
+def test_what_a_body_says_twice_or_otherwise_is_read_once():
+    target = Target()
+    with Daemon(CONFIG) as d:
+        made(d, "/app", {"name": "A", "uid": "a"})
+        made(d, "/app/a/endpoint", {"url": target.url})
+        # A name may be written with escapes: what is checked and what is sent are the same.
+        path, head = "/api/v1/app/a/msg", b'{"eventType": "x", "pa\\u0079load": '
+        assert call(d, "POST", path, head + b'{"n": 1}}').status == 202
+        assert faults(call(d, "POST", path, head + b'"text", "payload": {}}')) == {
+            ("body.payload", "value_error")}
+        assert call(d, "POST", path, head + b'{"n": 2}, "payload": "text"}').status == 202
+        until(lambda: len(target.requests) == 2, "both arrive")
+        assert sorted(r["body"] for r in target.requests) == [b'{"n": 1}', b'{"n": 2}']
+        # Whatever is wrong with it, and however much: the answer can be read.
+        long = {"name": "x", "metadata": {"\x01" * 900 + str(n): n for n in range(60)}}
+        assert len(faults(call(d, "POST", "/api/v1/app", long))) > 5
+    target.close()
+
+
 # ---- PATCH ----
 
 def test_patch_leaves_alone_what_is_absent_and_clears_what_is_null():
