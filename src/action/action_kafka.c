@@ -36,6 +36,9 @@
     X(rd_kafka_new)                                                                                \
     X(rd_kafka_destroy_flags)                                                                      \
     X(rd_kafka_producev)                                                                           \
+    X(rd_kafka_headers_new)                                                                        \
+    X(rd_kafka_headers_destroy)                                                                    \
+    X(rd_kafka_header_add)                                                                         \
     X(rd_kafka_poll)                                                                               \
     X(rd_kafka_purge)                                                                              \
     X(rd_kafka_fatal_error)                                                                        \
@@ -197,16 +200,35 @@ static void kafka_close(void *client)
     free(k);
 }
 
+static rd_kafka_headers_t *headers_of(const struct bus_job *j)
+{
+    const struct {
+        const char *name;
+        str value;
+    } all[] = {{"gaff-event-id", j->event_id},
+               {"gaff-source", j->source},
+               {"gaff-event-type", j->type},
+               {"traceparent", j->traceparent},
+               {"tracestate", j->tracestate}};
+    rd_kafka_headers_t *out = rk.rd_kafka_headers_new(ARRAY_LEN(all));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (i < 3 || all[i].value.n) /* of a trace only when it is in one */
+            (void)rk.rd_kafka_header_add(out, all[i].name, -1, all[i].value.p,
+                                         (ssize_t)all[i].value.n);
+    return out;
+}
+
 static rd_kafka_resp_err_t produce(struct client *k, struct bus_job *j, const char *topic)
 {
-    return rk.rd_kafka_producev(
+    rd_kafka_headers_t *headers = headers_of(j);
+    rd_kafka_resp_err_t rc = rk.rd_kafka_producev(
         k->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_KEY(j->parts[1].n ? j->parts[1].p : NULL, j->parts[1].n),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)j->body.p, j->body.n),
-        RD_KAFKA_V_HEADER("gaff-event-id", j->event_id.p, (ssize_t)j->event_id.n),
-        RD_KAFKA_V_HEADER("gaff-source", j->source.p, (ssize_t)j->source.n),
-        RD_KAFKA_V_HEADER("gaff-event-type", j->type.p, (ssize_t)j->type.n), RD_KAFKA_V_OPAQUE(j),
-        RD_KAFKA_V_END);
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)j->body.p, j->body.n), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(j), RD_KAFKA_V_END);
+    if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) /* else they are the library's */
+        rk.rd_kafka_headers_destroy(headers);
+    return rc;
 }
 
 static size_t count_unsettled(struct bus_job **v, size_t n)

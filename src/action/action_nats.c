@@ -52,6 +52,8 @@ static const struct dynlib_call calls[] = {{NULL, NULL}};
 
 static struct dynlib library = {SONAME, "libnats (libnats-dev)", calls, ARRAY_LEN(calls), false};
 
+#define TRACE_FIELD_MAX 1024 /* a tracestate has 512 bytes */
+
 struct nats_config {
     struct bus_config bus;
     const char *token; /* NULL: none */
@@ -125,6 +127,15 @@ static void *nats_client_open(const struct bus_server *s, int64_t deadline_ns, b
     return NULL;
 }
 
+static natsStatus set_header(natsMsg *msg, const char *name, str value)
+{
+    char text[TRACE_FIELD_MAX];
+    if (!value.n || value.n >= sizeof(text))
+        return NATS_OK;
+    (void)snprintf(text, sizeof(text), STR_FMT, STR_ARG(value));
+    return nats.natsMsgHeader_Set(msg, name, text);
+}
+
 static natsStatus publish(struct client *k, const struct bus_job *j, int64_t deadline_ns,
                           jsPubAck **ack)
 {
@@ -138,6 +149,10 @@ static natsStatus publish(struct client *k, const struct bus_job *j, int64_t dea
     o.MaxWait = bus_left_ms(deadline_ns) + 1;
     o.MsgId = id;
     natsStatus rc = nats.natsMsg_Create(&msg, subject, NULL, j->body.p, (int)j->body.n);
+    if (rc == NATS_OK)
+        rc = set_header(msg, "traceparent", j->traceparent);
+    if (rc == NATS_OK)
+        rc = set_header(msg, "tracestate", j->tracestate);
     if (rc == NATS_OK)
         rc = nats.js_PublishMsg(ack, k->js, msg, &o, &code);
     nats.natsMsg_Destroy(msg);

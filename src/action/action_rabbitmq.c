@@ -161,11 +161,24 @@ static amqp_bytes_t bytes_of(str s)
     return (amqp_bytes_t){.len = s.n, .bytes = (void *)(uintptr_t)s.p};
 }
 
+static amqp_table_entry_t header(str name, str value)
+{
+    return (amqp_table_entry_t){
+        .key = bytes_of(name),
+        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = bytes_of(value)}};
+}
+
 static int publish(struct client *k, const struct bus_job *j)
 {
+    amqp_table_entry_t trace[2] = {header(STR("traceparent"), j->traceparent),
+                                   header(STR("tracestate"), j->tracestate)};
     const amqp_basic_properties_t properties = {
         ._flags = AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG |
-                  AMQP_BASIC_TYPE_FLAG | AMQP_BASIC_APP_ID_FLAG,
+                  AMQP_BASIC_TYPE_FLAG | AMQP_BASIC_APP_ID_FLAG | AMQP_BASIC_HEADERS_FLAG,
+        .headers = {.num_entries = j->tracestate.n    ? 2
+                                   : j->traceparent.n ? 1
+                                                      : 0,
+                    .entries = trace},
         .delivery_mode = 2,
         .message_id = bytes_of(j->event_id),
         .type = bytes_of(str_slice(j->type, 0, 255)),

@@ -8,9 +8,9 @@
  *     wait: 1             # replicas that must have it before it counts as delivered
  *     message: "{{ body }}"
  *
- * The entry's fields: id, source, type, body. It is delivered when XADD has answered with the
- * entry's id, and WAIT with enough replicas. A repeated attempt makes a second entry with the same
- * `id`. */
+ * The entry's fields: id, source, type, body, traceparent and tracestate of a trace. It is
+ * delivered when XADD has answered with the entry's id, and WAIT with enough replicas. A repeated
+ * attempt makes a second entry with the same `id`. */
 #include "base/dynlib.h"
 #include "action/bus.h"
 #include "action/kinds.h"
@@ -60,10 +60,13 @@ static struct timeval left_of(int64_t deadline_ns)
     return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 }
 
+#define WORDS_MAX 20 /* of a command */
+
 static void append(struct client *k, const str *words, int n)
 {
-    const char *v[16];
-    size_t lengths[16];
+    const char *v[WORDS_MAX];
+    size_t lengths[WORDS_MAX];
+    assert(n <= WORDS_MAX);
     for (int i = 0; i < n; i++) {
         v[i] = words[i].p;
         lengths[i] = words[i].n;
@@ -146,7 +149,7 @@ static void *redis_open(const struct bus_server *s, int64_t deadline_ns, bool *p
 
 static void append_entry(struct client *k, const struct bus_job *j)
 {
-    str words[16] = {STR("XADD"), j->parts[0]};
+    str words[WORDS_MAX] = {STR("XADD"), j->parts[0]};
     char number[24];
     int n = 2;
     if (k->config->maxlen > 0) {
@@ -156,9 +159,11 @@ static void append_entry(struct client *k, const struct bus_job *j)
         words[n++] = str_from_cstr(number);
     }
     words[n++] = STR("*");
-    const str fields[8] = {STR("id"),   j->event_id, STR("source"), j->source,
-                           STR("type"), j->type,     STR("body"),   j->body};
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+    const str fields[12] = {STR("id"),          j->event_id,    STR("source"),     j->source,
+                            STR("type"),        j->type,        STR("body"),       j->body,
+                            STR("traceparent"), j->traceparent, STR("tracestate"), j->tracestate};
+    size_t count = j->tracestate.n ? 12 : j->traceparent.n ? 10 : 8;
+    for (size_t i = 0; i < count; i++)
         words[n++] = fields[i];
     append(k, words, n);
 }

@@ -221,6 +221,8 @@ static enum err fill(struct bus_job *j, const struct bus_config *c, struct reaso
     j->event_id = arena_str(t->arena, id_format("evt", t->event->id, id));
     j->source = t->event->source.p ? t->event->source : STR("");
     j->type = t->event->type.p ? t->event->type : STR("");
+    j->traceparent = t->traceparent.p ? t->traceparent : STR("");
+    j->tracestate = t->tracestate.p ? t->tracestate : STR("");
     if (c->ops->fill) {
         e = c->ops->fill(j, &refs, why);
         event_refs_release(&refs);

@@ -49,7 +49,8 @@ struct bus_job { /* one attempt on the bus's thread */
     struct task *task;
     str parts[BUS_PARTS_MAX]; /* expanded */
     str body;
-    str event_id, source, type; /* for headers and deduplication */
+    str event_id, source, type;  /* for headers and deduplication */
+    str traceparent, tracestate; /* for headers; empty: no trace */
     int64_t deadline_ns;
     /* The outcome; a job that a send left unsettled failed with the connection. */
     bool settled;

@@ -17,13 +17,17 @@ enum reference_name {
     SOURCE,
     TO,
     AT,
-    BODY
+    BODY,
+    TRACEPARENT,
+    TRACESTATE
 };
 
 static const char *const names[] = {
-    [BODY_PATH] = ".",    [HEADER] = "header",        [QUERY] = "query",     [TYPE] = "event_type",
-    [EVENT] = "event_id", [DELIVERY] = "delivery_id", [ATTEMPT] = "attempt", [SOURCE] = "source",
-    [TO] = "destination", [AT] = "received",          [BODY] = "body",
+    [BODY_PATH] = ".",           [HEADER] = "header",  [QUERY] = "query",
+    [TYPE] = "event_type",       [EVENT] = "event_id", [DELIVERY] = "delivery_id",
+    [ATTEMPT] = "attempt",       [SOURCE] = "source",  [TO] = "destination",
+    [AT] = "received",           [BODY] = "body",      [TRACEPARENT] = "traceparent",
+    [TRACESTATE] = "tracestate",
 };
 
 static size_t find(str name)
@@ -95,6 +99,10 @@ str event_ref_resolve(const struct template_part *ref, struct event_refs *r, str
         return arena_str(a, clock_format(e->received_ms, room));
     case BODY:
         return e->body.p ? e->body : STR("");
+    case TRACEPARENT:
+        return r->task->traceparent.p ? r->task->traceparent : STR("");
+    case TRACESTATE:
+        return r->task->tracestate.p ? r->task->tracestate : STR("");
     default:
         return STR_NONE;
     }

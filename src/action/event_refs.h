@@ -4,6 +4,7 @@
  *   .repository.name   a value of the JSON body ("." alone: the whole body as JSON)
  *   header:NAME  query:NAME
  *   event_type  event_id  delivery_id  attempt  source  destination  received  body
+ *   traceparent  tracestate   (empty outside a trace)
  */
 #ifndef GAFF_ACTION_EVENT_REFS_H
 #define GAFF_ACTION_EVENT_REFS_H
@@ -21,7 +22,7 @@ struct event_refs {
 
 #define EVENT_REFS_TEXT                                                                            \
     ".json.path, header:NAME, query:NAME, event_type, event_id, delivery_id, attempt, source, "    \
-    "destination, received"
+    "destination, received, traceparent, tracestate"
 
 bool event_ref_is_known(str name);
 /* True when the reference is one of them and has a name where it needs one. */

@@ -194,7 +194,8 @@ static void enter_trace(struct flight *f)
     const struct trace_context *c = &e.sender;
     if (tracer && (f->trace = ARENA_NEW(&f->arena, struct attempt_trace))) {
         trace_of_attempt(&e, f->delivery.id, f->delivery.attempts + 1, f->trace);
-        c = f->by->destination->action->runs_command ? &f->trace->process : &f->trace->client;
+        /* A request has a span of its own. */
+        c = f->by->destination->action->uses_client ? &f->trace->client : &f->trace->process;
     }
     str kept = arena_str(&f->arena, traceparent_format(c, text));
     f->task.traceparent = kept.p ? kept : STR("");

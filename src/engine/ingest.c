@@ -374,14 +374,16 @@ static void reject(struct ingest *in, struct http_exchange *x, struct ingest_vie
                    size_t source, const struct verdict *v)
 {
     const struct source_config *s = view->config->sources[source];
+    struct event e;
+    arrived_event(in->core, &e, &x->req, s, view->verifiers[source], v);
+    trace_tell_request(in->core->tracer, &e, s->path, verdict_status(v->code), false,
+                       (clock_mono_ns(in->core->clock) - x->req.received_mono_ns) / 1000);
     if (v->code == VERDICT_KEY_PENDING) {
         /* Nothing is known against it: it is to come again when the key is here. */
         http_reply_retry(x, 503, verdict_word(v->code), str_from_cstr(v->text), RETRY_AFTER_S);
         return;
     }
     atomic_fetch_add_explicit(&view->stats[source]->refused[v->code], 1, memory_order_relaxed);
-    struct event e;
-    arrived_event(in->core, &e, &x->req, s, view->verifiers[source], v);
     tell_event(in, &e, "rejected", 0);
     struct commit_ticket *t = &round_current(in)->ticket;
     if (!s->keep_rejected || t->rejection_count == COMMIT_REJECTIONS_MAX ||

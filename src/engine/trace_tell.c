@@ -3,6 +3,7 @@
 #include "engine/trace_tell.h"
 
 #include "base/id.h"
+#include "verify/verify.h"
 
 #define NAME_MAX_BYTES 256
 #define STATE_ARENA_MAX 4096
@@ -54,7 +55,9 @@ static void tell_request(struct tracer *t, const struct event *e, const struct e
     s.start_ms = e->received_ms;
     s.duration_us = duration_us;
     s.failed = status >= 500;
-    s.failure = STR("the event could not be stored");
+    s.failure = str_eq(e->verdict, str_from_cstr(verdict_word(VERDICT_KEY_PENDING)))
+                    ? e->verdict_text
+                    : STR("the event could not be stored");
     span_text(&s, "http.request.method", e->method);
     span_text(&s, "http.route", route);
     span_number(&s, "http.response.status_code", status);

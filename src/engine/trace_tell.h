@@ -6,7 +6,7 @@
 #include "engine/tracer.h"
 
 /* A request to a source that was answered with `status`. `stored`: its event is in the store now,
- * and published. */
+ * and published; a refused one never is. */
 void trace_tell_request(struct tracer *t, const struct event *e, str route, int status, bool stored,
                         int64_t duration_us);
 /* An event that came by another way: from the program itself, the API, a schedule. */

@@ -36,8 +36,12 @@ def config(destination):
             "routes:\n  - { from: in, to: [queue] }\n")
 
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACED = {"traceparent": TRACEPARENT, "tracestate": "rojo=1"}
+
+
 def send(d, body=BODY):
-    reply = d.post("/in/in", body, github(body))
+    reply = d.post("/in/in", body, {**github(body), **TRACED})
     assert reply.status == 200, reply.body
     return reply.json()["id"]
 
@@ -59,6 +63,8 @@ def test_redis_entries_in_a_stream():
     assert r.cli("XLEN", "hooks:in").strip() == "20"
     for i in ids:
         assert i in text
+    assert text.count("traceparent") == 20 and text.count(TRACEPARENT) == 20, text
+    assert "tracestate" in text and "rojo=1" in text
     assert BODY.decode() in text
 
 
@@ -128,6 +134,8 @@ def test_nats_messages_in_a_stream_once():
         got = json.loads(n.request("$JS.API.STREAM.MSG.GET.HOOKS", b'{"seq":1}'))["message"]
         assert base64.b64decode(got["data"]) == BODY
         assert ("Nats-Msg-Id: " + i).encode() in base64.b64decode(got["hdrs"])
+        assert ("traceparent: " + TRACEPARENT).encode() in base64.b64decode(got["hdrs"])
+        assert b"tracestate: rojo=1" in base64.b64decode(got["hdrs"])
         d.cli("replay", event["deliveries"][0]["id"])
         event = until(lambda: (lambda e: e if len(e["deliveries"][0]["log"]) == 2 else None)(
             d.api("GET", "/events/" + i).json()), "the replay")
@@ -162,7 +170,7 @@ else:
         if method is None:
             break
         out.append({"id": properties.message_id, "mode": properties.delivery_mode,
-                    "type": properties.type, "body": body.decode()})
+                    "type": properties.type, "headers": properties.headers, "body": body.decode()})
     print(json.dumps(out))
 c.close()
 '''
@@ -189,6 +197,7 @@ def test_rabbitmq_messages_are_confirmed():
     assert sorted(m["id"] for m in got) == sorted(ids)
     assert all(m["mode"] == 2 and m["body"] == BODY.decode() for m in got)
     assert got[0]["type"] == "push"
+    assert all(m["headers"] == TRACED for m in got), got[0]
 
 
 def test_rabbitmq_what_no_queue_takes_is_tried_again():

@@ -211,6 +211,44 @@ def test_a_retry_is_linked_to_the_attempt_before():
     collector.close()
 
 
+def test_a_refused_request_is_a_span_by_itself():
+    collector = Collector()
+    with Daemon(f"sources: {{ github: {{ provider: github, secret: '{SECRET}' }} }}\n",
+                env=collector.env()) as d:
+        for secret, n in (("another", 1), (SECRET, 3)):
+            headers = {**github(b"{}", secret=secret), **SENT}
+            assert (d.post("/in/github", b"{}", headers).status == 401) == (secret != SECRET)
+            collector.wait(n)
+        refused, taken = sorted(only(collector.spans, 2, 2),
+                                key=lambda s: -s["attributes"]["http.response.status_code"])
+        assert refused["traceId"] == TRACE and refused["parentSpanId"] == SPAN
+        assert refused["name"] == "POST /in/github"
+        assert refused["attributes"]["http.response.status_code"] == 401
+        assert refused["attributes"]["gaff.verdict"] == "bad_signature"
+        assert "gaff.event.id" not in refused["attributes"]
+        assert "status" not in refused  # the sender's error, not ours
+        assert taken["attributes"]["http.response.status_code"] == 200
+        assert refused["spanId"] != taken["spanId"]
+        assert only(collector.spans, 4)["parentSpanId"] == taken["spanId"]
+    collector.close()
+
+
+def test_a_template_may_name_it():
+    target, collector = Target(), Collector()
+    extra = "http: { url: %s, body: '{\"at\":{{ traceparent | json }}}' }" % target.url
+    with Daemon(config(target.url).replace(f"http: {{ url: {target.url} }},", extra),
+                env=collector.env()) as d:
+        d.settled(d.post("/in/hooks", b"{}", SENT).json()["id"])
+        spans = collector.wait(4)
+        sent = json.loads(target.requests[0]["body"])["at"]
+        assert sent == f"00-{TRACE}-{only(spans, 3)['spanId']}-01", sent
+    with Daemon(config(target.url).replace(f"http: {{ url: {target.url} }},", extra)) as d:
+        d.settled(d.post("/in/hooks", b"{}").json()["id"])
+        assert json.loads(target.requests[1]["body"])["at"] == ""
+    target.close()
+    collector.close()
+
+
 def test_the_sender_decides_what_is_sampled():
     target, collector = Target(), Collector()
     with Daemon(config(target.url), env=collector.env()) as d:
