@@ -7,6 +7,7 @@
  *     headers: { Authorization: "Bearer ${env:CI_TOKEN}" }
  *     forward: [X-GitHub-Event, "X-Custom-*"]   # fields of the event, passed on
  *     sign: { provider: standard-webhooks, secret: "${env:SIGNING_SECRET}" }   # options: of it
+ *       # previous_secret signs beside it, until previous_until, while a receiver changes over
  *     policy: private                 # private | public: where the URL may lead
  *     timeout: 30s                    # in all, from name to last byte
  *     concurrency: 16

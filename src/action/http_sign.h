@@ -9,7 +9,9 @@
 struct http_sign {
     bool is_set;
     str provider, secret;
-    str *keys, *values; /* the provider's options */
+    str previous;              /* signs beside it until previous_until_ms; "" when there is none */
+    int64_t previous_until_ms; /* 0: until it is taken out */
+    str *keys, *values;        /* the provider's options */
     size_t option_count;
 };
 
@@ -20,7 +22,8 @@ void http_sign_read(struct http_sign *s, struct arena *a, const struct yaml *nod
  * found before the first event; NULL with *why. */
 const struct provider *http_sign_provider(const struct http_sign *s, struct provider_table *t,
                                           str method, str url, struct reason *why);
-/* As sign_request, with the secret and the options. */
+/* As sign_request, with the secret and the options, and by the previous secret too while it lasts.
+ */
 enum err http_sign_request(const struct http_sign *s, const struct provider *p,
                            struct signature_input *in, struct arena *a,
                            struct http_field out[SIGN_FIELDS_MAX], size_t *count,

@@ -10,12 +10,12 @@ OPEN = "sources:\n  open: { provider: none }\n  other: { provider: none }\n"
 
 
 class Tunnel:
-    def __init__(self, d, *args):
-        self.out = open(d.path("tunnel"), "ab")
+    def __init__(self, d, *args, name="tunnel"):
+        self.out = open(d.path(name), "ab")
         self.process = subprocess.Popen([GAFF, "listen", *args], cwd=d.dir, env=d.env,
                                         stdout=self.out, stderr=self.out,
                                         stdin=subprocess.DEVNULL)
-        self.file = d.path("tunnel")
+        self.file = d.path(name)
 
     def text(self):
         with open(self.file, encoding="utf-8", errors="replace") as f:
@@ -28,6 +28,56 @@ class Tunnel:
         self.process.terminate()
         self.process.wait()
         self.out.close()
+
+
+class Relay:
+    """A connection in between that can be cut, as that of a laptop is."""
+    def __init__(self, url):
+        self.to = url.split("://")[1].split(":")
+        self.open, self.lock = [], threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection((self.to[0], int(self.to[1])))
+            with self.lock:
+                self.open += [near, far]
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def pump(a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+        except OSError:
+            pass
+        for s in (a, b):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        """Ends what is open; says how many connections that were."""
+        with self.lock:
+            ended, self.open = self.open, []
+        for s in ended:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        return len(ended) // 2
+
+    def close(self):
+        self.listener.close()
+        self.cut()
 
 
 def stream(d, query="", headers=None):
@@ -82,6 +132,48 @@ def test_the_tunnel_is_exact_and_tells_the_answer():
         assert request["headers"]["X-Mine"] == "yes" and request["headers"]["Content-Type"] == "a/b"
         until(lambda: "201 Created" in t.text(), "the answer is shown")
     target.close()
+
+
+def test_several_listen_at_once_and_one_that_drops_loses_nothing():
+    targets = [Target() for _ in range(3)]
+    with Daemon(OPEN) as d:
+        relay = Relay(d.admin)
+        first = d.post("/in/open", b'{"n":-1}').json()["id"]
+        steady, dropping, leaving = (["--after", first, "--forward", t.url] for t in targets)
+        dropping = ["--api", relay.url, "--token", d.token()] + dropping
+        want = set()
+
+        def send(count):
+            for _ in range(count):
+                body = b'{"n":%d}' % len(want)
+                assert d.post("/in/open", body).status == 200
+                want.add(body)
+
+        def came(target):
+            return {r["body"] for r in target.requests}
+
+        with Tunnel(d, *steady, name="steady"), Tunnel(d, *dropping, name="dropping"):
+            with Tunnel(d, *leaving, name="leaving"):
+                send(40)
+                until(lambda: all(want <= came(t) for t in targets), "each gets each event")
+            # One has ended; what another's connection cut off comes when it is back.
+            cuts = 0
+            for _ in range(4):
+                send(10)
+                cuts += relay.cut()
+                send(10)
+            until(lambda: all(want <= came(t) for t in targets[:2]), "none is lost")
+            assert cuts >= 1
+            # Who left goes on behind the last event it had, and has them all.
+            last = [e["id"] for e in d.events(limit=500)][-41]
+            with Tunnel(d, "--after", last, *leaving[2:], name="leaving"):
+                until(lambda: want <= came(targets[2]), "the one that came back has them too")
+        for t in targets[:2]:
+            bodies = [r["body"] for r in t.requests if r["body"] in want]
+            assert len(bodies) == len(set(bodies)), "one came twice"
+        relay.close()
+    for t in targets:
+        t.close()
 
 
 def test_nothing_is_lost_when_the_daemon_restarts_or_the_target_is_slow():

@@ -257,6 +257,32 @@ void test_action_http_signs_by_standard_webhooks(void)
     world_free(w);
 }
 
+void test_action_http_signs_with_two_secrets_while_one_replaces_the_other(void)
+{
+    static const char *const untils[] = {"", ", previous_until: '2999-01-01T00:00:00Z'",
+                                         ", previous_until: '2001-01-01T00:00:00Z'"};
+    struct peer *p = peer_start(PEER_ANSWER, PEER_OK);
+    for (size_t i = 0; i < ARRAY_LEN(untils); i++) {
+        char config[512];
+        snprintf(config, sizeof(config),
+                 "url: http://127.0.0.1:%%u/\nsign: { secret: whsec_" SECRET_BASE64
+                 ", previous_secret: whsec_cHJldmlvdXNseSBpdCB3YXMgdGhpcw==%s }\n",
+                 untils[i]);
+        struct world *w = world_new(config, p->port);
+        world_run(w);
+        EXPECT_EQ_INT(w->outcome.result, ATTEMPT_SUCCESS);
+        str head = peer_head(p), line = STR("");
+        while (head.p && !str_starts(line, STR("webhook-signature: v1,")))
+            line = str_trim(str_cut(&head, '\n'));
+        EXPECT(line.n > 0);
+        /* None by the old one when its time is over. */
+        str values = str_slice(line, 19, line.n), one = str_cut(&values, ' ');
+        EXPECT(str_starts(one, STR("v1,")));
+        EXPECT_EQ_INT(values.p != NULL && str_starts(values, STR("v1,")), i < 2);
+        world_free(w);
+    }
+}
+
 void test_action_http_judges_statuses(void)
 {
     static const struct {
@@ -469,6 +495,11 @@ void test_action_http_refuses_bad_configurations(void)
         {"url: http://a.example/\nsign: {}\n", "\"secret\" is missing"},
         {"url: http://a.example/\nsign: { secret: '' }\n", "empty"},
         {"url: http://a.example/\nsign: { secrets: a }\n", "secret"},
+        {"url: http://a.example/\nsign: { provider: github, secret: a, previous_secret: b }\n",
+         "can sign with two secrets"},
+        {"url: http://a.example/\nsign: { secret: whsec_aaaa, previous_until: "
+         "'2026-12-31T00:00:00Z' }\n",
+         "previous_secret"},
         {"url: http://a.example/\ndead: [700]\n", "100 to 599"},
         {"url: http://a.example/\ndead: [9xx]\n", "4xx"},
         {"url: http://a.example/\ntimeout: soon\n", "timeout"},

@@ -24,13 +24,16 @@ export function DestinationForm({ name, onDone }) {
 function DestinationFields({ name, old, onDone }) {
     const [error, setError] = useState(/** @type {any} */ (null));
     const [secret, setSecret] = useState(old?.http?.sign?.secret ?? "");
+    const was = old?.http?.sign;
+    // The one that signs so far goes on beside the new one for a day, where a receiver understands two.
+    const overlaps = was?.secret && secret && secret !== was.secret && /^(standard-webhooks|svix)$/.test(was.provider ?? "standard-webhooks");
     const [raw, setRaw] = useState(old && !old.http ? JSON.stringify(old, null, 2) : "");
     const save = async (/** @type {any} */ e) => {
         e.preventDefault();
         const form = new FormData(e.currentTarget);
         const called = name ?? String(form.get("name"));
         try {
-            const made = raw ? JSON.parse(raw) : { ...old, http: { ...old?.http, url: form.get("url"), sign: secret ? { ...old?.http?.sign, secret } : undefined }, rate: form.get("rate") || undefined };
+            const made = raw ? JSON.parse(raw) : { ...old, http: { ...old?.http, url: form.get("url"), sign: secret ? { ...was, secret, ...(overlaps && { previous_secret: was.secret, previous_until: new Date(Date.now() + 864e5).toISOString() }) } : undefined }, rate: form.get("rate") || undefined };
             await api.put(`/definitions/destinations/${encodeURIComponent(called)}`, made);
             say(`${called} is in force.`);
             onDone();
@@ -45,7 +48,7 @@ function DestinationFields({ name, old, onDone }) {
             <label>At most this often <input name="rate" defaultValue=${old?.rate ?? ""} placeholder="no limit, or 10/s" autocomplete="off" /></label>
             <label>Signing secret <input value=${secret} onInput=${(/** @type {any} */ e) => setSecret(e.currentTarget.value)} placeholder="none: not signed" autocomplete="off" spellcheck=${false} /></label>
             <div class="actions"><button type="button" onClick=${() => setSecret(newSecret())}>${secret ? "Rotate: make another" : "Make one"}</button>${secret && html`<${Copy} value=${secret} label="Copy" what="secret" />`}</div>
-            ${secret && secret !== old?.http?.sign?.secret && html`<p class="dim">Give it to the receiver, then save: from then on it signs.</p>`}`}
+            ${secret && secret !== was?.secret && html`<p class="dim">Give it to the receiver, then save: from then on it signs${overlaps ? ", and the old one beside it for a day" : ""}.</p>`}`}
         <details open=${Boolean(raw)}><summary>Anything else: as in gaff.yaml, in JSON</summary>
             <textarea aria-label="The destination in JSON" rows="6" spellcheck=${false} value=${raw} onInput=${(/** @type {any} */ e) => setRaw(e.currentTarget.value)} placeholder='{"slack": {"url": "https://hooks.slack.com/..."}}'></textarea></details>
         ${error && html`<${Problem} error=${error} />`}

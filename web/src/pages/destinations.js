@@ -58,7 +58,7 @@ function Destination({ d, name, onChange }) {
                     ? html`<button class="primary" disabled=${!may("operator")} onClick=${act("resume", "Going on.")}>Resume</button>`
                     : html`<button disabled=${!may("operator")} onClick=${act("pause", "Paused: what is running finishes, what comes waits on disk.")}>Pause</button>`}
                 <button disabled=${!may("operator")} onClick=${act("test", "Sent.")}>Send a test</button>
-                <button disabled=${!may("operator")} onClick=${() => drain(name, onChange)}>Drain</button>
+                <button disabled=${!may("operator")} title="Cancels what waits; what runs goes on, and the events stay" onClick=${() => drain(name, onChange)}>Drain</button>
                 ${d.managed && html`<button disabled=${!may("admin")} onClick=${() => edit(!editing)}>Edit</button>
                     <button class="danger" disabled=${!may("admin")} onClick=${() => say(`Remove ${name}?`, { ms: 12000, action: { label: "Remove", run: remove } })}>Remove</button>`}
                 <a class="button" href=${link(["dead"], { destination: name })}>Dead letters</a></div></header>
@@ -73,14 +73,17 @@ function Destination({ d, name, onChange }) {
     </section>`;
 }
 
-/** Ends what waits, after saying how much it is. @param {string} name @param {() => void} onChange */
+const UNDO_MS = 8000;
+
+/** Ends what waits, after saying how much it is, with time to think again. @param {string} name @param {() => void} onChange */
 async function drain(name, onChange) {
     try {
         const { cancelled } = await api.post("/deliveries/cancel", { destination: name, dry_run: true });
         if (!cancelled) return say("Nothing waits.");
-        say(`Cancel the ${count(cancelled)} deliveries that wait? Their events stay, and can be replayed.`, {
-            ms: 12000,
-            action: { label: "Cancel them", run: () => api.post("/deliveries/cancel", { destination: name }).then(() => (say("Drained."), onChange()), sayError) },
+        const timer = setTimeout(() => api.post("/deliveries/cancel", { destination: name }).then((a) => (say(`Drained: ${count(a.cancelled)} cancelled.`), onChange()), sayError), UNDO_MS);
+        say(`In ${UNDO_MS / 1000} s what waits (${count(cancelled)}) is cancelled. What runs goes on; the events stay, and can be replayed.`, {
+            ms: UNDO_MS,
+            action: { label: "Undo", run: () => (clearTimeout(timer), say("Nothing was cancelled.")) },
         });
     } catch (e) {
         sayError(e);
