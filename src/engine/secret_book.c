@@ -192,7 +192,7 @@ static bool read_learned(struct secret_book *b, str source, struct secret *out)
 {
     struct arena a;
     struct reason why;
-    str raw, text;
+    str raw = STR(""), text = STR("");
     if (!b->directory) {
         struct learned *l = find_learned(b, source);
         if (l)
@@ -260,7 +260,7 @@ static enum err seal_one(struct secret_book *b, str source, size_t *renewed, str
 {
     struct arena a;
     struct reason unwritten;
-    str raw, secret;
+    str raw = STR(""), secret = STR("");
     arena_init(&a, 1u << 16);
     enum err e = open_learned(b, source, &a, &raw, &secret, why);
     if (e == ERR_OK && b->seal && raw.n && !seal_is_current(b->seal, raw)) {
