@@ -217,11 +217,13 @@ void test_copy_misses_nothing_that_is_committed_beside_it(void)
     EXPECT_OK(copier_start(p.c, STR("from"), &p.from.why), p.from.why);
     struct reason why;
     struct kit *k = xcalloc(1, sizeof(*k));
-    *k = p.from; /* the other thread's own */
+    *k = p.from; /* the other thread's own, its memory too */
+    arena_init(&k->a, 64u << 20);
     EXPECT_EQ_INT(pthread_create(&other, NULL, commit_some, k), 0);
     for (uint64_t left = 0; copier_progress(p.c)->events < COMMITS / 2;)
         EXPECT_OK(copier_follow(p.c, INT64_MAX, &left, &why), why);
     pthread_join(other, NULL);
+    arena_release(&k->a);
     free(k);
     expect_same(&p);
     EXPECT_EQ_UINT(kit_counts(&p.from).events, COMMITS);
