@@ -2,7 +2,9 @@
  * fast as one thread can. Keep-alive, pipelining, Content-Length and chunked bodies of any size,
  * Expect: 100-continue. Bodies are counted and dropped.
  *
- *   sink [--port N] [--status N] [--count FILE]
+ *   sink [--port N] [--status N] [--count FILE] [--delay-ms N]
+ *
+ * A delay makes it slow, not busy: each answer waits, however many do.
  *
  * Prints the port it listens on (loopback only) as the first line; --port 0, the default, takes a
  * free one. FILE holds the number of requests answered, in decimal, written four times a second
@@ -30,6 +32,7 @@
 #define HEAD_MAX 65536
 #define READ_MAX 65536
 #define COUNT_EVERY_MS 250
+#define WAITING_MAX 65536
 
 enum conn_state { IN_HEAD, IN_BODY, IN_CHUNK_SIZE, IN_CHUNK, IN_CHUNK_END, IN_TRAILER };
 
@@ -43,6 +46,14 @@ struct conn {
     size_t len;
     char head[HEAD_MAX];
 };
+
+struct waiting { /* its answer is due */
+    int64_t due_ms;
+    struct conn *conn;
+};
+static struct waiting waiting[WAITING_MAX]; /* a ring: all wait for as long */
+static size_t waiting_first, waiting_count;
+static int64_t delay_ms;
 
 static char answer[512];
 static size_t answer_len;
@@ -257,10 +268,29 @@ static void accept_all(int epoll, int listener)
     }
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Puts it aside until its answer is due. */
+static bool conn_rest(int epoll, struct conn *c)
+{
+    if (delay_ms == 0 || c->owed == 0 || waiting_count == WAITING_MAX)
+        return false;
+    waiting[(waiting_first + waiting_count++) % WAITING_MAX] =
+        (struct waiting){now_ms() + delay_ms, c};
+    return epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL) == 0;
+}
+
 static void conn_step(int epoll, struct conn *c)
 {
     bool had_to_wait = c->owed > 0;
     bool ok = had_to_wait || conn_read(c);
+    if (ok && !had_to_wait && conn_rest(epoll, c))
+        return;
     ok = ok && conn_send(c);
     if (!ok || (c->closing && c->owed == 0 && c->state == IN_HEAD)) {
         close(c->fd);
@@ -289,11 +319,24 @@ static void write_count(const char *path)
     written = answered;
 }
 
-static int64_t now_ms(void)
+/* Answers those whose time has come; how long until the next. */
+static int wake_conns(int epoll)
 {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    while (waiting_count > 0) {
+        struct waiting *w = &waiting[waiting_first];
+        int64_t left = w->due_ms - now_ms();
+        if (left > 0)
+            return left < COUNT_EVERY_MS ? (int)left : COUNT_EVERY_MS;
+        waiting_first = (waiting_first + 1) % WAITING_MAX;
+        waiting_count--;
+        struct epoll_event e = {.events = EPOLLIN, .data.ptr = w->conn};
+        if (!conn_send(w->conn) || w->conn->closing ||
+            epoll_ctl(epoll, EPOLL_CTL_ADD, w->conn->fd, &e) != 0) {
+            close(w->conn->fd);
+            free(w->conn);
+        }
+    }
+    return COUNT_EVERY_MS;
 }
 
 static bool stdin_is_closed(void)
@@ -312,7 +355,7 @@ static void serve(int listener, const char *count_path, bool watch_stdin)
     int64_t next_ms = now_ms();
     while (!stopping) {
         struct epoll_event events[256];
-        int n = epoll_wait(epoll, events, 256, COUNT_EVERY_MS);
+        int n = epoll_wait(epoll, events, 256, wake_conns(epoll));
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr)
                 conn_step(epoll, (struct conn *)events[i].data.ptr);
@@ -360,8 +403,10 @@ int main(int argc, char **argv)
             status = number_of(argv[i + 1], 999);
         else if (i + 1 < argc && strcmp(argv[i], "--count") == 0)
             count_path = argv[i + 1];
+        else if (i + 1 < argc && strcmp(argv[i], "--delay-ms") == 0)
+            delay_ms = number_of(argv[i + 1], 600000);
         else {
-            fprintf(stderr, "usage: sink [--port N] [--status N] [--count FILE]\n");
+            fprintf(stderr, "usage: sink [--port N] [--status N] [--count FILE] [--delay-ms N]\n");
             return 2;
         }
     }
