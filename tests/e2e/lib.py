@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,42 @@ class Target:
         self.server.handle_error = lambda *_: None  # a daemon that is killed breaks connections
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class SecurePages:
+    """An HTTPS server with a certificate of its own: NAME.crt in the daemon's directory."""
+
+    def __init__(self, d, name="keys"):
+        self.pages, self.asked = {}, []
+        self.key, self.cert = d.path(name + ".key"), d.path(name + ".crt")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", self.key, "-out", self.cert], check=True, capture_output=True)
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.asked.append(self.path)
+                page = server.pages.get(self.path)
+                self.send_response(200 if page is not None else 404)
+                self.send_header("Content-Length", str(len(page or "")))
+                self.end_headers()
+                self.wfile.write((page or "").encode())
+
+            def log_message(self, *_):
+                pass
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.host = f"127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -300,6 +337,7 @@ class Daemon:
         return until(look, f"all deliveries of {event_id} {state}")
 
 
-__all__ = ["GAFF", "SECRET", "Skip", "sqlite_only", "run", "until", "github", "Target", "Daemon",
+__all__ = ["GAFF", "SECRET", "Skip", "sqlite_only", "run", "until", "github", "Target",
+           "SecurePages", "Daemon",
            "base64", "hashlib", "hmac", "json", "os", "re", "shutil", "signal", "socket",
            "subprocess", "sys", "tempfile", "threading", "time"]

@@ -5,8 +5,6 @@ subscription confirmed, and the cause that a refusal names."""
 import sys, os
 sys.path.insert(0, os.path.dirname(__file__))
 from lib import *
-import http.server
-import ssl
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode
 
@@ -139,40 +137,8 @@ def test_a_secret_that_is_unused_for_a_week_is_named():
 
 # ---- public keys ----
 
-class Keys:
-    """An HTTPS server with a certificate of its own, and an RSA key that signs."""
-
-    def __init__(self, d, name="keys"):
-        self.dir, self.pages, self.asked = d, {}, []
-        self.key, self.cert = d.path(name + ".key"), d.path(name + ".crt")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", self.key, "-out", self.cert], check=True, capture_output=True)
-        keys = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                keys.asked.append(self.path)
-                page = keys.pages.get(self.path)
-                self.send_response(200 if page is not None else 404)
-                self.send_header("Content-Length", str(len(page or "")))
-                self.end_headers()
-                self.wfile.write((page or "").encode())
-
-            def log_message(self, *_):
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.cert, self.key)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.host = f"127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+class Keys(SecurePages):
+    """And an RSA key that signs: that of its certificate."""
 
     def sign(self, text, digest="sha256"):
         return subprocess.run(["openssl", "dgst", "-" + digest, "-sign", self.key], input=text,

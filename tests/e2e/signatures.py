@@ -114,6 +114,39 @@ def test_the_former_key_signs_until_its_grace_ends():
         assert d.request("GET", "/api/v1/jwks/" + id_, base=d.admin).status == 404
 
 
+def test_a_receiver_fetches_the_set_and_a_rotation_leaves_no_gap():
+    with Daemon(SENDER) as d, Daemon("", start=False) as to:
+        app(d)
+        id_ = endpoint(d, "http://127.0.0.1:9/later", retry=[1] * 50)
+        pages = SecurePages(to)
+        def publish():
+            set_ = d.request("GET", "/api/v1/jwks/" + id_, base=d.admin)
+            pages.pages["/jwks"] = set_.body.decode()
+        publish()
+        to.config(f"""
+outbound: {{ allow: [127.0.0.0/8], ca_file: keys.crt }}
+sources:
+  partner:
+    provider: rfc9421-jwks
+    options: {{ url: "https://{pages.host}/jwks", tag: webhook, delivery-id: "header:webhook-id" }}
+destinations: {{ out: {{ log: {{ file: out.jsonl }} }} }}
+routes: [ {{ name: partner, from: partner, to: [out] }} ]
+""")
+        to.start()
+        assert d.api("PATCH", f"/app/acme/endpoint/{id_}",
+                     {"url": to.url + "/in/partner"}).status == 200
+        first = send(d, 1)
+        # The set is fetched off the path: 503 until it is here, and the sender tries again.
+        until(lambda: len(to.events(source="partner")) == 1, "it arrives")
+        accepted(to, first)
+        rotate(d, id_)
+        second = send(d, 2)
+        until(lambda: len(to.events(source="partner")) == 2, "by the key that the receiver knows")
+        accepted(to, second)
+        assert pages.asked and set(pages.asked) == {"/jwks"}
+        pages.close()
+
+
 def test_a_shared_secret_signs_too_and_is_in_no_set():
     secret = base64.b64encode(b"thirty-two bytes that are shared").decode()
     with Daemon(SENDER) as d, receiver(secret, "rfc9421-hmac", "      key-encoding: base64") as to:

@@ -4,7 +4,7 @@ import hashlib
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from keys import EC, ED, OTHER_EC, OTHER_ED, OTHER_RSA, RSA, ec_pair, pem
+from keys import EC, ED, OTHER_EC, OTHER_ED, OTHER_RSA, RSA, ec_pair, jwks, pem
 from tools import BODY, NOW, RAW, SECRET, b64, case, mac, write
 
 HOST = "hooks.example.org"
@@ -67,6 +67,13 @@ def public_keys():
         one("ecdsa-p256-sha256", EC, OTHER_EC, raw_pair(EC), PARTS, fields()),
         one("rsa-v1_5-sha256", RSA, OTHER_RSA, rsa_v15, WHOLE, fields(),
             ';alg="rsa-v1_5-sha256"'),
+    ])
+    keys = "https://auth.example.org/.well-known/jwks.json"
+    write("rfc9421-jwks", [
+        case("one", "", signed(ED.sign, WHOLE, fields(), ';keyid="k2";alg="ed25519"'), BODY,
+             url=URL, keys={keys: jwks()}, options={"url": keys}),
+        case("another of the set", "", signed(rsa_v15, PARTS, fields(), ';keyid="k1"'), BODY,
+             url=URL, keys={keys: jwks()}, options={"url": keys}),
     ])
     body = '[{"event":"delivered"}]'
     headers = {"Content-Digest": digest("sha-256", body.encode())}
