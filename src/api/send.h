@@ -196,6 +196,10 @@ void send_message_members(struct send_call *s, const struct event *e, bool with_
  */
 void send_task_start(struct send_call *s, const char *task, str endpoint, int64_t since_ms,
                      int64_t until_ms);
+/* A job with that document begins; answered 202 with it, and with the members that `more` writes
+ * (NULL: none). parent: the application, or the organisation. */
+void send_task_begin(struct send_call *s, str parent, str doc,
+                     void (*more)(struct send_call *s, const void *arg), const void *arg);
 /* One message of an application by id or uid; false and answered. */
 bool send_find_message(struct send_call *s, struct event *out);
 bool send_find_endpoint(struct send_call *s, struct object *out);
@@ -231,7 +235,7 @@ send_handler send_type_delete, send_type_import;
 send_handler send_endpoint_list, send_endpoint_create, send_endpoint_get, send_endpoint_put;
 send_handler send_endpoint_patch, send_endpoint_delete, send_endpoint_headers_get;
 send_handler send_endpoint_headers_put, send_endpoint_headers_patch, send_endpoint_secret;
-send_handler send_endpoint_rotate, send_endpoint_stats, send_endpoint_example;
+send_handler send_endpoint_rotate, send_endpoint_stats, send_endpoint_attempts, send_endpoint_example;
 send_handler send_endpoint_recover, send_endpoint_replay, send_endpoint_bulk;
 send_handler send_endpoint_circuit_close, send_endpoint_jwks;
 send_handler send_message_create, send_message_list, send_message_get, send_message_expunge;
@@ -239,6 +243,7 @@ send_handler send_message_precheck, send_message_bulk_expunge, send_message_expu
 send_handler send_poll, send_poll_consumer, send_poll_seek;
 send_handler send_attempts_of_endpoint, send_attempts_of_message, send_attempt_get;
 send_handler send_attempt_expunge, send_endpoint_messages, send_message_endpoints, send_resend;
+send_handler send_stats_usage, send_stats_types;
 send_handler send_task_list, send_task_get, send_task_cancel;
 send_handler send_portal, send_logout, send_expire_all;
 send_handler send_health, send_ping, send_openapi, send_asyncapi;

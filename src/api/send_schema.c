@@ -251,6 +251,12 @@ static const struct wire_field stats_fields[] = {
     FIELD("canceled", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
     END};
 const struct wire_schema schema_stats_out = {"EndpointStats", "", stats_fields};
+static const struct wire_field attempt_stats_fields[] = {
+    FIELD("success", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("fail", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    FIELD("canceled", WIRE_INTEGER, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""), END};
+const struct wire_schema schema_attempt_stats_out = {"EndpointAttemptStats", "",
+                                                     attempt_stats_fields};
 static const struct wire_field example_fields[] = {
     FIELD("eventType", WIRE_STRING, WIRE_REQUIRED, 1, 256, CHECK_WORD, ""), END};
 const struct wire_schema schema_example_in = {"EventExampleIn", "", example_fields};
@@ -274,10 +280,26 @@ static const struct wire_field task_fields[] = {
     FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "qtask_..."),
     FIELD("status", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "running, finished, failed"),
     FIELD("task", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
-    FIELD("data", WIRE_OBJECT, WIRE_REQUIRED, 0, 0, CHECK_NONE, "endpointId, count, reason"),
+    FIELD("data", WIRE_OBJECT, WIRE_REQUIRED, 0, 0, CHECK_NONE,
+          "endpointId, count, reason; of statistics that are finished appStats, event_types"),
     FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
     END};
 const struct wire_schema schema_task_out = {"BackgroundTaskOut", "", task_fields};
+
+static const struct wire_field usage_in_fields[] = {
+    FIELD("appIds", WIRE_STRINGS, WIRE_NULLABLE, 0, 1000, CHECK_TEXT, "Ids or uids; else all."),
+    FIELD("since", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Messages from then on."),
+    FIELD("until", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, "And before then."), END};
+const struct wire_schema schema_usage_in = {"AppUsageStatsIn", "", usage_in_fields};
+static const struct wire_field usage_out_fields[] = {
+    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Of the job: qtask_..."),
+    FIELD("status", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "running, finished, failed"),
+    FIELD("task", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "application.stats"),
+    FIELD("unresolvedAppIds", WIRE_STRINGS, WIRE_REQUIRED, 0, 0, CHECK_NONE,
+          "Those of the request that name no application."),
+    FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    END};
+const struct wire_schema schema_usage_out = {"AppUsageStatsOut", "", usage_out_fields};
 
 /* --- messages --------------------------------------------------------------------------------- */
 

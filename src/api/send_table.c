@@ -76,6 +76,9 @@ const struct send_operation send_operations[] = {
      "Gaff: the public keys of an endpoint's signatures, as a JWK set"},
     {"GET " EP1 "/stats", "v1.endpoint.get-stats", "Endpoint", send_endpoint_stats, SEND_APP, NULL,
      &schema_stats_out, 200, "since until", "Count the messages of an endpoint by status"},
+    {"GET " EP1 "/attempt-stats", "v1.endpoint.get-attempt-stats", "Endpoint",
+     send_endpoint_attempts, SEND_APP, NULL, &schema_attempt_stats_out, 200, "since until",
+     "Count the attempts at an endpoint by how they ended, in whole hours"},
     {"POST " EP1 "/send-example", "v1.endpoint.send-example", "Endpoint", send_endpoint_example,
      SEND_APP_ATTEMPT, &schema_example_in, &schema_message_out, 200, "",
      "Send the example of an event type to an endpoint"},
@@ -174,6 +177,13 @@ const struct send_operation send_operations[] = {
     {"DELETE " MSG1 "/attempt/{attempt_id}/content", "v1.message-attempt.expunge-content",
      "MessageAttempt", send_attempt_expunge, SEND_ORG, NULL, NULL, 204, "",
      "Delete what an attempt sent and got"},
+
+    {"POST /api/v1/stats/usage/app", "v1.statistics.aggregate-app-stats", "Statistics",
+     send_stats_usage, SEND_ORG, &schema_usage_in, &schema_usage_out, 202, "",
+     "Count the deliveries of each application's messages in a time, as a job"},
+    {"PUT /api/v1/stats/usage/event-types", "v1.statistics.aggregate-event-types", "Statistics",
+     send_stats_types, SEND_ORG, NULL, &schema_task_out, 202, "",
+     "List the event types that the endpoints of each application ask for, as a job"},
 
     {"GET /api/v1/background-task", "v1.background-task.list", "BackgroundTask", send_task_list,
      SEND_ORG, NULL, &schema_task_out, 200, PAGE "order status task", "List jobs"},

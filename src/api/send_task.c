@@ -3,15 +3,26 @@
 #include "api/send.h"
 
 #include "engine/recovery.h"
+#include "engine/tally.h"
 
 #define TASK_PREFIX "qtask_"
 #define TASK_KEPT_MS (30 * 24 * 3600 * INT64_C(1000))
 
-static void view(struct json_writer *w, const struct object *o)
+/* What a counting job has found, when it has found all. */
+static void pair_rows(struct json_writer *w, const struct json *root)
+{
+    str task = json_str(json_get(root, STR("task")));
+    const struct json *rows = json_get(root, STR("rows"));
+    if (!rows || !str_eq(json_str(json_get(root, STR("status"))), STR("finished")))
+        return;
+    json_key(w, str_eq(task, STR(TALLY_TYPES)) ? "event_types" : "appStats");
+    json_value(w, rows);
+}
+
+static void pair_all(struct json_writer *w, const struct object *o)
 {
     struct json_doc *doc = json_parse(o->doc, NULL);
     const struct json *root = json_root(doc);
-    json_open(w, '{');
     json_pair(w, "id", o->id);
     json_pair(w, "status", json_str(json_get(root, STR("status"))));
     json_pair(w, "task", json_str(json_get(root, STR("task"))));
@@ -23,10 +34,17 @@ static void view(struct json_writer *w, const struct object *o)
     if (str_eq(json_str(json_get(root, STR("task"))), STR("application.purge_content")))
         send_pair_or(w, "messagesPurged", json_get(root, STR("moved")), "0");
     send_pair_or(w, "reason", json_get(root, STR("reason")), NULL);
+    pair_rows(w, root);
     json_close(w, '}');
     send_pair_time(w, "updatedAt", o->updated_ms);
-    json_close(w, '}');
     json_doc_free(doc);
+}
+
+static void view(struct json_writer *w, const struct object *o)
+{
+    json_open(w, '{');
+    pair_all(w, o);
+    json_close(w, '}');
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -54,25 +72,34 @@ static str make_doc(struct send_call *s, const char *task, str endpoint, int64_t
     return doc;
 }
 
-void send_task_start(struct send_call *s, const char *task, str endpoint, int64_t since_ms,
-                     int64_t until_ms)
+void send_task_begin(struct send_call *s, str parent, str doc,
+                     void (*more)(struct send_call *s, const void *arg), const void *arg)
 {
-    struct object_change changes[2] = {
-        {.op = OBJECT_PUT,
-         .object = {.kind = STR(TASK_KIND),
-                    .id = send_new_id(s, TASK_PREFIX),
-                    .parent = s->app.id,
-                    .name = STR(""),
-                    .created_ms = s->now_ms,
-                    .updated_ms = s->now_ms,
-                    .expires_ms = s->now_ms + TASK_KEPT_MS,
-                    .doc = make_doc(s, task, endpoint, since_ms, until_ms)},
-         .expect = OBJECT_ABSENT}};
-    view(send_json(s), &changes[0].object);
+    struct object_change changes[2] = {{.op = OBJECT_PUT,
+                                        .object = {.kind = STR(TASK_KIND),
+                                                   .id = send_new_id(s, TASK_PREFIX),
+                                                   .parent = parent,
+                                                   .name = STR(""),
+                                                   .created_ms = s->now_ms,
+                                                   .updated_ms = s->now_ms,
+                                                   .expires_ms = s->now_ms + TASK_KEPT_MS,
+                                                   .doc = doc},
+                                        .expect = OBJECT_ABSENT}};
+    json_open(send_json(s), '{');
+    pair_all(send_json(s), &changes[0].object);
+    if (more)
+        more(s, arg);
+    json_close(send_json(s), '}');
     if (!send_commit(s, changes, 1, 202, NULL))
         return;
     recovery_wake(send_api(s)->core->recovery);
     send_ok(s, 202);
+}
+
+void send_task_start(struct send_call *s, const char *task, str endpoint, int64_t since_ms,
+                     int64_t until_ms)
+{
+    send_task_begin(s, s->app.id, make_doc(s, task, endpoint, since_ms, until_ms), NULL, NULL);
 }
 
 static void start(struct send_call *s, const char *task)
@@ -109,10 +136,12 @@ void send_endpoint_bulk(struct send_call *s)
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-/* Of an application of this organisation; for an application's token, its own. */
+/* Of this organisation, or of an application of it; for an application's token, its own. */
 static bool is_ours(struct send_call *s, const struct object *o)
 {
     struct application app;
+    if (!s->token_app.n && str_eq(s->org, o->parent))
+        return true;
     return (!s->token_app.n || str_eq(s->token_app, o->parent)) &&
            directory_application(send_api(s)->core->directory, s->org, o->parent, s->a, &app);
 }

@@ -11,6 +11,7 @@
 #include "engine/directory.h"
 #include "engine/dispatch.h"
 #include "engine/follow.h"
+#include "engine/tally.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -49,6 +50,8 @@ struct job { /* a task object, read */
     int64_t since_ms, until_ms, cursor, moved;
     const char *status;
     str reason;
+    bool tallies;
+    struct tally tally; /* then */
 };
 
 /* --- the document ----------------------------------------------------------------------------- */
@@ -72,12 +75,14 @@ static bool job_read(struct job *j, const struct object *o)
     j->until_ms = number_of(j->root, "until");
     j->cursor = number_of(j->root, "cursor");
     j->moved = number_of(j->root, "moved");
+    j->tallies = tally_read(&j->tally, j->task, j->object.parent, j->root);
     return str_eq(json_str(json_get(j->root, STR("status"))), STR("running"));
 }
 
 static void write_doc(const struct job *j, struct buf *out)
 {
-    static const char *const changing[] = {"status", "cursor", "moved", "reason"};
+    static const char *const changing[] = {"status", "cursor", "moved", "reason",
+                                           "after",  "here",   "rows"};
     struct json_writer w;
     struct json_iter it = {0};
     json_writer_init(&w, out);
@@ -96,6 +101,8 @@ static void write_doc(const struct job *j, struct buf *out)
     json_pair_int(&w, "moved", j->moved);
     if (j->reason.n)
         json_pair(&w, "reason", j->reason);
+    if (j->tallies)
+        tally_write(&j->tally, &w);
     json_close(&w, '}');
 }
 
@@ -349,9 +356,20 @@ static enum err step_messages(struct recovery *r, struct job *j, struct arena *a
     return err;
 }
 
+static enum err step_tally(struct recovery *r, struct job *j, struct arena *a, bool *done,
+                           struct reason *why)
+{
+    enum err err = tally_step(&j->tally, r->reader, a, done, why);
+    j->cursor = j->tally.cursor;
+    j->moved = j->tally.counted;
+    return err;
+}
+
 static enum err step(struct recovery *r, struct job *j, struct arena *a, bool *done,
                      struct reason *why)
 {
+    if (j->tallies)
+        return step_tally(r, j, a, done, why);
     return str_eq(j->task, STR("endpoint.recover")) ? step_recover(r, j, a, done, why)
                                                     : step_messages(r, j, a, done, why);
 }
@@ -471,6 +489,7 @@ static bool look(struct recovery *r)
             struct job j;
             if (job_read(&j, &page.v[i]))
                 all = work_on(r, &j) && all;
+            tally_release(&j.tally);
             json_doc_free(j.doc);
         }
         if (page.count) {

@@ -5,6 +5,8 @@
  *             "endpoint.replay"        messages the endpoint was never told of are planned for it
  *             "endpoint.bulk-replay"   every message that fits is planned for it anew
  *             "application.purge_content"   the payload of every message is taken out
+ *             "application.stats", "event-type.aggregate"   of an organisation, which is the
+ *                                           parent: see tally.h
  *   status    "running", "finished", "failed"
  *   endpoint, since, until (ms), eventTypes, channel, tag, deliveryStatus
  *   cursor, moved, total             how far it is; exact

@@ -145,6 +145,10 @@ const listeners = (listener) => {
 const others = (app) => [
   ["backgroundTask.list", (s) => s.backgroundTask.list(), (s) => s.backgroundTask.list(LONG)],
   ["backgroundTask.get", (s) => s.backgroundTask.get("qtask_1")],
+  ["statistics.aggregateAppStats",
+    (s) => s.statistics.aggregateAppStats({ since, until: since }),
+    (s) => s.statistics.aggregateAppStats({ since, until: "yesterday" })],
+  ["statistics.aggregateEventTypes", (s) => s.statistics.aggregateEventTypes()],
   ["authentication.appPortalAccess", (s) => s.authentication.appPortalAccess(app, {}),
     (s) => s.authentication.appPortalAccess(app, { featureFlags: 5 })],
   ["authentication.expireAll", (s) => s.authentication.expireAll(app, {})],
@@ -167,7 +171,7 @@ export const everyCall = (svix, app, msg, listener) => [
 export const OWN = new Set(["application.list", "application.create", "application.getOrCreate",
   "application.update", "eventType.list", "eventType.create", "eventType.update",
   "eventType.importOpenapi", "backgroundTask.list", "listener.list", "listener.create",
-  "listener.update"]);
+  "listener.update", "statistics.aggregateAppStats", "statistics.aggregateEventTypes"]);
 
 // Names that something else has: "first" and "second" are applications, "a" and "b" endpoints,
 // "pager" and "other" those of operational webhooks.
@@ -202,6 +206,8 @@ export const keyedCalls = (listener) => [
     s.endpoint.replayMissing("first", "a", { since: new Date(since.getTime() + n) }, o)],
   ["endpoint.bulkReplay", (s, o, n) =>
     s.endpoint.bulkReplay("first", "a", { since: new Date(since.getTime() + n) }, o)],
+  ["statistics.aggregateAppStats", (s, o, n) =>
+    s.statistics.aggregateAppStats({ since, until: new Date(since.getTime() + n) }, o)],
   ["message.create", (s, o, n) => s.message.create("first", { eventType: "x", payload: { n } }, o)],
   ["listener.create", (s, o, n) =>
     s.operationalWebhook.endpoint.create({ url: `${url}/${n}` }, o)],

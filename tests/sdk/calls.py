@@ -3,8 +3,8 @@ Python: as it is meant, with something wrong in it, and in the way of what is th
 import datetime
 import warnings
 
-from svix.api import (ApplicationIn, ApplicationPatch, AppPortalAccessIn, BulkExpungeContentsIn,
-                      BulkReplayIn, EndpointHeadersIn, EndpointHeadersPatchIn, EndpointIn,
+from svix.api import (ApplicationIn, ApplicationPatch, AppPortalAccessIn, AppUsageStatsIn,
+                      BulkExpungeContentsIn, BulkReplayIn, EndpointHeadersIn, EndpointHeadersPatchIn, EndpointIn,
                       EndpointPatch, EndpointSecretRotateIn, EndpointUpsertIn, EventExampleIn,
                       EventTypeImportOpenApiIn, EventTypeIn, EventTypePatch, EventTypeUpsertIn,
                       MessageIn, MessagePrecheckIn, OperationalWebhookEndpointHeadersIn,
@@ -110,6 +110,7 @@ def endpoints(app):
         ("endpoint.get_stats", lambda s: s.endpoint.get_stats(app, "e"), None),
         ("endpoint.send_example", lambda s: s.endpoint.send_example(app, "e", example),
          lambda s: s.endpoint.send_example(app, "e", EventExampleIn(event_type="no word"))),
+        ("endpoint.get_attempt_stats", lambda s: s.endpoint.get_attempt_stats(app, "e"), None),
         ("endpoint.recover", lambda s: s.endpoint.recover(app, "e", RecoverIn(since=SINCE)),
          lambda s: s.endpoint.recover(app, "e", since)),
         ("endpoint.replay_missing",
@@ -195,6 +196,11 @@ def others(app):
         ("background_task.list", lambda s: s.background_task.list(),
          lambda s: s.background_task.list(LONG)),
         ("background_task.get", lambda s: s.background_task.get("qtask_1"), None),
+        ("statistics.aggregate_app_stats",
+         lambda s: s.statistics.aggregate_app_stats(AppUsageStatsIn(since=SINCE, until=SINCE)),
+         lambda s: s.statistics.aggregate_app_stats(
+             wrong(AppUsageStatsIn, since=SINCE, until="yesterday"))),
+        ("statistics.aggregate_event_types", lambda s: s.statistics.aggregate_event_types(), None),
         ("authentication.app_portal_access",
          lambda s: s.authentication.app_portal_access(app, AppPortalAccessIn()),
          lambda s: s.authentication.app_portal_access(
@@ -213,7 +219,8 @@ def every_call(app, msg, listener):
 # What is made or listed in the organisation of who asks, whoever has the same elsewhere.
 OWN = {"application.list", "application.create", "application.get_or_create", "application.upsert",
        "event_type.list", "event_type.create", "event_type.upsert", "event_type.import_openapi",
-       "background_task.list", "listener.list", "listener.create", "listener.upsert"}
+       "background_task.list", "listener.list", "listener.create", "listener.upsert",
+       "statistics.aggregate_app_stats", "statistics.aggregate_event_types"}
 
 
 def taken_names():
@@ -252,6 +259,8 @@ def keyed_calls(listener):
         lambda s, o, n: s.endpoint.recover("first", "e", RecoverIn(since=later(n)), o),
         lambda s, o, n: s.endpoint.replay_missing("first", "e", ReplayIn(since=later(n)), o),
         lambda s, o, n: s.endpoint.bulk_replay("first", "e", BulkReplayIn(since=later(n)), o),
+        lambda s, o, n: s.statistics.aggregate_app_stats(
+            AppUsageStatsIn(since=SINCE, until=later(n)), o),
         lambda s, o, n: s.message.create("first", MessageIn(event_type="x", payload={"n": n}), o),
         lambda s, o, n: listeners_of(s).create(OperationalWebhookEndpointIn(url=f"{URL}/{n}"), o),
         lambda s, o, n: listeners_of(s).rotate_secret(

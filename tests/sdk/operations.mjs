@@ -17,8 +17,9 @@ const OF_NO_PACKAGE = [
   "v1.message-attempt.list-by-msg-deprecated",
 ];
 const LACKING = {
-  svix: [...OF_NO_PACKAGE, "v1.message.bulk-expunge"],
-  svix2: [...OF_NO_PACKAGE, "v1.authentication.dashboard-access"],
+  svix: [...OF_NO_PACKAGE, "v1.endpoint.get-attempt-stats", "v1.message.bulk-expunge"],
+  svix2: [...OF_NO_PACKAGE, "v1.authentication.dashboard-access",
+    "v1.endpoint.get-attempt-stats"],
   "svix for Python": [...OF_NO_PACKAGE, "v1.authentication.dashboard-access"],
 };
 // The package of version 1, which alone has it, sends no body in which something could be wrong.
@@ -48,6 +49,7 @@ const CONFLICTS = new Set([
   "v1.operational-webhook.endpoint.create",
   "v1.operational-webhook.endpoint.rotate-secret",
   "v1.operational-webhook.endpoint.update",
+  "v1.statistics.aggregate-app-stats",
 ]);
 
 export class Recorder {

@@ -214,6 +214,62 @@ async function pollers(svix) {
   });
 }
 
+async function statistics(Svix, svix, server, sink) {
+  const finished = (task) => settled(async () => {
+    const found = await svix.backgroundTask.get(task.id);
+    return found.status === "finished" && found.data;
+  });
+  await test("svix: statistics: what was sent, and what is asked for", async () => {
+    const app = await svix.application.create({ name: "Counted", uid: "counted" });
+    const idle = await svix.application.create({ name: "Idle" });
+    const url = `${sink.url}/counted`;
+    const only = { filterTypes: ["user.created"], eventTypes: ["user.created"] }; // of v1, of v2
+    await svix.endpoint.create("counted", { url, uid: "a", ...only });
+    await svix.endpoint.create("counted", { url, uid: "gone", ...only });
+    const since = new Date(Date.now() - 60000);
+    for (let n = 0; n < 3; n++)
+      await svix.message.create("counted", { eventType: "user.created", payload: { n } });
+    await svix.endpoint.delete("counted", "gone");
+    const until = new Date(Date.now() + 60000);
+    const ask = { since, until, appIds: ["counted", "no-such-app", idle.id] };
+    const task = await svix.statistics.aggregateAppStats(ask, { idempotencyKey: `k-${app.id}` });
+    expect(task.task === "application.stats" && task.id.startsWith("qtask_"), JSON.stringify(task));
+    expect(task.unresolvedAppIds.join() === "no-such-app", JSON.stringify(task));
+    const again = await svix.statistics.aggregateAppStats(ask, { idempotencyKey: `k-${app.id}` });
+    expect(again.id === task.id, "the same job for the same key");
+    const { appStats } = await finished(task);
+    const rows = [{ appId: app.id, appUid: "counted", messageDestinations: 6 },
+      { appId: idle.id, appUid: null, messageDestinations: 0 }];
+    expect(JSON.stringify(appStats) === JSON.stringify(rows), JSON.stringify(appStats));
+    const past = new Date(since.getTime() - 60000);
+    const before = await finished(await svix.statistics.aggregateAppStats(
+      { since: past, until: since, appIds: ["counted"] }));
+    expect(before.appStats[0].messageDestinations === 0, JSON.stringify(before));
+    const all = await finished(await svix.statistics.aggregateAppStats({ since, until }));
+    const ids = (await svix.application.list()).data.map((one) => one.id).sort();
+    expect(all.appStats.map((one) => one.appId).join() === ids.join(), JSON.stringify(all));
+    expect(all.count === all.appStats.reduce((sum, one) => sum + one.messageDestinations, 0), "sum");
+    await refused(422, svix.statistics.aggregateAppStats({ since: until, until: since }));
+    await refused(422, svix.statistics.aggregateAppStats({ until }));
+
+    const types = async () => (await finished(await svix.statistics.aggregateEventTypes()))
+      .event_types.find((one) => one.appId === app.id);
+    const narrow = await types();
+    expect(narrow.explicitlySubscribedEventTypes.join() === "user.created" &&
+      !narrow.hasCatchAllEndpoint, JSON.stringify(narrow));
+    await svix.endpoint.create("counted", { url, uid: "all" });
+    expect((await types()).hasCatchAllEndpoint, "one takes all");
+    const other = new Svix(token({ sub: OTHER_ORG }), { serverUrl: server.url });
+    await refused(404, other.backgroundTask.get(task.id));
+    const access = await svix.authentication.appPortalAccess("counted", {});
+    const portal = new Svix(access.token, { serverUrl: server.url });
+    await refused(403, portal.statistics.aggregateEventTypes());
+    await refused(404, portal.backgroundTask.get(task.id));
+    await svix.application.delete("counted");
+    await svix.application.delete(idle.id);
+  });
+}
+
 async function listeners(svix, sink) {
   let made;
   await test("svix: operational webhook endpoints", async () => {
@@ -452,6 +508,7 @@ async function withPackage(name) {
       body: JSON.stringify(body),
     });
   await attempts(svix, sink, patch);
+  await statistics(Svix, svix, server, sink);
   await pollers(svix);
   const listener = await listeners(svix, sink);
   await expunges(svix);

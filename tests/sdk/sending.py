@@ -6,8 +6,8 @@ import sys
 import time
 import traceback
 
-from svix.api import (ApplicationIn, ApplicationPatch, AppPortalAccessIn, BulkExpungeContentsIn,
-                      BulkReplayIn, EndpointHeadersIn, EndpointHeadersPatchIn, EndpointIn,
+from svix.api import (ApplicationIn, ApplicationPatch, AppPortalAccessIn, AppUsageStatsIn,
+                      BulkExpungeContentsIn, BulkReplayIn, EndpointHeadersIn, EndpointHeadersPatchIn, EndpointIn,
                       EndpointPatch, EndpointSecretRotateIn, EndpointUpsertIn, EventExampleIn,
                       EventTypeImportOpenApiIn, EventTypeIn, EventTypePatch, EventTypeUpsertIn,
                       MessageIn, MessageListOptions, MessagePrecheckIn,
@@ -116,6 +116,8 @@ def messages():
     svix.message_attempt.resend("first", sent.id, "e")
     until(lambda: len(svix.message_attempt.list_by_endpoint("first", "e").data) == 2)
     assert svix.endpoint.get_stats("first", "e").success >= 1
+    counted = svix.endpoint.get_attempt_stats("first", "e")
+    assert (counted.success, counted.fail, counted.canceled) == (2, 0, 0), counted
 
 
 def jobs():
@@ -127,6 +129,13 @@ def jobs():
         assert task.id.startswith("qtask_"), task
         until(lambda: svix.background_task.get(task.id).status == "finished")
     assert len(svix.background_task.list().data) == 3
+    task = svix.statistics.aggregate_app_stats(AppUsageStatsIn(
+        since=since, until=datetime.datetime.now(datetime.timezone.utc), app_ids=["first", "no"]))
+    assert task.unresolved_app_ids == ["no"], task
+    done = until(lambda: [one for one in (svix.background_task.get(task.id),)
+                          if one.status == "finished"])[0]
+    assert done.data["appStats"][0]["appUid"] == "first", done
+    assert svix.statistics.aggregate_event_types().task == "event-type.aggregate"
     sent = svix.endpoint.send_example("first", "e", EventExampleIn(event_type="user.created"))
     assert sent.event_type == "user.created", sent
 
