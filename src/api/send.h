@@ -235,7 +235,8 @@ send_handler send_type_delete, send_type_import;
 send_handler send_endpoint_list, send_endpoint_create, send_endpoint_get, send_endpoint_put;
 send_handler send_endpoint_patch, send_endpoint_delete, send_endpoint_headers_get;
 send_handler send_endpoint_headers_put, send_endpoint_headers_patch, send_endpoint_secret;
-send_handler send_endpoint_rotate, send_endpoint_stats, send_endpoint_attempts, send_endpoint_example;
+send_handler send_endpoint_rotate, send_endpoint_stats, send_endpoint_attempts,
+    send_endpoint_example;
 send_handler send_endpoint_recover, send_endpoint_replay, send_endpoint_bulk;
 send_handler send_endpoint_circuit_close, send_endpoint_jwks;
 send_handler send_message_create, send_message_list, send_message_get, send_message_expunge;

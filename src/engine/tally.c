@@ -107,6 +107,7 @@ static enum err end_application(struct tally *t, const struct object *app, const
 {
     struct json_writer w;
     struct map_entry e;
+    size_t before = t->rows.len;
     if (t->rows.len)
         buf_char(&t->rows, ',');
     json_writer_init(&w, &t->rows);
@@ -126,9 +127,11 @@ static enum err end_application(struct tally *t, const struct object *app, const
     json_close(&w, '}');
     (void)snprintf(t->after, sizeof(t->after), STR_FMT, STR_ARG(app->id));
     t->cursor = t->here = 0;
-    return buf_ok(&t->rows)
-               ? ERR_OK
-               : fail(why, ERR_LIMIT, "these are more applications than one answer holds");
+    if (buf_ok(&t->rows))
+        return ERR_OK;
+    t->rows.len = before; /* whole rows alone */
+    t->rows.failed = false;
+    return fail(why, ERR_LIMIT, "these are more applications than one answer holds");
 }
 
 static enum err count_usage(struct tally *t, struct store_reader *r, const struct object *app,

@@ -544,5 +544,38 @@ def test_what_the_engine_notes_of_an_endpoint_refuses_no_change_of_it():
     target.close()
 
 
+def test_statistics_count_what_was_planned_and_what_was_tried():
+    def finished(reply):
+        assert reply.status == 202, reply.body
+        path = "/background-task/" + reply.json()["id"]
+        return until(lambda: (t := d.api("GET", path).json())["status"] == "finished" and t,
+                     "the count")["data"]
+
+    target = Target(lambda request, count: (500 if request["path"] == "/bad" else 200, {}, b""))
+    with Daemon(CONFIG) as d:
+        made = app(d)
+        d.api("POST", "/event-type", {"name": "user.created", "description": ""})
+        endpoint(d, target.url + "/good", "good", eventTypes=["user.created"])
+        endpoint(d, target.url + "/bad", "bad", eventTypes=["user.created"], retry=[])
+        for n in range(3):
+            send(d, payload={"n": n})
+        until(lambda: len(target.requests) == 6, "six attempts")
+        times = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+        data = finished(d.api("POST", "/stats/usage/app", times))
+        assert data["appStats"] == [
+            {"appId": made["id"], "appUid": "acme", "messageDestinations": 6}], data
+        data = finished(d.api("PUT", "/stats/usage/event-types"))
+        assert data["event_types"] == [{
+            "appId": made["id"], "explicitlySubscribedEventTypes": ["user.created"],
+            "hasCatchAllEndpoint": False}], data
+
+        def counts(uid):
+            return d.api("GET", f"/app/acme/endpoint/{uid}/attempt-stats").json()
+
+        until(lambda: counts("good") == {"success": 3, "fail": 0, "canceled": 0}, "the good ones")
+        until(lambda: counts("bad") == {"success": 0, "fail": 3, "canceled": 0}, "the bad ones")
+    target.close()
+
+
 if __name__ == "__main__":
     run(globals())

@@ -4,13 +4,13 @@ import datetime
 import warnings
 
 from svix.api import (ApplicationIn, ApplicationPatch, AppPortalAccessIn, AppUsageStatsIn,
-                      BulkExpungeContentsIn, BulkReplayIn, EndpointHeadersIn, EndpointHeadersPatchIn, EndpointIn,
-                      EndpointPatch, EndpointSecretRotateIn, EndpointUpsertIn, EventExampleIn,
-                      EventTypeImportOpenApiIn, EventTypeIn, EventTypePatch, EventTypeUpsertIn,
-                      MessageIn, MessagePrecheckIn, OperationalWebhookEndpointHeadersIn,
-                      OperationalWebhookEndpointIn, OperationalWebhookEndpointSecretIn,
-                      OperationalWebhookEndpointUpsertIn, PollingEndpointConsumerSeekIn, RecoverIn,
-                      ReplayIn)
+                      BulkExpungeContentsIn, BulkReplayIn, EndpointHeadersIn,
+                      EndpointHeadersPatchIn, EndpointIn, EndpointPatch, EndpointSecretRotateIn,
+                      EndpointUpsertIn, EventExampleIn, EventTypeImportOpenApiIn, EventTypeIn,
+                      EventTypePatch, EventTypeUpsertIn, MessageIn, MessagePrecheckIn,
+                      OperationalWebhookEndpointHeadersIn, OperationalWebhookEndpointIn,
+                      OperationalWebhookEndpointSecretIn, OperationalWebhookEndpointUpsertIn,
+                      PollingEndpointConsumerSeekIn, RecoverIn, ReplayIn)
 from svix.models import ApplicationTokenExpireIn
 from svix.api.common import BaseOptions
 

@@ -7,13 +7,14 @@ import time
 import traceback
 
 from svix.api import (ApplicationIn, ApplicationPatch, AppPortalAccessIn, AppUsageStatsIn,
-                      BulkExpungeContentsIn, BulkReplayIn, EndpointHeadersIn, EndpointHeadersPatchIn, EndpointIn,
-                      EndpointPatch, EndpointSecretRotateIn, EndpointUpsertIn, EventExampleIn,
-                      EventTypeImportOpenApiIn, EventTypeIn, EventTypePatch, EventTypeUpsertIn,
-                      MessageIn, MessageListOptions, MessagePrecheckIn,
-                      OperationalWebhookEndpointHeadersIn, OperationalWebhookEndpointIn,
-                      OperationalWebhookEndpointSecretIn, OperationalWebhookEndpointUpsertIn,
-                      PollingEndpointConsumerSeekIn, RecoverIn, ReplayIn, Svix, SvixOptions)
+                      BulkExpungeContentsIn, BulkReplayIn, EndpointHeadersIn,
+                      EndpointHeadersPatchIn, EndpointIn, EndpointPatch, EndpointSecretRotateIn,
+                      EndpointUpsertIn, EventExampleIn, EventTypeImportOpenApiIn, EventTypeIn,
+                      EventTypePatch, EventTypeUpsertIn, MessageIn, MessageListOptions,
+                      MessagePrecheckIn, OperationalWebhookEndpointHeadersIn,
+                      OperationalWebhookEndpointIn, OperationalWebhookEndpointSecretIn,
+                      OperationalWebhookEndpointUpsertIn, PollingEndpointConsumerSeekIn, RecoverIn,
+                      ReplayIn, Svix, SvixOptions)
 from svix.exceptions import HttpError, HTTPValidationError
 from svix.models import ApplicationTokenExpireIn
 
