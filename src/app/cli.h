@@ -119,7 +119,7 @@ bool cli_read_input(struct cli *c, const char *path, str *out);
 typedef int cli_verb(struct cli *c);
 cli_verb cli_try;
 cli_verb cli_serve, cli_check, cli_version, cli_doctor, cli_status, cli_webhook, cli_import_adnanh;
-cli_verb cli_nodes, cli_migrate;
+cli_verb cli_disk, cli_subscriptions_ls, cli_nodes, cli_migrate;
 cli_verb cli_events_ls, cli_events_show, cli_explain, cli_replay, cli_rejected_ls;
 cli_verb cli_dead_ls, cli_dead_replay, cli_deliveries_ls, cli_cancel;
 cli_verb cli_sources_ls, cli_destinations_ls, cli_circuit_close, cli_routes_ls;

@@ -1,8 +1,9 @@
 /* cli_look.c -- the verbs that list: events, deliveries, dead letters, refusals, what is
- * configured, status. */
+ * configured, status, the disk. */
 #include "app/cli.h"
 
 #include "base/codec.h"
+#include "base/problem.h"
 
 static const struct cli_column event_columns[] = {
     {"TIME", "received", 0},         {"ID", "id", 0},
@@ -168,5 +169,96 @@ int cli_nodes(struct cli *c)
         return code;
     cli_print_rows(c, json_get(json_root(doc), STR("nodes")), columns, ARRAY_LEN(columns));
     json_doc_free(doc);
+    return CLI_OK;
+}
+
+/* --- the disk --------------------------------------------------------------------------------- */
+
+/* 1536 as "1.5 KiB", as the dashboard writes it. */
+static void print_bytes(const char *name, const struct json *disk, const char *key,
+                        const char *otherwise, const char *after)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int64_t bytes = 0;
+    size_t unit = 0;
+    if (!json_i64(json_get(disk, str_from_cstr(key)), &bytes)) {
+        printf("%-12s %s\n", name, otherwise);
+        return;
+    }
+    double shown = (double)bytes;
+    while ((shown >= 1024 || shown <= -1024) && unit + 1 < ARRAY_LEN(units)) {
+        shown /= 1024;
+        unit++;
+    }
+    printf("%-12s %.*f %s%s\n", name, unit ? 1 : 0, shown, units[unit], after);
+}
+
+static void print_outlook(const struct json *disk)
+{
+    int64_t days = 0, per_day = 0;
+    if (!json_i64(json_get(disk, STR("bytes_per_day")), &per_day))
+        printf(
+            "outlook      known after ten minutes: the size is noted once an hour, for a week\n");
+    else if (json_i64(json_get(disk, STR("full_in_days")), &days))
+        printf("outlook      the disk is full in about %lld day%s; a shorter retention.age, or a "
+               "retention.size, keeps it from that\n",
+               (long long)(days < 1 ? 1 : days), days > 1 ? "s" : "");
+    else
+        printf("outlook      %s\n", per_day <= 0 ? "the store does not grow" : "it fits");
+}
+
+int cli_disk(struct cli *c)
+{
+    struct json_doc *doc;
+    char age[AMOUNT_TEXT_MAX];
+    int64_t kept_ms = 0;
+    int code = cli_call(c, "GET", "/api/v1/disk", NULL, &doc);
+    if (code != CLI_OK)
+        return code;
+    const struct json *disk = json_root(doc);
+    if (c->output != CLI_TABLE) {
+        cli_print_json(c, disk);
+    } else {
+        print_bytes("store", disk, "bytes", "?", "");
+        print_bytes("free", disk, "free_bytes", "not known to this store", "");
+        print_bytes("growth", disk, "bytes_per_day", "not known yet", " a day");
+        print_bytes("levels at", disk, "levels_at_bytes", "-", "");
+        (void)json_i64(json_get(disk, STR("retention_age_ms")), &kept_ms);
+        printf("%-12s %s\n", "kept", kept_ms ? duration_text(kept_ms, age) : "for ever");
+        print_outlook(disk);
+    }
+    json_doc_free(doc);
+    return CLI_OK;
+}
+
+/* --- subscriptions at hubs -------------------------------------------------------------------- */
+
+int cli_subscriptions_ls(struct cli *c)
+{
+    static const struct cli_column columns[] = {{"SOURCE", "name", 24},
+                                                {"STATE", "subscription", 0},
+                                                {"REASON", "subscription_reason", 60},
+                                                {"RECEIVED", "received", 0},
+                                                {"LAST", "last_event", 0}};
+    struct json_doc *doc, *kept = NULL;
+    struct json_iter it = {0};
+    struct json_writer w;
+    struct buf text;
+    struct reason why;
+    int code = cli_call(c, "GET", "/api/v1/sources", NULL, &doc);
+    if (code != CLI_OK)
+        return code;
+    buf_init(&text, 16u << 20);
+    json_writer_init(&w, &text);
+    json_open(&w, '[');
+    while (json_next(json_get(json_root(doc), STR("sources")), &it))
+        if (json_get(it.value, STR("subscription")))
+            json_value(&w, it.value);
+    json_close(&w, ']');
+    kept = json_parse(buf_str(&text), &why);
+    cli_print_rows(c, json_root(kept), columns, ARRAY_LEN(columns));
+    json_doc_free(kept);
+    json_doc_free(doc);
+    buf_release(&text);
     return CLI_OK;
 }

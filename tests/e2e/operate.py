@@ -244,6 +244,12 @@ routes:
         disk = d.api("GET", "/disk").json()
         assert disk["bytes"] > 0 and disk["bytes_per_day"] is None, disk
         assert d.database or disk["free_bytes"] > 0, disk  # PostgreSQL does not say
+        told = json.loads(d.cli("disk", "-o", "json").stdout)
+        assert set(told) == set(disk) and told["bytes"] > 0, told
+        text = d.cli("disk").stdout.decode()
+        assert re.search(r"^store +[\d.]+ [KM]iB$", text, re.M), text
+        assert "known after ten minutes" in text, text
+        assert json.loads(d.cli("subscriptions", "ls", "-o", "json").stdout) == []
     target.close()
 
 

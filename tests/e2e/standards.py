@@ -364,6 +364,9 @@ def test_a_denial_is_logged_and_shown():
         source = d.api("GET", "/sources").json()["sources"][0]
         assert source["subscription"] == "denied", source
         assert source["subscription_reason"] == "no feeds on Sundays", source
+        shown = json.loads(d.cli("subscriptions", "ls", "-o", "json").stdout)
+        assert [(s["name"], s["subscription"]) for s in shown] == [("feed", "denied")], shown
+        assert "no feeds on Sundays" in d.cli("subscriptions", "ls").stdout.decode()
         until(lambda: "no feeds on Sundays" in d.log(), "the log's line", 60)
         query["hub.topic"] += "/other"
         assert d.request("GET", "/in/feed?" + urllib.parse.urlencode(query)).status == 405

@@ -50,7 +50,7 @@ function Store() {
             <dt>Growth</dt><dd>${disk.bytes_per_day === null ? "not known yet" : `${disk.bytes_per_day < 0 ? "−" : ""}${bytes(Math.abs(disk.bytes_per_day))} a day`}${disk.observed_since && html` <span class="dim">seen since <${Time} iso=${disk.observed_since} relative /></span>`}</dd>
             <dt>Kept</dt><dd>${disk.retention_age_ms ? `for ${span(disk.retention_age_ms)}` : "for ever"}${disk.retention_bytes ? `, up to ${bytes(disk.retention_bytes)}` : ""} <span class="dim">(retention)</span></dd>
             <dt>Oldest event</dt><dd><${Time} iso=${disk.oldest_event} relative /></dd></dl></section>`}
-        <${CommandLine} line="gaff status" />`;
+        <${CommandLine} line="gaff disk" />`;
 }
 
 /** What the growth comes to, in a sentence. @param {any} disk */
