@@ -44,6 +44,14 @@ def test_generated_pages_are_up_to_date():
     print("proof:", re.search(r"\d+ services: [^|]*", read("README.md")).group(0).strip())
 
 
+def test_an_option_of_gen_docs_is_no_directory():
+    with tempfile.TemporaryDirectory() as folder:
+        p = subprocess.run([os.path.join(TOP, "scripts/gen-docs"), "--help"], cwd=folder,
+                           env={**os.environ, "GAFF": GAFF}, capture_output=True, check=False)
+        assert p.returncode != 0 and b"a directory" in p.stderr, p.stderr
+        assert os.listdir(folder) == []
+
+
 def complete(text, folder):
     """The block with what it leaves out: sources and destinations that its routes name, and the
     files and variables it refers to."""
