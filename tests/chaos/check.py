@@ -196,7 +196,7 @@ def delivered_or_dead(seed, stage, seen, stored):
                           f"which {seen.attempts[name, n]} arrived"
             elif state != "delivered":
                 yield f"event {n} is {state} at {name}"
-            elif not seen.successes[name, n]:
+            elif (name, n) not in seen.successes:
                 yield f"event {n} counts as delivered at {name}, which never took it"
             elif not log or log[-1][1] != SUCCESS:
                 yield f"event {n} is delivered at {name} without an attempt that says so: {log}"
