@@ -30,6 +30,11 @@ const char *const webhook_format_words[] = {
 #undef X
         NULL};
 
+bool webhook_style_is_shared(enum webhook_style style)
+{
+    return style == WEBHOOK_GITHUB || style == WEBHOOK_STRIPE;
+}
+
 struct signer { /* a key, worked in once */
     struct mac *mac;
     struct ed25519 *pair;
@@ -123,7 +128,7 @@ static str hex_signature(struct webhook_attempt *x, const char *before, const st
 {
     uint8_t bytes[DIGEST_BYTES_MAX];
     char hex[2 * DIGEST_BYTES_MAX];
-    if (x->action->signer_count == 0 || !x->action->signers[0].mac)
+    if (x->action->signer_count == 0)
         return STR_NONE;
     mac_parts(x->action->signers[0].mac, parts, count, bytes);
     hex_encode(bytes, 32, hex);
@@ -194,6 +199,8 @@ static bool sign_message(struct webhook_attempt *x)
 static bool add_signature(struct webhook_attempt *x)
 {
     const struct webhook_config *c = x->action->config;
+    if (webhook_style_is_shared(c->style) && x->action->signer_count && !x->action->signers[0].mac)
+        return false;
     switch (c->style) {
     case WEBHOOK_STANDARD:
     case WEBHOOK_SVIX:
@@ -369,9 +376,11 @@ static void webhook_start(struct action *base, struct task *t)
         ready = add_body(x) && add_signature(x);
     }
     if (!ready) {
-        const struct outcome o = {.result = ATTEMPT_PERMANENT,
-                                  .error_class = "invalid",
-                                  .summary = STR("the message is too large to be signed and sent")};
+        const struct outcome o = {
+            .result = ATTEMPT_PERMANENT,
+            .error_class = "invalid",
+            .summary = STR("the message is too large to be signed and sent, or the endpoint's "
+                           "secret is of no kind that its signature is made with")};
         t->done(t, &o);
         return;
     }

@@ -25,6 +25,9 @@ enum webhook_style {
         WEBHOOK_STYLE_COUNT
 };
 extern const char *const webhook_style_words[]; /* NULL-terminated */
+/* Signs with a shared secret alone. */
+bool webhook_style_is_shared(enum webhook_style style);
+#define WEBHOOK_SHARED_ALONE "this signature is made with a shared secret, whsec_..., alone"
 
 /* What the body is. */
 #define WEBHOOK_FORMATS(X)                                                                         \

@@ -216,6 +216,8 @@ bool send_type_exists(struct send_call *s, str name); /* and is not archived */
 str send_new_secret(struct send_call *s, bool pair);
 /* True when an endpoint of that document signs with pairs of keys, so that a new one is one. */
 bool send_wants_pair(struct send_call *s, const struct json *doc);
+/* False when it can't sign with that key. */
+bool send_takes_key(struct send_call *s, const struct json *doc, str key);
 /* As far as the caller may see it. */
 bool send_type_load(struct send_call *s, str name, struct object *out);
 

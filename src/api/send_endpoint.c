@@ -178,14 +178,30 @@ str send_new_secret(struct send_call *s, bool pair)
     return secret;
 }
 
-bool send_wants_pair(struct send_call *s, const struct json *doc)
+static enum webhook_style style_of(struct send_call *s, const struct json *doc)
 {
     struct config *c = engine_config(send_api(s)->options.engine);
+    enum webhook_style style = (enum webhook_style)c->sending.signature;
     str word = json_str(json_get(doc, STR("signature")));
-    bool wants = str_eq(word.n ? word : str_from_cstr(webhook_style_words[c->sending.signature]),
-                        str_from_cstr(webhook_style_words[WEBHOOK_RFC9421]));
     config_unref(c);
-    return wants;
+    for (int i = 0; word.n && webhook_style_words[i]; i++)
+        if (str_eq(word, str_from_cstr(webhook_style_words[i])))
+            style = (enum webhook_style)i;
+    return style;
+}
+
+bool send_wants_pair(struct send_call *s, const struct json *doc)
+{
+    enum webhook_style style = style_of(s, doc);
+    const struct json *present = json_at(json_get(doc, STR("secrets")), 0);
+    return style == WEBHOOK_RFC9421 ||
+           (!webhook_style_is_shared(style) &&
+            str_starts(json_str(json_get(present, STR("key"))), STR("whsk_")));
+}
+
+bool send_takes_key(struct send_call *s, const struct json *doc, str key)
+{
+    return !webhook_style_is_shared(style_of(s, doc)) || !str_starts(key, STR("whsk_"));
 }
 
 /* The first member of the body of two names for one thing; NULL: neither is there. */

@@ -202,19 +202,17 @@ void send_endpoint_secret(struct send_call *s)
     send_ok(s, 200);
 }
 
-/* A key that nobody gave is of the kind of the present one, unless the signature wants a pair. */
+/* A key that nobody gave is of the kind of the present one, unless the signature wants another. */
 static void rotate(struct send_call *s, struct json_writer *w, const struct json *old)
 {
     const struct json *before = json_get(old, STR("secrets"));
-    str present = json_str(json_get(json_at(before, 0), STR("key")));
-    bool pair = send_wants_pair(s, old) || str_starts(present, STR("whsk_"));
     str key = json_str(json_get(s->body, STR("key")));
     int64_t grace_s = 86400;
     json_i64(json_get(s->body, STR("gracePeriodSeconds")), &grace_s);
     struct json_iter it = {0};
     json_open(w, '[');
     json_open(w, '{');
-    json_pair(w, "key", key.n ? key : send_new_secret(s, pair));
+    json_pair(w, "key", key.n ? key : send_new_secret(s, send_wants_pair(s, old)));
     json_close(w, '}');
     while (before && json_next(before, &it)) {
         int64_t until_ms = 0;
@@ -267,7 +265,13 @@ static void rotate_once(struct send_call *s)
                    when);
         return;
     }
-    change_member(s, &o, "secrets", rotate);
+    struct json_doc *doc = json_parse(o.doc, NULL);
+    bool fits = send_takes_key(s, json_root(doc), json_str(json_get(s->body, STR("key"))));
+    json_doc_free(doc);
+    if (fits)
+        change_member(s, &o, "secrets", rotate);
+    else
+        send_fault(s, STR("body\0key\0"), "value_error", WEBHOOK_SHARED_ALONE);
 }
 
 void send_endpoint_rotate(struct send_call *s)

@@ -328,7 +328,12 @@ const char *endpoint_check(const struct object *o, const struct sending_config *
                            struct reason *why)
 {
     const char *wrong;
-    endpoint_unref(read(o, s, &wrong, why));
+    struct endpoint *e = read(o, s, &wrong, why);
+    if (e && webhook_style_is_shared(e->webhook.style) && e->webhook.keys[0].asymmetric) {
+        (void)fail(why, ERR_INVALID, "%s", WEBHOOK_SHARED_ALONE);
+        wrong = "signature";
+    }
+    endpoint_unref(e);
     return wrong;
 }
 

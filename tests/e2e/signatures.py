@@ -162,6 +162,29 @@ def test_a_shared_secret_signs_too_and_is_in_no_set():
         assert attempt(d, send(d, 2))["responseStatusCode"] == 200
 
 
+def test_nothing_is_sent_unsigned_for_want_of_a_fitting_key():
+    pair = "whsk_" + base64.b64encode(SEED + PUBLIC).decode()
+    with Daemon(SENDER) as d:
+        app(d)
+        def place(reply):
+            assert reply.status == 422, reply.body
+            return reply.json()["detail"][0]["loc"]
+        for style in ("github", "stripe"):
+            new = {"url": "http://127.0.0.1:9/", "signature": style, "secret": pair}
+            assert place(d.api("POST", "/app/acme/endpoint", new)) == ["body", "signature"]
+        id_ = endpoint(d, "http://127.0.0.1:9/", secret=pair)
+        one = "/app/acme/endpoint/" + id_
+        assert place(d.api("PATCH", one, {"signature": "github"})) == ["body", "signature"]
+        # Under another signature a new key is of the kind of the present one.
+        assert d.api("PATCH", one, {"signature": "standard"}).status == 200
+        assert rotate(d, id_).startswith("whpk_")
+        secret = "whsec_" + base64.b64encode(b"thirty-two bytes that are shared").decode()
+        assert rotate(d, id_, key=secret) == secret
+        assert d.api("PATCH", one, {"signature": "github"}).status == 200
+        assert place(d.api("POST", one + "/secret/rotate", {"key": pair})) == ["body", "key"]
+        assert rotate(d, id_).startswith("whsec_")
+
+
 def test_everything_that_is_sent_of_an_event_is_covered():
     target = Target()
     with Daemon(SENDER + "  \n") as d:
