@@ -19,7 +19,7 @@ static enum err count_jobs(struct api_call *c, size_t *count, struct reason *why
     return err;
 }
 
-/* By the topic's place in the configuration; all: of all of them, the last. */
+/* By the topic's place in the configuration; behind the last, of endpoints that are of no topic. */
 static size_t *count_subscriptions(struct api_call *c, const struct hub_config *h)
 {
     struct directory *d = c->api->core->directory;
