@@ -336,7 +336,8 @@ enum err engine_reload(struct engine *e, struct config *c, struct reason *why)
     for (size_t i = 0; i < e->front_count; i++)
         front_reload_tls(e->fronts[i]);
     websub_configure(e->core.websub, c);
-    hub_configure(e->core.hub);
+    if (e->started) /* else engine_start does, when all that the hub commits to is there */
+        hub_configure(e->core.hub);
     return ERR_OK;
 }
 

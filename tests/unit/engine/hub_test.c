@@ -7,7 +7,7 @@
 #include "engine/app_message.h"
 #include "engine/endpoint_health.h"
 #include "engine/follow.h"
-#include "engine/hub_request.h"
+#include "engine/hub_errand.h"
 #include "engine/objects.h"
 #include "engine/subscription.h"
 #include "stage.h"
@@ -247,4 +247,27 @@ void test_hub_a_job_is_read_as_it_was_written(void)
     EXPECT(!hub_job_read(STR("{\"mode\":\"other\",\"topic\":\"a\"}"), &a, &back));
     EXPECT(!hub_job_read(STR("no JSON"), &a, &back));
     arena_release(&a);
+}
+
+/* What was defined at run time is laid over the file before the start: a reload. */
+void test_hub_begins_with_the_engine_and_not_with_a_reload_before_it(void)
+{
+    struct problems problems = {0};
+    struct reason why = {0};
+    str text = STR("store: \"memory:\"\nfront_loops: 1\npublic_url: https://hub.example.org\n"
+                   "hub: { callbacks: [\"*\"], topics: { news: \"" TOPIC "\" } }\n");
+    struct config *c = config_load(unit_path("gaff.yaml"), &text, &problems);
+    EXPECT(c);
+    c->listen_count = 0;
+    struct engine_options o = {.config = c};
+    struct engine *e = engine_new(&o, &why);
+    EXPECT(e);
+    struct hub *hub = engine_core(e)->hub;
+    EXPECT_OK(engine_reload(e, c, &why), why);
+    EXPECT(!atomic_load(&hub->runs));
+    engine_start(e);
+    EXPECT(atomic_load(&hub->runs));
+    engine_free(e);
+    config_unref(c);
+    problems_release(&problems);
 }
