@@ -9,18 +9,22 @@ setInterval(() => {
     if (!document.hidden) now.value = Date.now();
 }, 1000);
 
+// Made once: making one costs more than all that a row is drawn with.
+const CLOCK = new Intl.DateTimeFormat([], { timeStyle: "medium", hourCycle: "h23" });
+const ABSOLUTE = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" });
+
 /** @param {string|null|undefined} iso */
 export function clock(iso) {
     if (!iso) return "";
     const d = new Date(iso);
-    return inUtc.value ? d.toISOString().slice(11, 19) : d.toLocaleTimeString([], { hour12: false });
+    return inUtc.value ? d.toISOString().slice(11, 19) : CLOCK.format(d);
 }
 
 /** @param {string|null|undefined} iso */
 export function absolute(iso) {
     if (!iso) return "";
     const d = new Date(iso);
-    return inUtc.value ? d.toISOString().replace("T", " ").replace("Z", " UTC") : d.toLocaleString();
+    return inUtc.value ? d.toISOString().replace("T", " ").replace("Z", " UTC") : ABSOLUTE.format(d);
 }
 
 /** @param {string|null|undefined} iso */

@@ -7,7 +7,7 @@ import { link, place, refine, go } from "../route.js";
 import { text } from "../text.js";
 import { Copy, Empty, Problem, State, Table, Tile, Time, sayError, say } from "../ui/parts.js";
 
-const SHOWN = 100; // rows in the page; the others are under Events
+const SHOWN = 80; // rows in the page; the others are under Events
 
 const COLUMNS = [
     { label: "Time" },
@@ -123,7 +123,7 @@ function List({ rows, filtered, status }) {
     const held = useRef(false);
     return html`<div ref=${top}>
         ${feed.waiting.value > 0 &&
-        html`<button class="waiting" onClick=${() => (feed.release(), window.scrollTo({ top: 0 }))}>${feed.waiting.value} new</button>`}
+        html`<button class="waiting" onClick=${() => (feed.release(), window.scrollTo({ top: 0 }))}>${count(feed.waiting.value)} new</button>`}
         ${rows.length === 0
             ? filtered
                 ? html`<${Empty} title=${text.noMatch}><button onClick=${() => go(link([]))}>Clear the filters</button><//>`
