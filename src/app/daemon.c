@@ -8,6 +8,7 @@
 #include "app/daemon.h"
 
 #include "base/fs.h"
+#include "base/trim.h"
 #include "api/api.h"
 #include "app/handover.h"
 #include "app/otel.h"
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #define STATUS_MS 5000
+#define STARTED_MS 1000          /* then what only the start needed is given back */
 #define FILE_TO_COME "gaff.yaml" /* started without one: taken up when it appears */
 
 struct daemon {
@@ -41,7 +43,7 @@ struct daemon {
     struct api *api;
     struct loop *loop;
     struct config_watch *watch;
-    struct loop_timer status;
+    struct loop_timer status, started;
     pthread_mutex_t reload_lock;
     pthread_t signals;
     struct loop_msg hup, stop, usr2, defined;
@@ -423,6 +425,12 @@ static void tick_status(struct loop_timer *t)
     loop_timer_start(d->loop, &d->status, STATUS_MS, tick_status);
 }
 
+static void after_start(struct loop_timer *t)
+{
+    UNUSED(t);
+    trim_after_start();
+}
+
 static void announce(struct daemon *d, const char *ticket)
 {
     const char *url;
@@ -457,6 +465,7 @@ static void run(struct daemon *d)
         die("cannot start the signal thread");
     systemd_notify("READY=1");
     loop_timer_start(d->loop, &d->status, STATUS_MS, tick_status);
+    loop_timer_start(d->loop, &d->started, STARTED_MS, after_start);
     loop_run(d->loop);
     d->hands_over = d->hands_over && !atomic_load(&d->stops);
     if (d->hands_over)
@@ -556,6 +565,7 @@ int daemon_run(const char *config_path)
     free(d.state_directory);
     config_unref(d.config);
     loop_timer_stop(&d.status);
+    loop_timer_stop(&d.started);
     loop_free(d.loop);
     return end(&d, code);
 }

@@ -7,12 +7,10 @@
 #include "store/store_sqlite.h"
 
 #include "base/log.h"
+#include "base/trim.h"
 #include "store/store_sqlite_chunk.h"
 
 #include <errno.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -230,9 +228,7 @@ static void trim_memory(struct sqlite_store *s)
     writer_lock(s);
     sqlite3_db_release_memory(s->writer.c.db);
     writer_unlock(s);
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
+    trim_heap();
 }
 
 static void *applier_main(void *arg)
