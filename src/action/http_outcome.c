@@ -92,16 +92,18 @@ void http_outcome_judge(const struct http_verdicts *v, const struct http_answer 
 
 static bool name_carries_secret(str name)
 {
-    static const char *const parts[] = {"auth",   "token", "secret",  "signature",
-                                        "cookie", "passw", "session", "credential",
-                                        "apikey", "-key",  "_key"};
+    static const str parts[] = {{"auth", 4},   {"token", 5}, {"secret", 6},  {"signature", 9},
+                                {"cookie", 6}, {"passw", 5}, {"session", 7}, {"credential", 10},
+                                {"apikey", 6}, {"-key", 4},  {"_key", 4}};
     char lower[64];
     size_t n = name.n < sizeof(lower) ? name.n : sizeof(lower);
     for (size_t i = 0; i < n; i++)
         lower[i] = (char)tolower((unsigned char)name.p[i]);
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        if (str_find_str(str_of(lower, n), str_from_cstr(parts[i])) < n)
-            return true;
+    /* Asked of each field of each attempt: faster than a search for each part. */
+    for (size_t at = 0; at < n; at++)
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+            if (lower[at] == parts[i].p[0] && str_starts(str_of(lower + at, n - at), parts[i]))
+                return true;
     return false;
 }
 

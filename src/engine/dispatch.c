@@ -347,6 +347,7 @@ static void turn_end(struct loop_hook *hook)
     struct dispatcher *d = CONTAINER_OF(hook, struct dispatcher, hook);
     struct outcome_round *r = d->current;
     turns_run(&d->lanes_context.turns, pump_turn);
+    store_rest(d->lanes_context.reader);
     if (!commit_ticket_is_empty(&r->ticket)) {
         d->current = round_take(d);
         d->lanes_context.outcomes = &d->current->ticket;

@@ -237,6 +237,7 @@ void flight_start(struct flight *f)
         return;
     }
     f->by->running++;
+    store_hold(ctx->reader); /* for the other attempts of this turn, too */
     enum err err = store_load(ctx->reader, f->delivery.event_id, f->delivery.locator, &f->arena,
                               &f->event, &why);
     if (err == ERR_OK) {

@@ -308,6 +308,12 @@ struct store_ops {
     /* The event with head and body. locator from the delivery, or 0. */
     enum err (*load)(struct store_reader *r, uint64_t id, uint64_t locator, struct arena *a,
                      struct event *out, struct reason *why);
+    /* Many loads at once cost less from one view of the store, which load takes and keeps from
+     * hold until rest (between them nothing but load): soon, or the store can't tidy up. An event
+     * that came later is found all the same; one whose content was taken out meanwhile may still be
+     * given. NULL: nothing to gain. */
+    void (*hold)(struct store_reader *r);
+    void (*rest)(struct store_reader *r);
 
     enum err (*events)(struct store_reader *r, const struct event_filter *f, struct arena *a,
                        struct event_list *out, struct reason *why);
@@ -496,6 +502,16 @@ static inline enum err store_load(struct store_reader *r, uint64_t id, uint64_t 
                                   struct arena *a, struct event *out, struct reason *why)
 {
     return r->store->ops->load(r, id, locator, a, out, why);
+}
+static inline void store_hold(struct store_reader *r)
+{
+    if (r->store->ops->hold)
+        r->store->ops->hold(r);
+}
+static inline void store_rest(struct store_reader *r)
+{
+    if (r->store->ops->rest)
+        r->store->ops->rest(r);
 }
 static inline enum err store_events(struct store_reader *r, const struct event_filter *f,
                                     struct arena *a, struct event_list *out, struct reason *why)

@@ -32,6 +32,7 @@
 /* The statements of a connection: prepared at first use, kept, told apart by the address of their
  * text. */
 #define STATEMENTS_MAX 80
+#define NAMES_KEPT 64
 struct connection {
     sqlite3 *db;
     struct {
@@ -39,6 +40,11 @@ struct connection {
         sqlite3_stmt *stmt;
     } statements[STATEMENTS_MAX];
     size_t count;
+    struct { /* of the rows of `names` read last, by the low bits of their number */
+        int64_t id;
+        char *name;
+        size_t n;
+    } names[NAMES_KEPT];
 };
 
 struct counters { /* the row `meta`, as it will be at the next commit */
@@ -114,6 +120,8 @@ struct sqlite_store {
 struct sqlite_reader {
     struct store_reader base;
     struct connection c;
+    bool is_held; /* the next load opens a view and keeps it */
+    bool in_view; /* a read transaction is open */
 };
 
 static inline struct sqlite_store *sqlite_of(struct store *s)
@@ -128,6 +136,8 @@ enum err db_fail(sqlite3 *db, const char *doing, struct reason *why);
 enum err db_open_writer(struct sqlite_store *s, struct reason *why);
 enum err db_open_reader(const struct sqlite_store *s, struct connection *c, struct reason *why);
 void db_close(struct connection *c);
+/* What the connection remembers of `names`, which a rollback may take back. */
+void db_forget_names(struct connection *c);
 /* The statement of that text (a literal, or otherwise an address that stays); NULL when it could
  * not be prepared. Reset and without bindings. */
 sqlite3_stmt *db_statement(struct connection *c, const char *sql);
@@ -250,6 +260,8 @@ struct store_reader *sqlite_reader_open(struct store *s, struct reason *why);
 void sqlite_reader_close(struct store_reader *r);
 enum err sqlite_load(struct store_reader *r, uint64_t id, uint64_t locator, struct arena *a,
                      struct event *out, struct reason *why);
+void sqlite_hold(struct store_reader *r);
+void sqlite_rest(struct store_reader *r);
 enum err sqlite_events(struct store_reader *r, const struct event_filter *f, struct arena *a,
                        struct event_list *out, struct reason *why);
 enum err sqlite_deliveries(struct store_reader *r, const struct delivery_filter *f, struct arena *a,

@@ -78,8 +78,16 @@ str db_column(sqlite3_stmt *q, int at)
     return str_of(p ? p : "", (size_t)sqlite3_column_bytes(q, at));
 }
 
+void db_forget_names(struct connection *c)
+{
+    for (size_t i = 0; i < NAMES_KEPT; i++)
+        free(c->names[i].name);
+    memset(c->names, 0, sizeof(c->names));
+}
+
 void db_close(struct connection *c)
 {
+    db_forget_names(c);
     for (size_t i = 0; i < c->count; i++)
         sqlite3_finalize(c->statements[i].stmt);
     if (c->db) {

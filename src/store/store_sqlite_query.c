@@ -34,6 +34,7 @@ struct store_reader *sqlite_reader_open(struct store *base, struct reason *why)
 void sqlite_reader_close(struct store_reader *base)
 {
     struct sqlite_reader *r = reader_of(base);
+    sqlite_rest(base);
     db_close(&r->c);
     free(r);
 }
@@ -118,6 +119,25 @@ static enum err load_from_table(struct sqlite_reader *r, uint64_t id, struct are
     return arena_ok(a) ? ERR_OK : out_of_arena(why);
 }
 
+static void leave_view(struct sqlite_reader *r)
+{
+    if (r->in_view)
+        db_run(db_statement(&r->c, "COMMIT"));
+    r->in_view = false;
+}
+
+void sqlite_hold(struct store_reader *base)
+{
+    reader_of(base)->is_held = true;
+}
+
+void sqlite_rest(struct store_reader *base)
+{
+    struct sqlite_reader *r = reader_of(base);
+    leave_view(r);
+    r->is_held = false;
+}
+
 enum err sqlite_load(struct store_reader *base, uint64_t id, uint64_t locator, struct arena *a,
                      struct event *out, struct reason *why)
 {
@@ -127,11 +147,18 @@ enum err sqlite_load(struct store_reader *base, uint64_t id, uint64_t locator, s
         return ERR_OK;
     if (!arena_ok(a))
         return out_of_arena(why);
+    if (r->in_view) {
+        if (load_from_table(r, id, a, out, why) == ERR_OK)
+            return ERR_OK;
+        leave_view(r);
+    }
     /* Read before the table is: what is applied while the table is read is missing there too. */
     uint64_t applied = atomic_load(&s->applied_lsn);
+    r->in_view = r->is_held && db_run(db_statement(&r->c, "BEGIN"));
     enum err e = load_from_table(r, id, a, out, why);
     if (e == ERR_NOT_FOUND && applied < journal_end(s->journal)) {
         struct reason behind = {0};
+        leave_view(r);
         /* Acknowledged perhaps, and only in the journal: that is no "not found". */
         if (apply_barrier(s, &behind) != ERR_OK)
             return fail(why, ERR_FULL, "the database can't be brought up to date now: %s",

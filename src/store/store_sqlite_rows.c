@@ -3,6 +3,7 @@
 #include "store/store_sqlite_rows.h"
 
 #include "base/id.h"
+#include "base/log.h"
 
 /* An id is made at arrival or after it, never before; a clock that was set back can make it later
  * than that by as much. */
@@ -11,13 +12,23 @@
 
 str rows_name(struct connection *c, int64_t id, struct arena *a)
 {
+    size_t place = (size_t)id % NAMES_KEPT;
+    if (id && c->names[place].id == id)
+        return arena_str(a, str_of(c->names[place].name, c->names[place].n));
     sqlite3_stmt *q = db_statement(c, "SELECT name FROM names WHERE id=?1");
     str name = STR("");
     if (!q)
         return name;
     sqlite3_bind_int64(q, 1, id);
-    if (sqlite3_step(q) == SQLITE_ROW)
-        name = arena_str(a, db_column(q, 0));
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        str found = db_column(q, 0);
+        free(c->names[place].name);
+        c->names[place].name = xmalloc(found.n + 1);
+        memcpy(c->names[place].name, found.p, found.n);
+        c->names[place].n = found.n;
+        c->names[place].id = id;
+        name = arena_str(a, found);
+    }
     sqlite3_reset(q);
     return name;
 }

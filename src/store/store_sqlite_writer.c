@@ -65,6 +65,7 @@ void writer_rollback(struct sqlite_store *s)
     w->now = w->committed;
     map_release(&w->names);
     w->names = (struct map){0};
+    db_forget_names(&w->c);
     keys_committed(s, false);
 }
 

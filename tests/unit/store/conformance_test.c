@@ -88,6 +88,32 @@ CASE(event_that_is_not_there_is_not_found)
     EXPECT_EQ_INT(store_load(k->r, 77, n->locator, &k->a, &got, &k->why), ERR_NOT_FOUND);
 }
 
+/* Whatever view the loads share: nothing that was acknowledged is missing in it. */
+CASE(loads_that_are_held_together_find_what_came_later)
+{
+    struct event got;
+    uint64_t ids[20];
+    struct store_reader *r = store_reader_open(k->s, &k->why);
+    EXPECT(r != NULL);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        struct new_event *n = kit_event(k, STR("x"));
+        ids[i] = n->event.id;
+        kit_commit(k);
+        EXPECT_EQ_UINT(kit_counts(k).events, i + 1); /* in the rows */
+        store_hold(r);
+        EXPECT_OK(store_load(r, ids[0], 0, &k->a, &got, &k->why), k->why);
+        EXPECT_OK(store_load(r, ids[i], 0, &k->a, &got, &k->why), k->why);
+        EXPECT_EQ_UINT(got.id, ids[i]);
+        EXPECT_EQ_INT(store_load(r, 77, 0, &k->a, &got, &k->why), ERR_NOT_FOUND);
+        if (i % 5 == 4)
+            store_rest(r);
+    }
+    store_rest(r);
+    store_rest(r);
+    EXPECT_OK(store_load(r, ids[9], 0, &k->a, &got, &k->why), k->why);
+    store_reader_close(r);
+}
+
 CASE(great_body_comes_back)
 {
     size_t n = 20u << 20;
