@@ -113,8 +113,26 @@ void view_gate(struct json_writer *w, struct gate *g)
     pair_time(w, "last_failure", atomic_load(&g->last_failure_ms));
 }
 
+/* What the store has of it. Nothing is said when it could not be asked. */
+static void pair_queue(struct json_writer *w, const struct queue_list *list, str name)
+{
+    struct queue_row none = {.destination = name};
+    const struct queue_row *q = &none;
+    for (size_t i = 0; i < list->count; i++)
+        if (str_eq(list->v[i].destination, name))
+            q = &list->v[i];
+    json_pair_int(w, "waiting", (int64_t)(q->pending + q->claimed));
+    json_pair_int(w, "dead_letters", (int64_t)q->dead);
+    pair_time(w, "oldest_waiting", q->oldest_ms);
+}
+
 void api_destinations(struct api_call *c)
 {
+    struct queue_list queues = {0};
+    struct reason why = {0};
+    struct arena a;
+    arena_init(&a, 64u << 20);
+    bool told = store_queues(c->api->reader, &a, &queues, &why) == ERR_OK;
     struct config *config = engine_config(c->api->options.engine);
     json_open(&c->json, '{');
     json_key(&c->json, "destinations");
@@ -130,10 +148,13 @@ void api_destinations(struct api_call *c)
         json_pair_bool(&c->json, "in_order", d->in_order);
         json_pair_int(&c->json, "attempts_max", (int64_t)d->retry.wait_count + 1);
         view_gate(&c->json, g);
+        if (told)
+            pair_queue(&c->json, &queues, d->name);
         json_close(&c->json, '}');
     }
     json_close(&c->json, ']');
     json_close(&c->json, '}');
+    arena_release(&a);
     api_send(c, 200);
     config_unref(config);
 }

@@ -42,9 +42,9 @@ static const struct cli_column secret_columns[] = {{"SOURCE", "source", 24},
                                                    {"WARNING", "warning", 60}};
 
 static const struct cli_column destination_columns[] = {
-    {"NAME", "name", 24},           {"KIND", "kind", 0},   {"CIRCUIT", "circuit", 0},
-    {"RUNNING", "running", 0},      {"READY", "ready", 0}, {"SUCCEEDED", "succeeded", 0},
-    {"FAILED", "failed", 0},        {"DEAD", "dead", 0},   {"LAST OK", "last_success", 0},
+    {"NAME", "name", 24},           {"KIND", "kind", 0},         {"CIRCUIT", "circuit", 0},
+    {"RUNNING", "running", 0},      {"WAITING", "waiting", 0},   {"SUCCEEDED", "succeeded", 0},
+    {"FAILED", "failed", 0},        {"DEAD", "dead_letters", 0}, {"LAST OK", "last_success", 0},
     {"LAST BAD", "last_failure", 0}};
 
 static const struct cli_column route_columns[] = {

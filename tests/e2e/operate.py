@@ -241,6 +241,11 @@ routes:
         fine = until(lambda: look("fine", 0, []), "all is well")
         assert fine["oldest_waiting"] is None and fine["circuit"] == "closed", fine
         assert d.api("GET", "/destinations/unknown").status == 404
+        listed = {x["name"]: x for x in d.api("GET", "/destinations").json()["destinations"]}
+        assert {n: (x["waiting"], x["dead_letters"]) for n, x in listed.items()} == {
+            "down": (2, 0), "nowhere": (0, 2), "fine": (0, 0)}, listed
+        assert listed["down"]["oldest_waiting"] == made[0], listed
+        assert re.search(r"^down .* 2 ", d.cli("destinations", "ls").stdout.decode(), re.M)
         disk = d.api("GET", "/disk").json()
         assert disk["bytes"] > 0 and disk["bytes_per_day"] is None, disk
         assert d.database or disk["free_bytes"] > 0, disk  # PostgreSQL does not say

@@ -45,6 +45,9 @@ routes:
         const { id } = await daemon.github({ ...PUSH, waits: true });
         await until(async () => (await daemon.api("GET", "/destinations/frail")).waiting === 1, "one waits");
         await page.locator(".tile", { hasText: "oldest waiting" }).getByText("ago").waitFor();
+        await page.getByRole("link", { name: "Destinations" }).click();
+        await page.getByRole("row", { name: /^frail/ }).locator('[data-label="Waiting"]', { hasText: "1" }).waitFor();
+        await page.goto(`${daemon.admin}/#/destinations/frail`);
         await page.getByRole("button", { name: "Drain" }).click();
         await page.locator(".toast", { hasText: "what waits (1) is cancelled" }).getByRole("button", { name: "Undo" }).click();
         await page.getByText("Nothing was cancelled.").waitFor();

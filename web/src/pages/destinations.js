@@ -34,10 +34,10 @@ export function Destinations() {
                 <td data-label="State"><${Health} d=${d} /></td>
                 <td data-label="Last attempts"><${Strip} results=${d.recent ?? ""} /></td>
                 <td data-label="Running" class="number">${d.running}</td>
-                <td data-label="Waiting" class="number"><a href=${link(["events"], { destination: d.name, state: "pending" })}>${d.ready}${d.backlogged ? "+" : ""}</a></td>
+                <td data-label="Waiting" class="number"><a href=${link(["events"], { destination: d.name, state: "pending" })}>${count(d.waiting ?? d.ready)}</a></td>
                 <td data-label="Succeeded" class="number">${count(d.succeeded)}</td>
                 <td data-label="Failed" class="number">${count(d.failed)}</td>
-                <td data-label="Dead" class="number"><a href=${link(["dead"], { destination: d.name })}>${count(d.dead)}</a></td></tr>`)}<//>`}
+                <td data-label="Dead" class="number"><a href=${link(["dead"], { destination: d.name })}>${count(d.dead_letters ?? d.dead)}</a></td></tr>`)}<//>`}
     </section>`;
 }
 
