@@ -15,10 +15,11 @@ struct clock {
 
 const struct clock *clock_real(void);
 
-/* A clock that only moves when told to; the first member makes it usable as struct clock. */
+/* A clock that only moves when told to, by one thread while others read it; the first member makes
+ * it usable as struct clock. */
 struct clock_fake {
     struct clock base;
-    int64_t wall_ms, mono_ns;
+    _Atomic int64_t wall_ms, mono_ns;
 };
 void clock_fake_init(struct clock_fake *f, int64_t wall_ms);
 void clock_fake_advance(struct clock_fake *f, int64_t ms);

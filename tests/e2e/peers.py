@@ -175,7 +175,9 @@ def dechunk(body):
 
 
 def mask(text, daemon):
-    text = text.replace(daemon.dir.encode(), b"<dir>").replace(str(daemon.port).encode(), b"<port>")
+    text = text.replace(daemon.dir.encode(), b"<dir>")
+    # A port by itself, not digits of a longer number.
+    text = re.sub(rb"(?<!\d)%d(?!\d)" % daemon.port, b"<port>", text)
     text = re.sub(rb"(127\.0\.0\.1:)\d+", rb"\1<client>", text)
     text = re.sub(rb"((?:<dir>|/tmp|<dir>/sub)/(?:FILE_|HOOK_)[A-Z_.]*?)\d+", rb"\1<n>", text)
     if b"\0--env--\0" in text:  # the order of the environment means nothing
