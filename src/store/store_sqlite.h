@@ -22,8 +22,8 @@
 /* Unapplied bytes beyond which events are refused (ERR_FULL). */
 #define LAG_BYTES_MAX (64ull * JOURNAL_SEGMENT_BYTES)
 #define SCAN_ROWS_MAX 20000u        /* rows looked at by one call of a list query */
-#define WAL_PAGES_MAX 1024          /* 8 MiB: then the log is copied into the database */
-#define WAL_PAGES_IDLE 128          /* as many may stay in its file when nothing is to be done */
+#define WAL_BYTES_MAX (8 << 20)     /* then the log is copied into the database */
+#define WAL_BYTES_IDLE (1 << 20)    /* as many may stay in its file when nothing is to be done */
 #define APPLICATION_COPY 0x47414643 /* the application id of a backup that no store has opened */
 #define BUSY_MS 10000               /* a connection waits for another */
 #define REJECTIONS_KEPT 1000
@@ -70,7 +70,8 @@ struct writer { /* guarded by the writer lock */
         uint8_t *bits;
     } closing;
     uint64_t purge_from;      /* where the next purge goes on */
-    int wal_pages;            /* in the write-ahead log after the last commit, not copied yet */
+    int64_t page_bytes;       /* of the database: those of older ones are smaller */
+    int64_t wal_bytes;        /* in the write-ahead log after the last commit, not copied yet */
     struct map order_cursors; /* destination -> last key looked at (store_sqlite_claim.c) */
 };
 
@@ -110,11 +111,11 @@ struct sqlite_store {
     bool applier_runs;
     pthread_mutex_t wake_lock;
     pthread_cond_t wake;
-    bool stop;                  /* guarded by wake_lock */
-    _Atomic bool is_idle;       /* the applier waits for the first byte */
-    _Atomic bool is_resting;    /* it waits for more to come, or for its pause to end */
-    _Atomic bool wal_is_full;   /* somebody who can't wait left a checkpoint to it */
-    _Atomic int wal_file_pages; /* in the write-ahead log's file, copied or not */
+    bool stop;                      /* guarded by wake_lock */
+    _Atomic bool is_idle;           /* the applier waits for the first byte */
+    _Atomic bool is_resting;        /* it waits for more to come, or for its pause to end */
+    _Atomic bool wal_is_full;       /* somebody who can't wait left a checkpoint to it */
+    _Atomic int64_t wal_file_bytes; /* in the write-ahead log's file, copied or not */
 };
 
 struct sqlite_reader {
@@ -173,8 +174,8 @@ enum err writer_commit(struct sqlite_store *s, struct reason *why) MUST_USE;
 void writer_rollback(struct sqlite_store *s);
 /* The number of a name, made when it is new; 0: failed (see the connection's error). */
 int64_t writer_name(struct sqlite_store *s, str name);
-/* Copies the write-ahead log into the database when it has grown long. */
-void writer_checkpoint(struct sqlite_store *s, int pages);
+/* Copies the write-ahead log into the database when it is longer than that. */
+void writer_checkpoint(struct sqlite_store *s, int64_t bytes);
 /* Copies it and makes its file empty, so that whoever opens the database after a crash has nothing
  * to read there: for when nothing else is to be done. Takes the lock; tries only. */
 void writer_empty_wal(struct sqlite_store *s);

@@ -106,7 +106,7 @@ enum err apply_barrier(struct sqlite_store *s, struct reason *why)
         return ERR_OK;
     writer_lock(s);
     enum err e = apply_until(s, lsn, why);
-    bool is_full = s->writer.wal_pages > WAL_PAGES_MAX;
+    bool is_full = s->writer.wal_bytes > WAL_BYTES_MAX;
     writer_unlock(s);
     if (is_full) { /* who reads, or starts, does not wait for a checkpoint */
         atomic_store(&s->wal_is_full, true);
@@ -138,7 +138,7 @@ static bool nothing_to_do(struct sqlite_store *s)
 static void wait_for_news(struct sqlite_store *s, bool *silent)
 {
     while (nothing_to_do(s) && !*silent) {
-        if (atomic_load(&s->wal_file_pages) <= WAL_PAGES_IDLE) {
+        if (atomic_load(&s->wal_file_bytes) <= WAL_BYTES_IDLE) {
             pthread_cond_wait(&s->wake, &s->wake_lock);
         } else {
             wait_ms(s, SILENCE_MS);
@@ -183,7 +183,7 @@ static void checkpoint(struct sqlite_store *s)
 {
     writer_lock(s);
     atomic_store(&s->wal_is_full, false);
-    writer_checkpoint(s, WAL_PAGES_MAX);
+    writer_checkpoint(s, WAL_BYTES_MAX);
     writer_unlock(s);
 }
 

@@ -235,7 +235,7 @@ enum err sqlite_claim(struct store *base, const struct claim *c, struct arena *a
             t.destination == 0 || (t.destination > 0 && take_due(&t) &&
                                    find_next_due(&t, next_due_ms) && read_taken(&t, a, out));
         e = good ? commit_or_drop(s, why) : claim_failed(s, a, why);
-        writer_checkpoint(s, WAL_PAGES_MAX);
+        writer_checkpoint(s, WAL_BYTES_MAX);
     }
     writer_unlock(s);
     if (e != ERR_OK)

@@ -293,7 +293,10 @@ static enum err read_meta(struct sqlite_store *s, struct reason *why)
     return good ? ERR_OK : fail(why, ERR_IO, "the database's own row is damaged");
 }
 
-static const char writer_settings[] = "PRAGMA page_size=8192;"
+/* A page is written to the log, read from it and written to the file: few large ones cost less
+ * than many small ones, and hold several events of a usual size with little left over. A database
+ * that is there keeps the size it was made with. */
+static const char writer_settings[] = "PRAGMA page_size=32768;"
                                       "PRAGMA journal_mode=WAL;"
                                       "PRAGMA synchronous=FULL;"
                                       "PRAGMA fullfsync=ON;"
@@ -305,13 +308,13 @@ static const char writer_settings[] = "PRAGMA page_size=8192;"
                                       "PRAGMA temp_store=MEMORY;"
                                       "PRAGMA cache_size=-6144";
 
-static int note_wal_pages(void *arg, sqlite3 *db, const char *name, int pages)
+static int note_wal_bytes(void *arg, sqlite3 *db, const char *name, int pages)
 {
     struct sqlite_store *s = arg;
     UNUSED(db);
     UNUSED(name);
-    s->writer.wal_pages = pages;
-    atomic_store(&s->wal_file_pages, pages);
+    s->writer.wal_bytes = pages * s->writer.page_bytes;
+    atomic_store(&s->wal_file_bytes, s->writer.wal_bytes);
     return SQLITE_OK;
 }
 
@@ -331,9 +334,13 @@ enum err db_open_writer(struct sqlite_store *s, struct reason *why)
         e = migrate(c, why);
     if (e == ERR_OK && application != APPLICATION_LIVE)
         e = adopt(c, why);
+    uint64_t page_bytes = 0;
+    if (e == ERR_OK && !read_number(c, "PRAGMA page_size", &page_bytes))
+        e = db_fail(c->db, "read the page size", why);
+    s->writer.page_bytes = (int64_t)page_bytes;
     if (e == ERR_OK)
         e = read_meta(s, why);
     if (e == ERR_OK)
-        sqlite3_wal_hook(c->db, note_wal_pages, s);
+        sqlite3_wal_hook(c->db, note_wal_bytes, s);
     return e;
 }

@@ -13,7 +13,7 @@
 #define LOOKED_PER_DELETED 4u
 #define LOOKED_MIN 1000u
 #define SIZE_CHECK_EVERY 64u
-#define BACKUP_PAGES 256 /* 2 MiB a step */
+#define BACKUP_PAGES 64 /* 2 MiB a step */
 
 static bool read_pragma(struct connection *c, const char *sql, int64_t *out)
 {
@@ -171,7 +171,7 @@ enum err sqlite_purge(struct store *base, const struct retention *r, int64_t now
         w->purge_from = from;
     else if (p.at_end)
         w->purge_from = 0; /* those left over are looked at again the next time */
-    writer_checkpoint(s, WAL_PAGES_MAX);
+    writer_checkpoint(s, WAL_BYTES_MAX);
     writer_unlock(s);
     if (e == ERR_OK)
         *deleted = p.deleted;

@@ -77,7 +77,7 @@ enum err sqlite_move(struct store *base, enum store_move move, const struct deli
                 e = writer_commit(s, why);
             else
                 writer_rollback(s);
-            writer_checkpoint(s, WAL_PAGES_MAX);
+            writer_checkpoint(s, WAL_BYTES_MAX);
         }
         writer_unlock(s);
         if (e == ERR_OK)

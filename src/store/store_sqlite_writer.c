@@ -119,14 +119,14 @@ int64_t writer_name(struct sqlite_store *s, str name)
     return id;
 }
 
-void writer_checkpoint(struct sqlite_store *s, int pages)
+void writer_checkpoint(struct sqlite_store *s, int64_t bytes)
 {
     struct writer *w = &s->writer;
     uint64_t held;
-    if (w->wal_pages <= pages)
+    if (w->wal_bytes <= bytes)
         return;
     int all = 0, copied = 0;
-    w->wal_pages = 0;
+    w->wal_bytes = 0;
     int rc = sqlite3_wal_checkpoint_v2(w->c.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &all, &copied);
     if (rc == SQLITE_OK && all == copied) /* then it was synced too */
         atomic_store(&s->synced_lsn, w->committed.applied_lsn);
@@ -144,8 +144,8 @@ void writer_empty_wal(struct sqlite_store *s)
     int rc = sqlite3_wal_checkpoint_v2(w->c.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_busy_timeout(w->c.db, BUSY_MS);
     if (rc == SQLITE_OK) {
-        w->wal_pages = 0;
-        atomic_store(&s->wal_file_pages, 0);
+        w->wal_bytes = 0;
+        atomic_store(&s->wal_file_bytes, 0);
         atomic_store(&s->synced_lsn, w->committed.applied_lsn);
     }
     writer_unlock(s);

@@ -697,7 +697,7 @@ void test_sqlite_empties_its_log_in_silence(void)
     snprintf(path, sizeof(path), "%s", unit_path("store/gaff.db-wal"));
     fill(&k, 40);
     EXPECT_EQ_UINT(kit_counts(&k).lag, 0);
-    EXPECT(stat(path, &st) == 0 && st.st_size > (off_t)WAL_PAGES_IDLE * 8192);
+    EXPECT(stat(path, &st) == 0 && st.st_size > (off_t)WAL_BYTES_IDLE);
     do {
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
         EXPECT(stat(path, &st) == 0);
