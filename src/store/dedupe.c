@@ -102,26 +102,49 @@ void dedupe_entry_read(const char in[DEDUPE_ENTRY_BYTES], struct dedupe_entry *e
 
 /* --- Bloom filter ----------------------------------------------------------------------------- */
 
-#define BLOOM_LINE 64u
 #define BLOOM_PROBES 6
 
-static size_t bloom_line(const uint64_t key[2])
+static struct bloom *bloom_sized(size_t bytes)
 {
-    uint64_t lines = BLOOM_BYTES / BLOOM_LINE;
+    struct bloom *b = aligned_alloc(BLOOM_LINE, sizeof(*b) + bytes);
+    if (!b)
+        die_of_memory(0);
+    memset(b->bits, 0, bytes);
+    b->bytes = bytes;
+    return b;
+}
+
+struct bloom *bloom_new(void)
+{
+    return bloom_sized(BLOOM_BYTES);
+}
+
+struct bloom *bloom_of(str bits)
+{
+    if (bits.n == 0 || bits.n > BLOOM_BYTES || bits.n % BLOOM_LINE)
+        return NULL;
+    struct bloom *b = bloom_sized(bits.n);
+    memcpy(b->bits, bits.p, bits.n);
+    return b;
+}
+
+static size_t bloom_line(const struct bloom *b, const uint64_t key[2])
+{
+    uint64_t lines = b->bytes / BLOOM_LINE;
     return (size_t)((key[0] & 0xffffffffu) * lines >> 32) * BLOOM_LINE;
 }
 
-void bloom_add(uint8_t bits[BLOOM_BYTES], const uint64_t key[2])
+void bloom_add(struct bloom *b, const uint64_t key[2])
 {
-    uint8_t *line = bits + bloom_line(key);
+    uint8_t *line = b->bits + bloom_line(b, key);
     uint64_t h = key[1];
     for (int i = 0; i < BLOOM_PROBES; i++, h >>= 9)
         line[h >> 3 & 63] |= (uint8_t)(1u << (h & 7));
 }
 
-bool bloom_may_have(const uint8_t bits[BLOOM_BYTES], const uint64_t key[2])
+bool bloom_may_have(const struct bloom *b, const uint64_t key[2])
 {
-    const uint8_t *line = bits + bloom_line(key);
+    const uint8_t *line = b->bits + bloom_line(b, key);
     uint64_t h = key[1];
     for (int i = 0; i < BLOOM_PROBES; i++, h >>= 9)
         if (!(line[h >> 3 & 63] >> (h & 7) & 1))
@@ -141,7 +164,7 @@ struct recent {
 struct bucket {
     uint64_t id;
     int64_t until_ms; /* no window of its keys reaches beyond */
-    uint8_t *bits;
+    struct bloom *filter;
 };
 
 struct dedupe {
@@ -174,7 +197,7 @@ void dedupe_free(struct dedupe *d)
     if (!d)
         return;
     for (size_t i = 0; i < d->bucket_count; i++)
-        free(d->buckets[i].bits);
+        free(d->buckets[i].filter);
     pthread_mutex_destroy(&d->own);
     pthread_mutex_destroy(&d->lock);
     free(d->ring);
@@ -345,7 +368,7 @@ static size_t candidates(struct dedupe *d, const struct dedupe_entry *e, uint64_
     forget_closed(d);
     for (size_t i = d->bucket_count; i-- > 0;) {
         const struct bucket *b = &d->buckets[i];
-        if (b->until_ms >= e->received_ms && (!b->bits || bloom_may_have(b->bits, e->key)))
+        if (b->until_ms >= e->received_ms && (!b->filter || bloom_may_have(b->filter, e->key)))
             ids[n++] = b->id;
     }
     pthread_mutex_unlock(&d->lock);
@@ -386,14 +409,14 @@ void dedupe_key_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event 
 /* --- buckets ---------------------------------------------------------------------------------- */
 
 void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, uint64_t end_lsn, int64_t until_ms,
-                          uint8_t *bits)
+                          struct bloom *filter)
 {
     pthread_mutex_lock(&d->lock);
     if (d->bucket_count == ARRAY_LEN(d->buckets)) {
-        free(d->buckets[0].bits);
+        free(d->buckets[0].filter);
         memmove(d->buckets, d->buckets + 1, --d->bucket_count * sizeof(struct bucket));
     }
-    d->buckets[d->bucket_count++] = (struct bucket){bucket, until_ms, bits};
+    d->buckets[d->bucket_count++] = (struct bucket){bucket, until_ms, filter};
     d->closed_lsn = end_lsn;
     pthread_mutex_unlock(&d->lock);
 }
@@ -408,16 +431,16 @@ void dedupe_forget(struct dedupe *d, uint64_t end_lsn)
     pthread_mutex_unlock(&d->own);
 }
 
-void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, uint8_t *bits)
+void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, struct bloom *filter)
 {
     pthread_mutex_lock(&d->lock);
     for (size_t i = 0; i < d->bucket_count; i++)
-        if (d->buckets[i].id == bucket && !d->buckets[i].bits) {
-            d->buckets[i].bits = bits;
-            bits = NULL;
+        if (d->buckets[i].id == bucket && !d->buckets[i].filter) {
+            d->buckets[i].filter = filter;
+            filter = NULL;
         }
     pthread_mutex_unlock(&d->lock);
-    free(bits);
+    free(filter);
 }
 
 void dedupe_bucket_dropped(struct dedupe *d, uint64_t first_kept)
@@ -425,7 +448,7 @@ void dedupe_bucket_dropped(struct dedupe *d, uint64_t first_kept)
     pthread_mutex_lock(&d->lock);
     size_t gone = 0;
     while (gone < d->bucket_count && d->buckets[gone].id < first_kept)
-        free(d->buckets[gone++].bits);
+        free(d->buckets[gone++].filter);
     d->bucket_count -= gone;
     memmove(d->buckets, d->buckets + gone, d->bucket_count * sizeof(struct bucket));
     pthread_mutex_unlock(&d->lock);

@@ -4,8 +4,8 @@
  * A key is a 128-bit keyed hash (SipHash-2-4) of source and delivery id. Keys live in buckets of
  * some DEDUPE_BUCKET_KEYS events each. The newest keys (those of the open bucket and those that
  * were not yet applied to the database) are in an exact table in memory. Closed buckets are on
- * disk, sorted, with a Bloom filter of 12 bits a key in memory: a fresh key asks the disk about
- * one time in 150 a bucket. The last DEDUPE_BUCKETS_MAX buckets count (four million ids);
+ * disk, sorted, with a Bloom filter of 20 bits a key in memory: a fresh key asks the disk about
+ * one time in 2500 a bucket. The last DEDUPE_BUCKETS_MAX buckets count (four million ids);
  * older ids are forgotten even inside the window.
  *
  * Threads: find, add and undo belong to the thread that commits; the bucket calls may come from
@@ -38,10 +38,17 @@ static inline unsigned dedupe_part(const uint64_t key[2])
     return (unsigned)(key[0] >> 55);
 }
 
-/* A blocked Bloom filter: one cache line a key. */
-#define BLOOM_BYTES (DEDUPE_BUCKET_KEYS / 8 * 12)
-void bloom_add(uint8_t bits[BLOOM_BYTES], const uint64_t key[2]);
-bool bloom_may_have(const uint8_t bits[BLOOM_BYTES], const uint64_t key[2]);
+/* A blocked Bloom filter: one cache line a key. Ended by free(). */
+#define BLOOM_BYTES (DEDUPE_BUCKET_KEYS / 8 * 20)
+#define BLOOM_LINE 64u
+struct bloom {
+    size_t bytes; /* BLOOM_BYTES, or what a former version gave it */
+    _Alignas(BLOOM_LINE) uint8_t bits[];
+};
+struct bloom *bloom_new(void);
+struct bloom *bloom_of(str bits); /* as it was stored; NULL when it is none */
+void bloom_add(struct bloom *b, const uint64_t key[2]);
+bool bloom_may_have(const struct bloom *b, const uint64_t key[2]);
 
 /* The entries of one part of a closed bucket as stored; STR_NONE when there are none. Valid until
  * the next call. Called by the committing thread. */
@@ -75,12 +82,11 @@ void dedupe_undo(struct dedupe *d, size_t count);
 /* Forgets all keys of records before end_lsn; for a store without buckets. */
 void dedupe_forget(struct dedupe *d, uint64_t end_lsn);
 /* A bucket was closed on disk: all keys of records before end_lsn are in it or in older ones.
- * bits: its filter, taken over (malloc), or NULL when it is not loaded yet: then every key asks
- * the disk. */
+ * filter: taken over, or NULL when it is not loaded yet: then every key asks the disk. */
 void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, uint64_t end_lsn, int64_t until_ms,
-                          uint8_t *bits);
+                          struct bloom *filter);
 /* The filter of a bucket that was announced without; taken over. */
-void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, uint8_t *bits);
+void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, struct bloom *filter);
 /* Buckets before this one are gone. */
 void dedupe_bucket_dropped(struct dedupe *d, uint64_t first_kept);
 

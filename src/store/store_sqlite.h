@@ -67,7 +67,7 @@ struct writer { /* guarded by the writer lock */
         bool is;
         uint64_t bucket, first_kept, end_lsn;
         int64_t until_ms;
-        uint8_t *bits;
+        struct bloom *filter;
     } closing;
     uint64_t purge_from;      /* where the next purge goes on */
     int64_t page_bytes;       /* of the database: those of older ones are smaller */

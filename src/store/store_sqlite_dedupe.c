@@ -34,7 +34,7 @@ static bool collect_runs(struct connection *c, struct buf *all, int64_t *until_m
 }
 
 /* Writes the parts of a bucket and fills its filter; *newest_ms: of its keys. */
-static bool write_parts(struct connection *c, uint64_t bucket, str sorted, uint8_t *bits,
+static bool write_parts(struct connection *c, uint64_t bucket, str sorted, struct bloom *filter,
                         int64_t *newest_ms)
 {
     sqlite3_stmt *q = db_statement(c, insert_part);
@@ -48,7 +48,7 @@ static bool write_parts(struct connection *c, uint64_t bucket, str sorted, uint8
             dedupe_entry_read(sorted.p + to, &e);
             if (dedupe_part(e.key) != part)
                 break;
-            bloom_add(bits, e.key);
+            bloom_add(filter, e.key);
             if (e.received_ms > *newest_ms)
                 *newest_ms = e.received_ms;
             to += DEDUPE_ENTRY_BYTES;
@@ -94,24 +94,24 @@ static bool close_bucket(struct sqlite_store *s)
     struct buf all;
     buf_init(&all, RECORD_BYTES_MAX);
     int64_t until_ms = 0, newest_ms = 0;
-    uint8_t *bits = xcalloc(1, BLOOM_BYTES);
+    struct bloom *filter = bloom_new();
     bool good = collect_runs(&w->c, &all, &until_ms);
     if (good && all.len) {
         qsort(all.p, all.len / DEDUPE_ENTRY_BYTES, DEDUPE_ENTRY_BYTES, by_key);
-        good = write_parts(&w->c, w->bucket, buf_str(&all), bits, &newest_ms);
+        good = write_parts(&w->c, w->bucket, buf_str(&all), filter, &newest_ms);
     }
     buf_release(&all);
     sqlite3_stmt *q = db_statement(&w->c, "INSERT INTO dedupe_bucket VALUES (?1, ?2, ?3)");
     if (good && q) {
         db_bind_u64(q, 1, w->bucket);
         sqlite3_bind_int64(q, 2, until_ms);
-        db_bind_blob(q, 3, str_of((char *)bits, BLOOM_BYTES));
+        db_bind_blob(q, 3, str_of((char *)filter->bits, filter->bytes));
     }
     uint64_t first_kept = 0;
     good = good && db_run(q) && db_run(db_statement(&w->c, "DELETE FROM dedupe_run")) &&
            drop_old(&w->c, w->bucket, newest_ms, &first_kept);
     if (!good) {
-        free(bits);
+        free(filter);
         return false;
     }
     /* One transaction closes one bucket at most (see keys_append). */
@@ -121,7 +121,7 @@ static bool close_bucket(struct sqlite_store *s)
                                          .first_kept = first_kept,
                                          .end_lsn = w->keys_lsn,
                                          .until_ms = until_ms,
-                                         .bits = bits};
+                                         .filter = filter};
     w->bucket++;
     w->run_keys = 0;
     return true;
@@ -148,14 +148,14 @@ void keys_committed(struct sqlite_store *s, bool good)
     struct dedupe_closing *c = &w->closing;
     if (good) {
         if (c->is) {
-            dedupe_bucket_closed(s->dedupe, c->bucket, c->end_lsn, c->until_ms, c->bits);
+            dedupe_bucket_closed(s->dedupe, c->bucket, c->end_lsn, c->until_ms, c->filter);
             dedupe_bucket_dropped(s->dedupe, c->first_kept);
         }
         w->run_keys_committed = w->run_keys;
         w->keys_lsn_committed = w->keys_lsn;
     } else {
         if (c->is) {
-            free(c->bits);
+            free(c->filter);
             w->bucket--;
         }
         w->run_keys = w->run_keys_committed;
@@ -203,12 +203,9 @@ void keys_load_filters(struct sqlite_store *s)
         return; /* the disk is asked for every key instead */
     sqlite3_stmt *q = db_statement(&c, "SELECT id, bloom FROM dedupe_bucket ORDER BY id DESC");
     while (q && sqlite3_step(q) == SQLITE_ROW) {
-        str bytes = db_column(q, 1);
-        if (bytes.n != BLOOM_BYTES)
-            continue;
-        uint8_t *bits = xmalloc(BLOOM_BYTES);
-        memcpy(bits, bytes.p, BLOOM_BYTES);
-        dedupe_bucket_loaded(s->dedupe, db_u64(q, 0), bits);
+        struct bloom *filter = bloom_of(db_column(q, 1));
+        if (filter)
+            dedupe_bucket_loaded(s->dedupe, db_u64(q, 0), filter);
     }
     db_close(&c);
 }

@@ -35,16 +35,36 @@ void test_dedupe_keys_tell_source_and_id_apart(void)
 
 void test_dedupe_filter_finds_all_and_errs_seldom(void)
 {
-    uint8_t *bits = calloc(1, BLOOM_BYTES);
+    struct bloom *b = bloom_new();
     for (uint64_t i = 0; i < DEDUPE_BUCKET_KEYS; i++)
-        bloom_add(bits, entry(i, 0, 0, 0).key);
+        bloom_add(b, entry(i, 0, 0, 0).key);
     size_t wrong = 0;
     for (uint64_t i = 0; i < DEDUPE_BUCKET_KEYS; i++)
-        EXPECT(bloom_may_have(bits, entry(i, 0, 0, 0).key));
+        EXPECT(bloom_may_have(b, entry(i, 0, 0, 0).key));
     for (uint64_t i = 0; i < 100000; i++)
-        wrong += bloom_may_have(bits, entry(i + (1u << 30), 0, 0, 0).key);
+        wrong += bloom_may_have(b, entry(i + (1u << 30), 0, 0, 0).key);
+    EXPECT(wrong < 100);
+    free(b);
+}
+
+void test_dedupe_filter_of_another_size_is_read_as_it_was_written(void)
+{
+    static const char zeros[BLOOM_BYTES + 64];
+    EXPECT(bloom_of(STR("")) == NULL);
+    EXPECT(bloom_of(str_of(zeros, 65)) == NULL);
+    EXPECT(bloom_of(str_of(zeros, BLOOM_BYTES + 64)) == NULL);
+    struct bloom *b = bloom_of(str_of(zeros, DEDUPE_BUCKET_KEYS / 8 * 12));
+    for (uint64_t i = 0; i < DEDUPE_BUCKET_KEYS; i++)
+        bloom_add(b, entry(i, 0, 0, 0).key);
+    struct bloom *again = bloom_of(str_of((char *)b->bits, b->bytes));
+    size_t wrong = 0;
+    for (uint64_t i = 0; i < DEDUPE_BUCKET_KEYS; i++)
+        EXPECT(bloom_may_have(again, entry(i, 0, 0, 0).key));
+    for (uint64_t i = 0; i < 100000; i++)
+        wrong += bloom_may_have(again, entry(i + (1u << 30), 0, 0, 0).key);
     EXPECT(wrong < 1200);
-    free(bits);
+    free(b);
+    free(again);
 }
 
 void test_dedupe_undo_forgets_what_was_added(void)
@@ -116,17 +136,17 @@ void test_dedupe_agrees_with_a_model(void)
         model[key].id[body] = i;
         open[open_count++] = e;
         if (open_count == 300 && bucket < BUCKETS) {
-            uint8_t *bits = calloc(1, BLOOM_BYTES);
+            struct bloom *filter = bloom_new();
             for (size_t k = 0; k < open_count; k++)
-                bloom_add(bits, open[k].key);
+                bloom_add(filter, open[k].key);
             closed[bucket].v = malloc(open_count * sizeof(*open));
             memcpy(closed[bucket].v, open, open_count * sizeof(*open));
             closed[bucket].count = open_count;
             buf_init(&closed[bucket].out, 1u << 20);
             bool late = bucket % 3 == 0; /* the filter comes later */
-            dedupe_bucket_closed(d, bucket, i + 1, INT64_MAX, late ? NULL : bits);
+            dedupe_bucket_closed(d, bucket, i + 1, INT64_MAX, late ? NULL : filter);
             if (late)
-                dedupe_bucket_loaded(d, bucket, bits);
+                dedupe_bucket_loaded(d, bucket, filter);
             bucket++;
             open_count = 0;
         }
