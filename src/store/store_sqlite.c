@@ -6,7 +6,7 @@
  *   DIR/lock       held for as long as a process has the store open; holds its pid
  *
  * store_commit: duplicates are found, the batch becomes one journal record, one fdatasync; then it
- * returns. The rows follow within some 25 ms. */
+ * returns. The rows follow within some 100 ms. */
 #include "store/store_sqlite.h"
 
 #include "base/fs.h"

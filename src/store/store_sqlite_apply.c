@@ -2,7 +2,8 @@
  * up to it. Recovery is the same code: what a crash left unapplied is simply lag.
  *
  * It starts at once when something comes after a silence, and then rests between transactions so
- * that each holds much: sorting rows of many batches together is what makes it cheap. When the
+ * that each holds much: a transaction writes whole pages, however few of their rows are new. Who
+ * reads or claims meanwhile brings the database up without waiting for the rest to end. When the
  * database fails (disk full) it tries again for ever; the journal keeps everything meanwhile. */
 #include "store/store_sqlite.h"
 
@@ -17,7 +18,7 @@
 #define CHUNK_BYTES (1u << 20)       /* decoded at a time */
 #define TRANSACTION_BYTES (4u << 20) /* in one transaction */
 #define UNSYNCED_BYTES_MAX (4ull * JOURNAL_SEGMENT_BYTES)
-#define REST_MS 25
+#define REST_MS 100
 #define SILENCE_MS 500 /* then the write-ahead log is put away */
 #define APPLIER_NICE 5
 #define SHORT_LOOK_MS 300
