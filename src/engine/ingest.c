@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "engine/arrived.h"
 #include "engine/done.h"
+#include "engine/ingest_answer.h"
 #include "engine/ingest_greet.h"
 #include "engine/ingest_view.h"
 #include "engine/planned.h"
@@ -20,7 +21,6 @@
 #define RETRY_AFTER_S 5
 #define TRACE_MAX 8192
 #define REJECTED_BODY_MAX 65536
-#define ANSWER_MAX 256
 #define REJECTED_A_SECOND_MAX 50
 /* Of events that were answered and are not stored yet; beyond it answers wait for the disk. */
 #define ANSWERED_BYTES_MAX (64u << 20)
@@ -135,69 +135,19 @@ static struct round *round_current(struct ingest *in)
 
 /* --- answers --------------------------------------------------------------------------------- */
 
-/* {"ids": [...], "duplicates": n}: of a batch, in its order. */
-static str batch_text(const struct pending *p)
-{
-    struct buf text;
-    struct json_writer w;
-    int64_t duplicates = 0;
-    buf_init(&text, 64 * p->batch_count + ANSWER_MAX);
-    json_writer_init(&w, &text);
-    json_open(&w, '{');
-    json_key(&w, "ids");
-    json_open(&w, '[');
-    for (size_t i = 0; i < p->batch_count; i++) {
-        const struct new_event *e = &p->batch[i].event;
-        char id[ID_TEXT_MAX];
-        duplicates += e->duplicate_of != 0;
-        json_string(&w, id_format("evt", e->duplicate_of ? e->duplicate_of : e->event.id, id));
-    }
-    json_close(&w, ']');
-    json_pair_int(&w, "duplicates", duplicates);
-    json_close(&w, '}');
-    buf_char(&text, '\n');
-    str out = arena_str(p->x->arena, buf_str(&text));
-    buf_release(&text);
-    return out;
-}
-
-static void answer_stored(struct pending *p, bool duplicate)
+static void answer_stored(struct pending *p)
 {
     const struct source_config *s = p->view->config->sources[p->source];
-    char id[ID_TEXT_MAX], text[ANSWER_MAX];
-    str event_id = id_format("evt", duplicate ? p->event.duplicate_of : p->event.event.id, id);
-    struct http_field fields[18] = {{STR("gaff-event-id"), event_id}};
-    size_t count = 1;
-    if (s->respond_set) {
-        for (size_t i = 0; i < s->respond_field_count && count < ARRAY_LEN(fields); i++)
-            fields[count++] = s->respond_fields[i];
-        http_reply(p->x, s->respond_status, fields, count, s->respond_body);
+    const struct verifier *verifier = p->view->verifiers[p->source];
+    if (!p->batch) {
+        ingest_answer_stored(p->x, s, verifier, &p->event);
         return;
     }
-    struct greeting wish = {0};
-    verifier_answer(p->view->verifiers[p->source], &wish);
-    if (wish.status) {
-        if (wish.content_type.n)
-            fields[count++] = (struct http_field){STR("Content-Type"), wish.content_type};
-        http_reply(p->x, wish.status, fields, count, wish.body);
-        return;
-    }
-    fields[count++] = (struct http_field){STR("Content-Type"), STR("application/json")};
-    if (p->batch) {
-        http_reply(p->x, 200, fields + 1, count - 1, batch_text(p));
-        return;
-    }
-    int n = snprintf(text, sizeof(text), "{\"id\":\"" STR_FMT "\"%s}\n", STR_ARG(event_id),
-                     duplicate ? ",\"duplicate\":true" : "");
-    http_reply(p->x, 200, fields, count, str_of(text, (size_t)n));
-}
-
-/* The store's own words may name paths: they are for the log, not for the sender. */
-static void answer_refused(struct pending *p)
-{
-    http_reply_retry(p->x, 503, "store_unavailable",
-                     STR("The event could not be stored; nothing was accepted. Send it again."),
-                     RETRY_AFTER_S);
+    struct ingest_answer_list list;
+    ingest_answer_list_begin(&list, p->batch_count);
+    for (size_t i = 0; i < p->batch_count; i++)
+        ingest_answer_list_add(&list, &p->batch[i].event);
+    ingest_answer_list_end(&list, p->x, s, verifier);
 }
 
 /* --- what happened, for those who watch ------------------------------------------------------- */
@@ -289,9 +239,9 @@ static void answer(struct pending *p, const struct commit_ticket *t)
         http_reply_error(p->x, verdict_status(p->rejected), verdict_word(p->rejected),
                          p->event.event.verdict_text);
     else if (t->err != ERR_OK)
-        answer_refused(p);
+        ingest_answer_refused(p->x);
     else
-        answer_stored(p, p->event.duplicate_of != 0);
+        answer_stored(p);
 }
 
 /* One that was answered before it was stored. */
@@ -453,7 +403,7 @@ static struct pending *answer_early(struct ingest *in, struct pending *p)
     q->x = NULL;
     q->own = own;
     in->answered_bytes += own.used;
-    answer_stored(p, false);
+    answer_stored(p);
     return q;
 wait:
     arena_release(&own);
@@ -489,7 +439,7 @@ static void accept_one(struct ingest *in, struct http_exchange *x, struct ingest
     struct plan plan;
     plan_event(in, p, &x->req, v, &plan);
     if (view->config->durability == DURABILITY_NONE && plan.count == 0) {
-        answer_stored(p, false);
+        answer_stored(p);
         return;
     }
     if (!planned_enter(in->core, &plan, view->gates, x->arena, &p->event, &p->gates)) {
@@ -566,21 +516,6 @@ static void accept(struct ingest *in, struct http_exchange *x, struct ingest_vie
     accept_one(in, x, view, source, &named);
 }
 
-/* What came by a method that only handshakes may use, and is none. */
-static void refuse_method(struct http_exchange *x, const struct source_config *s)
-{
-    struct buf list;
-    buf_init(&list, 256);
-    for (size_t i = 0; i < s->method_count; i++)
-        buf_printf(&list, "%s" STR_FMT, i ? ", " : "", STR_ARG(s->methods[i]));
-    struct http_field fields[] = {{STR("Allow"), arena_str(x->arena, buf_str(&list))},
-                                  {STR("Content-Type"), STR("application/json")}};
-    buf_release(&list);
-    http_reply(x, 405, fields, 2,
-               STR("{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"This is no "
-                   "handshake of the provider, and events come by the methods of Allow.\"}}\n"));
-}
-
 static bool wants_stream(const struct ingest *in, const struct source_config *s,
                          const struct http_request *req)
 {
@@ -616,7 +551,7 @@ void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
         if (ingest_takes_method(s, x->req.method))
             reject(in, x, view, source, &verdict);
         else
-            refuse_method(x, s);
+            ingest_refuse_method(x, s);
         return;
     }
     struct secret_use *use =
@@ -630,7 +565,7 @@ void ingest_request(struct ingest *in, struct http_exchange *x, size_t source)
     else if (ingest_takes_method(s, x->req.method))
         accept(in, x, view, source, &verdict);
     else
-        refuse_method(x, s);
+        ingest_refuse_method(x, s);
 }
 
 /* --- life cycle ------------------------------------------------------------------------------ */
