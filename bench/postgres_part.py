@@ -178,6 +178,15 @@ INSERT INTO gaff.dedupe SELECT gen_random_uuid(), i, m.id + i, m.now, m.now + 86
 FILL_STEP = 250000
 
 
+def rest(server):
+    """Both begin alike: after a checkpoint, and with no vacuum at work."""
+    server.sql("CHECKPOINT", "growth")
+    end = time.monotonic() + 120
+    while time.monotonic() < end and server.sql("SELECT count(*) FROM pg_stat_activity WHERE "
+                                                "backend_type = 'autovacuum worker'") != "0":
+        time.sleep(0.5)
+
+
 def growth(bench, server):
     """Ingest, and how much of a second the database works for an event, with few and with many
     stored."""
@@ -187,12 +196,12 @@ def growth(bench, server):
     bench["load"](p, made["1k"], 64, rate=5000, seconds=2)
     stored, rates = [], []
     for _ in (0, 1):
+        rest(server)
         got = [bench["load"](p, made["1k"], 64, seconds=5) for _ in range(3)]
         stored.append(int(server.sql("SELECT count(*) FROM gaff.events", "growth")))
         rates.append(middle([r["rate"] for r in got]))
         for i in range(0, goal - stored[0] if len(rates) == 1 else 0, FILL_STEP):
             server.sql(FILL.format(start=i, count=FILL_STEP), "growth")
-        server.sql("CHECKPOINT", "growth")
     say(f"\npostgres: ingest, 1k, 64 connections: {rates[0]:.0f}/s up to {stored[0]} events "
         f"stored, {rates[1]:.0f}/s up to {stored[1]}")
     bench["figure"]("postgres_growth_rate_end_over_start", rates[1] / rates[0])
