@@ -158,16 +158,16 @@ static enum err tell_mark(const struct object *o, struct reason *why)
 
 enum err copy_mark_check(struct store_reader *r, struct reason *why)
 {
-    struct object o;
+    struct object_list l;
     struct arena a;
-    if (!r->store->ops->object)
+    if (!r->store->ops->objects)
         return ERR_OK;
     arena_init(&a, 4 * OBJECT_DOC_MAX);
-    enum err err = store_object(r, STR(COPY_MARK_KIND), STR("store"), &a, &o, why);
-    if (err == ERR_OK)
-        err = tell_mark(&o, why);
-    else if (err == ERR_NOT_FOUND)
-        err = ERR_OK;
+    /* A list tells what is there also where the disk is full, on which a start must go on. */
+    const struct object_filter f = {.kind = STR(COPY_MARK_KIND), .any_parent = true, .limit = 1};
+    enum err err = store_objects(r, &f, &a, &l, why);
+    if (err == ERR_OK && l.count > 0)
+        err = tell_mark(&l.v[0], why);
     arena_release(&a);
     return err;
 }
