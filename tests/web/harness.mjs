@@ -83,7 +83,7 @@ export class Daemon {
     }
 
     /** A push as GitHub signs it. */
-    async github(payload, { secret = SECRET, event = "push", path = "/in/github" } = {}) {
+    async github(payload, { secret = SECRET, event = "push", path = "/in/github", delivery = randomUUID(), headers = {} } = {}) {
         const body = typeof payload === "string" ? payload : JSON.stringify(payload);
         const signature = createHmac("sha256", secret).update(body).digest("hex");
         const answer = await fetch(this.url + path, {
@@ -91,8 +91,9 @@ export class Daemon {
             headers: {
                 "Content-Type": "application/json",
                 "X-GitHub-Event": event,
-                "X-GitHub-Delivery": randomUUID(),
+                "X-GitHub-Delivery": delivery,
                 "X-Hub-Signature-256": `sha256=${signature}`,
+                ...headers,
             },
             body,
         });
@@ -100,8 +101,9 @@ export class Daemon {
     }
 }
 
-/** An HTTP destination that answers what `status` says, and remembers what it was asked. */
-export async function target(status) {
+/** An HTTP destination that answers with the status that `status` says and the text that `said` says,
+ * as the body and in a header, and remembers what it was asked. */
+export async function target(status, said = () => "said") {
     const requests = [];
     const server = createServer((request, response) => {
         let body = "";
@@ -110,7 +112,8 @@ export async function target(status) {
         request.on("end", () => {
             requests.push({ url: request.url, headers: request.headers, body });
             response.statusCode = status(request.url);
-            response.end("said");
+            response.setHeader("X-Said", said(body).replaceAll(/[^ -~]/g, ""));
+            response.end(said(body));
         });
     });
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
