@@ -24,7 +24,7 @@
 /* Answers a request that no handler will see, and ends the connection. */
 static void refuse(struct connection *c, int status, const char *code, const char *text)
 {
-    c->server->counts.refused_total++;
+    SERVER_COUNT(c->server, refused_total, 1);
     c->x->keep_alive = false;
     c->x->is_head = str_eq(c->x->parse.method, STR("HEAD"));
     c->close_after = c->linger_after = true;
@@ -55,7 +55,7 @@ static bool begin_request(struct connection *c)
     }
     c->x = exchange_take(c->server);
     c->x->connection = c;
-    c->server->counts.connections_active++;
+    SERVER_COUNT(c->server, connections_active, 1);
     c->start = c->at;
     c->state = CONN_HEAD;
     c->deadline_ns = 0;
@@ -120,7 +120,7 @@ static bool handle(struct connection *c)
     e->is_with_handler = true;
     c->state = CONN_HANDLING;
     c->deadline_ns = INT64_MAX;
-    c->server->counts.requests_total++;
+    SERVER_COUNT(c->server, requests_total, 1);
     c->has_asked = true;
     c->server->handler(&e->pub, c->server->arg);
     return true;
@@ -396,7 +396,7 @@ static void take_proxy_header(struct connection *c, size_t n)
         break;
     case PROXY_BAD:
     default:
-        c->server->counts.refused_total++;
+        SERVER_COUNT(c->server, refused_total, 1);
         connection_close(c);
         return;
     }
@@ -560,13 +560,13 @@ void connection_new(struct http_server *s, int fd, const struct address *peer, u
     bool needs_proxy = s->proxy_protocol;
     if ((needs_proxy && !nets_contain(s->trust.nets, s->trust.count, &c->peer)) ||
         (is_refused && s->tls)) {
-        s->counts.refused_total++;
+        SERVER_COUNT(s, refused_total, 1);
         connection_close(c);
         return;
     }
     if (is_refused) {
         c->x = exchange_take(s);
-        s->counts.connections_active++;
+        SERVER_COUNT(s, connections_active, 1);
         c->x->connection = c;
         refuse(c, 503, "too_many_connections", "there are too many connections from this address");
         return;

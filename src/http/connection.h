@@ -151,6 +151,8 @@ struct http_server {
     size_t date_n;
     struct http_server_counts counts;
 };
+#define SERVER_COUNT(s, name, n)                                                                   \
+    atomic_fetch_add_explicit(&(s)->counts.name, (uint64_t)(n), memory_order_relaxed)
 
 static inline int64_t connection_now_ns(const struct connection *c)
 {

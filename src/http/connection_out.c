@@ -31,7 +31,7 @@ void connection_close(struct connection *c)
         return;
     struct exchange *e = c->x;
     c->state = CONN_CLOSING;
-    c->server->counts.connections_active -= e != NULL;
+    SERVER_COUNT(c->server, connections_active, -(e != NULL));
     c->x = NULL;
     if (e && (e->is_streaming || (e->is_with_handler && !e->has_replied)))
         exchange_orphan(e);
@@ -183,7 +183,7 @@ void connection_answered(struct connection *c)
 {
     assert(c->x != NULL);
     exchange_put(c->x);
-    c->server->counts.connections_active--;
+    SERVER_COUNT(c->server, connections_active, -1);
     c->x = NULL;
     c->start = c->at;
     size_t waiting = uv_stream_get_write_queue_size(&c->uv.stream);

@@ -143,7 +143,7 @@ static void build_head(struct buf *out, const struct exchange *e, int status,
 
 static void count_answer(struct http_server *s, const struct exchange *e, int status)
 {
-    s->counts.by_class[status / 100]++;
+    SERVER_COUNT(s, by_class[status / 100], 1);
     if (e->pub.req.received_mono_ns)
         histogram_add(&s->counts.answer_us, &histogram_durations,
                       (clock_mono_ns(s->clock) - e->pub.req.received_mono_ns) / 1000);

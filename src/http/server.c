@@ -94,8 +94,8 @@ void server_connection_opened(struct http_server *s, struct connection *c)
     list_push(&s->connections, &c->node);
     s->connection_count++;
     s->handles++;
-    s->counts.connections_open++;
-    s->counts.connections_total++;
+    SERVER_COUNT(s, connections_open, 1);
+    SERVER_COUNT(s, connections_total, 1);
     start_sweep(s);
 }
 
@@ -107,7 +107,7 @@ void server_connection_gone(struct http_server *s, struct connection *c)
     free(c);
     s->connection_count--;
     s->handles--;
-    s->counts.connections_open--;
+    SERVER_COUNT(s, connections_open, -1);
     poll_listener(s, true);
     maybe_done(s);
 }

@@ -96,11 +96,11 @@ enum err http_server_reload_tls(struct http_server *s, struct reason *why) MUST_
 int http_server_port(const struct http_server *s);
 const char *http_server_url(const struct http_server *s);
 
-struct http_server_counts { /* for metrics; read on the loop's thread or torn harmlessly */
-    uint64_t connections_open, connections_total, requests_total, refused_total;
-    uint64_t connections_active; /* those on which a request is read, handled or answered */
-    uint64_t by_class[6];        /* answers by status / 100 */
-    struct histogram answer_us;  /* from a request's head to its answer, or the answer's head */
+struct http_server_counts { /* for metrics; any thread may read them */
+    _Atomic uint64_t connections_open, connections_total, requests_total, refused_total;
+    _Atomic uint64_t connections_active; /* on which a request is read, handled or answered */
+    _Atomic uint64_t by_class[6];        /* answers by status / 100 */
+    struct histogram answer_us; /* from a request's head to its answer, or the answer's head */
 };
 /* `from` is added to sum. */
 void http_server_counts_add(struct http_server_counts *sum, const struct http_server_counts *from);
