@@ -24,7 +24,8 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "store/model.h"
+#include "store/batch.h"
+#include "store/query.h"
 #include "store/sealed.h"
 
 #include <stdatomic.h>
@@ -46,201 +47,10 @@ enum store_note {
 };
 typedef void store_watch_fn(enum store_note note, str destination, void *arg);
 
-struct node_row {
-    str name, version, lanes; /* lanes: names of destinations, separated by spaces; may be cut */
-    int64_t epoch, started_ms, seen_ms, lag_ms, skew_ms;
-    uint64_t lane_count;
-    bool alive, self;
-};
-struct node_list {
-    struct node_row *v;
-    size_t count;
-};
-
-struct new_delivery {
-    uint64_t id;
-    str destination, route;
-    uint64_t order_key;
-    bool claimed; /* goes straight into a lane of this node: stored as CLAIMED */
-    bool listed;  /* as in struct delivery */
-    /* Those of its destination and order key (not 0) that are older and still PENDING become
-     * CANCELLED, in the same transaction, with the reason "superseded by dlv_...". */
-    bool supersedes;
-    int64_t next_ms;
-};
-
-/* --- objects ---------------------------------------------------------------------------------- */
-
-enum object_op { OBJECT_PUT, OBJECT_DELETE };
-#define OBJECT_ANY 0             /* make it or replace it; deleting what is not there is fine */
-#define OBJECT_ABSENT UINT64_MAX /* make it; a conflict when it is there */
-
-struct object_change {
-    enum object_op op;
-    /* PUT: all but version and sequence, which the store sets here; created_ms is kept when the
-     * object is there already, and set here too. DELETE: kind and id. Names of objects deleted or
-     * renamed earlier in the batch are free. */
-    struct object object;
-    uint64_t expect; /* OBJECT_ANY, OBJECT_ABSENT, or the version that must be there */
-};
-
-struct object_set { /* changes that hold together: all or none */
-    struct object_set *next;
-    struct object_change *changes; /* array */
-    size_t count;
-    /* Set by store_commit: ERR_OK; ERR_CONFLICT: another version or id is there, or the name is
-     * taken; ERR_NOT_FOUND: a version was expected and nothing is there. A set that fails leaves
-     * the rest of the batch alone. */
-    enum err err;
-    size_t failed; /* which change, then */
-};
-
-#define EVENT_KEYS_MAX 2
-struct event_key {    /* one more key to be unique, beside the event's own dedupe_key */
-    str scope, key;   /* of another namespace than sources: begin it with a byte no name has */
-    uint8_t hash[16]; /* of what was asked for with that key */
-    int64_t window_ms;
-};
-
-struct new_event {
-    struct new_event *next; /* in the batch, in order */
-    struct event event;
-    const struct new_delivery *deliveries;
-    size_t delivery_count;
-    int64_t dedupe_window_ms; /* 0: do not deduplicate */
-    /* A match with any of these keeps the event out, whatever its hash. */
-    const struct event_key *keys;
-    size_t key_count;                   /* <= EVENT_KEYS_MAX */
-    const struct object_set *only_with; /* NULL, or a set of this batch: stored if that holds */
-    /* Set by store_commit: */
-    uint64_t duplicate_of; /* not 0: this was a repeat and was not stored; the first one's id */
-    size_t matched;        /* by which of the keys, 1-based; 0: by dedupe_key */
-    bool same_hash;        /* when matched: the first one was asked for with the same hash */
-    uint64_t locator;      /* pass to store_load; 0 when it was not stored */
-};
-
-/* False for a repeat, and when its set did not hold. */
-static inline bool new_event_is_stored(const struct new_event *e)
-{
-    return e->duplicate_of == 0 && (!e->only_with || e->only_with->err == ERR_OK);
-}
-
-struct settlement { /* what came of one attempt, and what follows */
-    struct settlement *next;
-    uint64_t delivery_id, event_id;
-    enum delivery_state state; /* PENDING (retry at next_ms) or a final state */
-    int64_t next_ms, settled_ms;
-    uint32_t attempts;
-    str reason;
-    struct attempt attempt; /* recorded when attempt.number > 0 */
-};
-
-struct batch {
-    struct new_event *events;
-    struct settlement *settlements;
-    struct rejection *rejections; /* array */
-    struct object_set *sets;
-    size_t rejection_count;
-    size_t event_count, settlement_count;
-};
-
 /* Bulk moves by hand; each is one transaction, done in steps inside for large sets. */
 enum store_move {
     STORE_REPLAY, /* final -> PENDING with next_ms = now and attempts kept; a DELIVERED one too */
     STORE_CANCEL, /* PENDING -> CANCELLED */
-};
-
-struct event_filter {           /* empty members do not filter */
-    str source, type, text;     /* text: substring of head or body */
-    int64_t since_ms, until_ms; /* received in [since, until) ; 0 open */
-    int state;                  /* -1, or a delivery_state that one of its deliveries is in */
-    str destination;
-    uint64_t before; /* cursor: ids smaller than this (newest first); 0: from the newest */
-    bool ascending;  /* oldest first: ids greater than after, and smaller than before */
-    uint64_t after;
-    bool listed;  /* only those with EVENT_LISTED; then source must be set */
-    size_t limit; /* <= 1000 */
-};
-
-struct delivery_filter {
-    uint64_t id;       /* 0: any */
-    uint64_t event_id; /* 0: any */
-    int state;         /* -1: any */
-    str destination, source, type;
-    str cause;                  /* the end of its reason: "gave up after 3 attempts: <cause>" */
-    int64_t since_ms, until_ms; /* created */
-    uint64_t before;
-    bool ascending; /* as in event_filter; not for store_move */
-    uint64_t after;
-    bool listed; /* only those with `listed`; then destination must be set */
-    size_t limit;
-};
-
-struct attempt_filter { /* of attempts with an id; destination or event_id must be set */
-    uint64_t id;        /* 0: any */
-    str destination;
-    uint64_t event_id, delivery_id;
-    int result;                 /* attempt_result; -1: any; -2: any but success */
-    int status_min, status_max; /* both 0: any */
-    str event_type;
-    uint64_t before, after; /* ids, both exclusive; 0: open */
-    bool ascending;         /* from after on, oldest first; else from before down */
-    size_t limit;           /* <= 1000 */
-};
-
-/* True when an attempt's own members are what the filter asks for. */
-static inline bool attempt_is_wanted(const struct attempt_filter *f, const struct attempt *x)
-{
-    if (f->result == -2 ? x->result == ATTEMPT_SUCCESS
-                        : f->result >= 0 && (int)x->result != f->result)
-        return false;
-    return (f->status_min == 0 && f->status_max == 0) ||
-           (x->status >= f->status_min && x->status <= f->status_max);
-}
-
-struct object_filter {
-    str kind;
-    bool any_parent; /* else those of this parent alone */
-    str parent;
-    str after; /* cursor: an id, exclusive, in the direction of the list; empty: from its end */
-    bool descending; /* by id */
-    size_t limit;    /* <= 1000 */
-};
-
-struct event_row {
-    struct event event; /* without head and body when from a list */
-    uint64_t body_bytes;
-    uint32_t by_state[DELIVERY_STATE_COUNT];
-};
-struct event_list {
-    struct event_row *v;
-    size_t count;
-    uint64_t next; /* cursor for the following page; 0 at the end. A page may be short of limit
-                    * without being the last: scans are bounded. */
-};
-struct delivery_list {
-    struct delivery *v;
-    size_t count;
-    uint64_t next;
-};
-struct attempt_list {
-    struct attempt *v;
-    size_t count;
-};
-struct attempt_log {
-    struct attempt *v;
-    size_t count;
-    uint64_t next; /* as in event_list */
-};
-struct rejection_list {
-    struct rejection *v;
-    size_t count;
-    uint64_t next;
-};
-struct object_list {
-    struct object *v;
-    size_t count;
-    bool more; /* beyond the limit */
 };
 
 struct claim {
@@ -250,29 +60,6 @@ struct claim {
     /* By id, and of each order key none while an earlier one is pending or claimed. Deliveries
      * with order_key 0 are held back by none: a lane that is in order as a whole needs a key. */
     bool in_order;
-};
-
-struct store_counts {
-    uint64_t events, rejected;
-    uint64_t by_state[DELIVERY_STATE_COUNT];
-    uint64_t bytes;            /* on disk */
-    uint64_t free_bytes;       /* left on that disk; 0: not known to this store */
-    uint64_t lag;              /* acknowledged but not yet queryable without waiting, in bytes */
-    int64_t oldest_pending_ms; /* created_ms of the oldest undelivered delivery; 0 */
-    uint64_t max_id;           /* greatest id in the store, for id_source_init */
-    uint64_t objects;
-    uint64_t object_sequence; /* of the last change of an object */
-};
-
-/* What one destination has: `pending` wait in the store, `claimed` are in a lane. */
-struct queue_row {
-    str destination;
-    uint64_t pending, claimed, dead;
-    int64_t oldest_ms; /* created_ms of the oldest that is pending or claimed; 0: none is */
-};
-struct queue_list { /* by name; destinations that have nothing of these are left out */
-    struct queue_row *v;
-    size_t count;
 };
 
 #define OBJECT_GONE_KEPT_MS (24 * 3600 * INT64_C(1000)) /* how long a deletion is remembered */
