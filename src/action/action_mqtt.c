@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "action/bus.h"
 #include "action/kinds.h"
+#include "http/tls_client.h"
 
 #ifdef SONAME_MOSQUITTO
 #include <mosquitto.h>
@@ -20,7 +21,8 @@
     X(mosquitto_new)                                                                               \
     X(mosquitto_destroy)                                                                           \
     X(mosquitto_username_pw_set)                                                                   \
-    X(mosquitto_tls_set)                                                                           \
+    X(mosquitto_int_option)                                                                        \
+    X(mosquitto_void_option)                                                                       \
     X(mosquitto_connect_callback_set)                                                              \
     X(mosquitto_publish_callback_set)                                                              \
     X(mosquitto_connect)                                                                           \
@@ -90,6 +92,22 @@ static void mqtt_close(void *client)
     free(k);
 }
 
+/* The address is dialled that was judged; the library would want the certificate to be of that. */
+static bool set_tls(struct client *k, const struct bus_config *c, struct reason *why)
+{
+    struct ssl_ctx_st *tls = tls_client_context_new();
+    bool ok = tls_client_expect(tls, c->host, c->ca_file, why) == ERR_OK;
+    int rc = MOSQ_ERR_SUCCESS;
+    if (ok)
+        rc = mqtt.mosquitto_int_option(k->m, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
+    if (ok && rc == MOSQ_ERR_SUCCESS)
+        rc = mqtt.mosquitto_void_option(k->m, MOSQ_OPT_SSL_CTX, tls); /* counts it */
+    if (rc != MOSQ_ERR_SUCCESS)
+        (void)fail(why, ERR_INVALID, "mqtt %s: %s", c->server, mqtt.mosquitto_strerror(rc));
+    tls_client_context_free(tls);
+    return ok && rc == MOSQ_ERR_SUCCESS;
+}
+
 static int prepare(struct client *k, const struct bus_config *c)
 {
     int rc = MOSQ_ERR_SUCCESS;
@@ -98,9 +116,6 @@ static int prepare(struct client *k, const struct bus_config *c)
     (void)mqtt.mosquitto_max_inflight_messages_set(k->m, BATCH_MAX);
     if (c->user)
         rc = mqtt.mosquitto_username_pw_set(k->m, c->user, c->password);
-    if (rc == MOSQ_ERR_SUCCESS && c->tls)
-        rc = mqtt.mosquitto_tls_set(k->m, c->ca_file, c->ca_file ? NULL : "/etc/ssl/certs", NULL,
-                                    NULL, NULL);
     return rc;
 }
 
@@ -113,10 +128,13 @@ static void *mqtt_open(const struct bus_server *s, int64_t deadline_ns, bool *pe
     k->config = (const struct mqtt_config *)(const void *)c;
     k->connack = -1;
     k->m = mqtt.mosquitto_new(NULL, true, k);
+    if (k->m && c->tls && !set_tls(k, c, why)) {
+        mqtt_close(k);
+        return NULL;
+    }
     int rc = k->m ? prepare(k, c) : MOSQ_ERR_NOMEM;
-    /* The certificate is checked against the name that is dialled. */
     if (rc == MOSQ_ERR_SUCCESS)
-        rc = mqtt.mosquitto_connect(k->m, c->tls ? c->host : s->address, c->port, KEEPALIVE_S);
+        rc = mqtt.mosquitto_connect(k->m, s->address, c->port, KEEPALIVE_S);
     while (rc == MOSQ_ERR_SUCCESS && k->connack < 0 && bus_left_ms(deadline_ns) > 0)
         rc = mqtt.mosquitto_loop(k->m, bus_left_ms(deadline_ns) < 100 ? 1 : 100, 1);
     if (k->connack == 0)

@@ -14,6 +14,7 @@
 #include "base/dynlib.h"
 #include "action/bus.h"
 #include "action/kinds.h"
+#include "http/tls_client.h"
 
 #ifdef SONAME_RABBITMQ
 #if __has_include(<rabbitmq-c/amqp.h>) /* since 0.14; the old names warn there */
@@ -32,7 +33,8 @@
     X(amqp_destroy_connection)                                                                     \
     X(amqp_tcp_socket_new)                                                                         \
     X(amqp_ssl_socket_new)                                                                         \
-    X(amqp_ssl_socket_set_cacert)                                                                  \
+    X(amqp_ssl_socket_get_context)                                                                 \
+    X(amqp_ssl_socket_set_verify_hostname)                                                         \
     X(amqp_socket_open_noblock)                                                                    \
     X(amqp_set_handshake_timeout)                                                                  \
     X(amqp_set_rpc_timeout)                                                                        \
@@ -109,21 +111,26 @@ static bool reply_is_good(amqp_rpc_reply_t r, bool *permanent, struct reason *wh
     return false;
 }
 
+/* The address is dialled that was judged; the library would want the certificate to be of that. */
+static bool set_tls(amqp_socket_t *socket, const struct bus_config *c, struct reason *why)
+{
+    struct ssl_ctx_st *tls = (struct ssl_ctx_st *)mq.amqp_ssl_socket_get_context(socket);
+    mq.amqp_ssl_socket_set_verify_hostname(socket, 0);
+    return tls_client_expect(tls, c->host, c->ca_file, why) == ERR_OK;
+}
+
 static bool dial(struct client *k, const struct bus_server *s, int64_t deadline_ns,
                  struct reason *why)
 {
     const struct bus_config *c = s->config;
     struct timeval left = left_of(deadline_ns);
     amqp_socket_t *socket = c->tls ? mq.amqp_ssl_socket_new(k->c) : mq.amqp_tcp_socket_new(k->c);
-    if (socket && c->tls)
-        (void)mq.amqp_ssl_socket_set_cacert(
-            socket, c->ca_file ? c->ca_file : "/etc/ssl/certs/ca-certificates.crt");
+    if (socket && c->tls && !set_tls(socket, c, why))
+        return false;
     (void)mq.amqp_set_handshake_timeout(k->c, &left);
     (void)mq.amqp_set_rpc_timeout(k->c, &left);
-    /* The certificate is checked against the name that is dialled. */
-    int rc =
-        socket ? mq.amqp_socket_open_noblock(socket, c->tls ? c->host : s->address, c->port, &left)
-               : AMQP_STATUS_NO_MEMORY;
+    int rc = socket ? mq.amqp_socket_open_noblock(socket, s->address, c->port, &left)
+                    : AMQP_STATUS_NO_MEMORY;
     if (rc == AMQP_STATUS_OK)
         return true;
     (void)fail(why, ERR_IO, "rabbitmq %s: %s", c->server, mq.amqp_error_string2(rc));

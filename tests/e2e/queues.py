@@ -5,6 +5,7 @@ Each is asked, by means of its own, for what arrived."""
 import sys, os
 sys.path.insert(0, os.path.dirname(__file__))
 from lib import *
+from resolver import Resolver, Trap, start_with_resolver
 import servers
 
 HOSTILE = {"ref": "refs/heads/main", "key": "seven",
@@ -276,6 +277,81 @@ def test_addresses_that_the_policy_refuses_are_not_dialled():
         with Daemon(config(destination)) as d:
             event = d.settled(send(d), "dead")
             assert "not allowed by outbound policy" in event["deliveries"][0]["reason"], event
+
+
+NAMES = {"mqtt.test": "Mosquitto", "rabbit.test": "Rabbit", "nats.test": "Nats",
+         "postgres.test": "Postgres", "redis.test": "Redis"}
+HOW = {"mqtt.test": "mqtt: { topic: t, ",
+       "rabbit.test": "rabbitmq: { routing_key: hooks, ",
+       "nats.test": "nats: { user: gaff, password: n4ts, subject: judged, ",
+       "postgres.test": "postgres: { database: postgres, user: gaff, password: p0stgres, query: "
+                        "'INSERT INTO judged VALUES ($1)', values: ['{{ event_id }}'], ",
+       "redis.test": "redis: { password: r3dis, stream: judged, "}
+
+
+def at_their_names(alias=None, names=NAMES):
+    """Destinations for whom the public is all there is, and 127.0.0.2 is of the public."""
+    text = "sending: { allow: [127.0.0.2/32] }\n" + config("")
+    text, routes = text[:text.index("destinations:")], ""
+    text += "destinations:\n"
+    for name in names:
+        one = server(NAMES[name])
+        tls = f"tls: true, ca_file: {one.dir}/cert.pem, " if one.name else ""
+        label, retry = name.split(".", maxsplit=1)[0], "retry: { attempts: 1 }" if alias else FAST
+        text += (f"  {label}: {{ {HOW[name]} {tls} policy: public, server: "
+                 f"'{alias or name}:{one.port}' }}, {retry} }}\n")
+        routes += (", " if routes else "") + label
+    return text + f"routes: [{{ from: in, to: [{routes}] }}]\n"
+
+
+def resolver_of(answers):
+    try:
+        return Resolver(answers)
+    except OSError as why:
+        raise Skip(f"no resolver can be started: {why}") from why
+
+
+def test_a_server_is_dialled_where_its_name_was_judged():
+    text = at_their_names()
+    pika(started["Rabbit"].port, "declare")
+    started["Postgres"].psql("CREATE TABLE judged (id text)")
+    made = json.loads(started["Nats"].request("$JS.API.STREAM.CREATE.JUDGED", json.dumps(
+        {"name": "JUDGED", "subjects": ["judged"], "storage": "memory"}).encode(), secure=True))
+    assert "error" not in made, made
+    # Whoever asks for a name again is led elsewhere, where somebody waits.
+    resolver = resolver_of({name: [[servers.SECURE_HOST], ["127.0.0.3"]] for name in NAMES})
+    traps = [Trap("127.0.0.3", started[kind].port) for kind in NAMES.values()]
+    try:
+        with Daemon(text, start=False) as d:
+            start_with_resolver(d, resolver)
+            event = send(d)
+            def first():
+                all_of = d.api("GET", "/events/" + event).json()["deliveries"]
+                return all_of if all(one["attempts"] for one in all_of) else None
+            for one in until(first, "an attempt at each"):
+                assert one["state"] == "delivered" and one["attempts"] == 1, one
+        assert resolver.asked == {name: 1 for name in NAMES}, resolver.asked
+        assert [trap.connections for trap in traps] == [0] * len(traps)
+        assert started["Postgres"].psql("SELECT id FROM judged").strip() == event
+    finally:
+        resolver.close()
+        for trap in traps:
+            trap.close()
+
+
+def test_a_certificate_has_to_be_of_the_name_that_is_configured():
+    secure = [name for name in NAMES if server(NAMES[name]).name]
+    assert len(secure) == 4
+    resolver = resolver_of({"other.test": [[servers.SECURE_HOST]]})
+    try:
+        with Daemon(at_their_names("other.test", secure), start=False) as d:
+            start_with_resolver(d, resolver)
+            shown = d.settled(send(d), "dead")
+            assert len(shown["deliveries"]) == len(secure), shown
+            for one in shown["deliveries"]:
+                assert re.search("TLS|SSL|certificate", one["reason"]), one
+    finally:
+        resolver.close()
 
 
 def test_mistakes_are_found_at_load():

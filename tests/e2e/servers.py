@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -24,14 +25,28 @@ def find(name, *more):
     return None
 
 
+SECURE_HOST = "127.0.0.2"  # where they listen with TLS
+
+
+def certificate(folder, *names):
+    """folder/cert.pem, which is its own authority, and folder/key.pem."""
+    subjects = ",".join("DNS:" + name for name in names)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=" + names[0], "-addext", "subjectAltName=" + subjects,
+                    "-keyout", folder + "/key.pem", "-out", folder + "/cert.pem"], check=True,
+                   capture_output=True)
+
+
 class Server:
-    """One process; `why` says why it can't be had."""
-    why = None
+    """One server, in as many processes as it takes; its certificate is of `name`."""
+    name = None
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="gaff-server-")
         self.port = free_port()
         self.processes = []
+        if self.name:
+            certificate(self.dir, self.name)
 
     def spawn(self, *argv, env=None, user=None):
         log = open(os.path.join(self.dir, "log"), "ab")
@@ -60,8 +75,12 @@ class Server:
         raise AssertionError(type(self).__name__ + " never came up: " + self.log())
 
     def is_up(self):
+        return self.is_up_at("127.0.0.1", self.port)
+
+    @staticmethod
+    def is_up_at(host, port):
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            socket.create_connection((host, port), timeout=1).close()
             return True
         except OSError:
             return False
@@ -82,8 +101,8 @@ class Redis(Server):
     program = find("redis-server")
 
     def start(self):
-        self.spawn(self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir",
-                   self.dir, "--save", "", "--requirepass", "r3dis")
+        self.spawn(self.program, "--port", str(self.port), "--bind", "127.0.0.1", SECURE_HOST,
+                   "--dir", self.dir, "--save", "", "--requirepass", "r3dis")
         return self
 
     def cli(self, *args):
@@ -94,17 +113,31 @@ class Redis(Server):
 
 class Nats(Server):
     program = find("nats-server")
+    name = "nats.test"
 
     def start(self):
+        who = ("--user", "gaff", "--pass", "n4ts")
         self.spawn(self.program, "-js", "-sd", self.dir, "-a", "127.0.0.1", "-p", str(self.port),
-                   "--user", "gaff", "--pass", "n4ts")
+                   *who)
+        # One listener has TLS or has none.
+        self.spawn(self.program, "-js", "-sd", self.dir + "/secure", "-a", SECURE_HOST, "-p",
+                   str(self.port), *who, "--tls", "--tlscert", self.dir + "/cert.pem", "--tlskey",
+                   self.dir + "/key.pem")
         return self
 
-    def request(self, subject, body=b""):
+    def is_up(self):
+        return super().is_up() and self.is_up_at(SECURE_HOST, self.port)
+
+    def request(self, subject, body=b"", secure=False):
         """One request in NATS's own words; the reply's payload."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as s:
+        host = SECURE_HOST if secure else "127.0.0.1"
+        with socket.create_connection((host, self.port), timeout=30) as s:
+            while s.recv(1) != b"\n":  # what it says first; TLS begins behind it
+                pass
+            if secure:
+                context = ssl.create_default_context(cafile=self.dir + "/cert.pem")
+                s = context.wrap_socket(s, server_hostname=self.name)
             f = s.makefile("rb")
-            f.readline()
             s.sendall(b'CONNECT {"verbose":false,"user":"gaff","pass":"n4ts"}\r\n'
                       b"SUB _INBOX.t 1\r\nPUB %s _INBOX.t %d\r\n%s\r\n"
                       % (subject.encode(), len(body), body))
@@ -118,20 +151,30 @@ class Nats(Server):
 
 class Mosquitto(Server):
     program = find("mosquitto")
+    name = "mqtt.test"
 
     def start(self):
         with open(os.path.join(self.dir, "conf"), "w", encoding="ascii") as f:
-            f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
-                    f"persistence false\nuser root\n")
+            f.write(f"allow_anonymous true\npersistence false\nuser root\n"
+                    f"listener {self.port} 127.0.0.1\n"
+                    f"listener {self.port} {SECURE_HOST}\n"
+                    f"certfile {self.dir}/cert.pem\nkeyfile {self.dir}/key.pem\n")
         self.spawn(self.program, "-c", os.path.join(self.dir, "conf"))
         return self
 
 
 class Rabbit(Server):
     program = find("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server")
+    name = "rabbit.test"
 
     def start(self):
         epmd, dist = free_port(), free_port()
+        with open(os.path.join(self.dir, "rabbit.conf"), "w", encoding="ascii") as f:
+            f.write(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+                    f"listeners.ssl.1 = {SECURE_HOST}:{self.port}\n"
+                    f"ssl_options.certfile = {self.dir}/cert.pem\n"
+                    f"ssl_options.keyfile = {self.dir}/key.pem\n"
+                    "ssl_options.verify = verify_none\n")
         with open(os.path.join(self.dir, "plugins"), "w", encoding="ascii") as f:
             f.write("[].\n")
         env = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": self.dir,
@@ -143,7 +186,7 @@ class Rabbit(Server):
                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
                    "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none",
                "RABBITMQ_MNESIA_BASE": self.dir + "/data", "RABBITMQ_LOG_BASE": self.dir,
-               "RABBITMQ_CONFIG_FILE": self.dir + "/none", "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+               "RABBITMQ_CONFIG_FILE": self.dir + "/rabbit", "RABBITMQ_CONF_ENV_FILE": "/dev/null",
                "RABBITMQ_ENABLED_PLUGINS_FILE": self.dir + "/plugins",
                "RABBITMQ_PID_FILE": self.dir + "/pid"}
         # Its name server is ours too: it would stay behind otherwise.
@@ -169,6 +212,7 @@ class Postgres(Server):
                            for v in (os.listdir("/usr/lib/postgresql")
                                      if os.path.isdir("/usr/lib/postgresql") else []))
                     if os.path.exists(os.path.join(d, "postgres"))), find("postgres"))
+    name = "postgres.test"
 
     def start(self):
         data = os.path.join(self.dir, "data")
@@ -183,12 +227,15 @@ class Postgres(Server):
             f.write("p0stgres\n")
         if user:
             shutil.chown(password, user)
+            shutil.chown(self.dir + "/key.pem", user)
         subprocess.run([os.path.join(os.path.dirname(self.program), "initdb"), "-D", data, "-U",
                         "gaff", "-A", "scram-sha-256", "--pwfile", password, "-N",
                         "--no-locale", "-E", "UTF8"],
                        cwd=self.dir, check=True, capture_output=True, timeout=120, **run)
-        self.spawn(self.program, "-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k",
-                   self.dir, "-c", "fsync=off", "-c", "shared_buffers=16MB", user=user)
+        self.spawn(self.program, "-D", data, "-h", "127.0.0.1," + SECURE_HOST, "-p",
+                   str(self.port), "-k", self.dir, "-c", "fsync=off", "-c", "shared_buffers=16MB",
+                   "-c", "ssl=on", "-c", f"ssl_cert_file={self.dir}/cert.pem", "-c",
+                   f"ssl_key_file={self.dir}/key.pem", user=user)
         return self
 
     def is_up(self):
@@ -260,10 +307,7 @@ asyncio.run(main())
 
     def start(self, secure=True):
         if secure:
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days",
-                            "2", "-subj", "/CN=localhost", "-addext",
-                            "subjectAltName=DNS:localhost", "-keyout", self.dir + "/key.pem",
-                            "-out", self.dir + "/cert.pem"], check=True, capture_output=True)
+            certificate(self.dir, "localhost")
         self.spawn(self.python(), "-c", self.script, self.dir, str(self.port),
                    "secure" if secure else "plain")
         return self
