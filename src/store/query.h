@@ -3,6 +3,7 @@
 #ifndef GAFF_STORE_QUERY_H
 #define GAFF_STORE_QUERY_H
 
+#include "base/err.h"
 #include "store/model.h"
 
 struct event_filter {           /* empty members do not filter */
@@ -131,5 +132,10 @@ struct node_list {
     struct node_row *v;
     size_t count;
 };
+
+static inline enum err out_of_arena(struct reason *why)
+{
+    return fail(why, ERR_LIMIT, "the result does not fit the memory it was given");
+}
 
 #endif

@@ -230,11 +230,6 @@ static struct object to_arena(const struct object *from, struct arena *a)
     return o;
 }
 
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the objects do not fit the arena; ask for fewer");
-}
-
 enum err memory_object(struct store_reader *r, str kind, str id, str parent, str name,
                        struct arena *a, struct object *out, struct reason *why)
 {

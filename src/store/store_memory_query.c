@@ -11,11 +11,6 @@ static struct memory_store *store_of(struct store_reader *r)
     return memory_of(r->store);
 }
 
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the result does not fit the memory it was given");
-}
-
 struct store_reader *memory_reader_open(struct store *s, struct reason *why)
 {
     struct store_reader *r = calloc(1, sizeof(*r));

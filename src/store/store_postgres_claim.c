@@ -6,11 +6,6 @@
 
 #include <stdlib.h>
 
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the result does not fit the memory it was given");
-}
-
 struct claimed {
     int64_t due_ms, seq;
     struct delivery d;

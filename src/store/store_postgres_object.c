@@ -6,11 +6,6 @@
     " o.expires_ms, o.doc, false"
 #define SQL_MAX 2048
 
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the objects do not fit the arena; ask for fewer");
-}
-
 static struct object row_of(const struct PGresult *r, int i, struct arena *a)
 {
     return (struct object){.kind = arena_str(a, pg_bytes(r, i, 0)),

@@ -11,11 +11,6 @@
 #define EARLY_SLACK_MS (3600 * INT64_C(1000))
 #define LATE_SLACK_MS (7 * 24 * 3600 * INT64_C(1000))
 
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the result does not fit the memory it was given");
-}
-
 void pg_event_row(const struct PGresult *q, int row, struct event *e)
 {
     str hash = pg_bytes(q, row, 8);

@@ -9,11 +9,6 @@ static str copy(struct arena *a, str s)
     return arena_str(a, s);
 }
 
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the result does not fit the memory it was given");
-}
-
 /* --- counts ----------------------------------------------------------------------------------- */
 
 static const char counts_sql[] =

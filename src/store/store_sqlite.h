@@ -129,6 +129,10 @@ static inline struct sqlite_store *sqlite_of(struct store *s)
 {
     return (struct sqlite_store *)(void *)s;
 }
+static inline struct sqlite_reader *sqlite_reader_of(struct store_reader *r)
+{
+    return (struct sqlite_reader *)(void *)r;
+}
 
 /* --- store_sqlite_db.c: connections, statements, schema ----------------------------------------
  */

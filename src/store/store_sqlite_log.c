@@ -3,16 +3,6 @@
 #include "store/store_sqlite.h"
 #include "store/store_sqlite_rows.h"
 
-static struct sqlite_reader *reader_of(struct store_reader *r)
-{
-    return (struct sqlite_reader *)(void *)r;
-}
-
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the attempts do not fit the arena; ask for fewer");
-}
-
 static const char *log_sql(const struct attempt_filter *f)
 {
 #define LOG                                                                                        \
@@ -102,7 +92,7 @@ static enum err read_log(struct sqlite_reader *r, sqlite3_stmt *q, const struct 
 enum err sqlite_attempt_log(struct store_reader *base, const struct attempt_filter *f,
                             struct arena *a, struct attempt_log *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     assert(f->limit <= 1000 && (f->destination.n || f->event_id));
     *out = (struct attempt_log){0};
     (void)apply_barrier(sqlite_of(base->store), NULL);

@@ -363,16 +363,6 @@ bool objects_purge(struct writer *w, int64_t now_ms, size_t most)
 #define OBJECT_COLUMNS                                                                             \
     "kind, id, parent, name, version, sequence, created_ms, updated_ms, expires_ms, doc"
 
-static struct sqlite_reader *reader_of(struct store_reader *r)
-{
-    return (struct sqlite_reader *)(void *)r;
-}
-
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the objects do not fit the arena; ask for fewer");
-}
-
 static struct object read_object(sqlite3_stmt *q, struct arena *a)
 {
     return (struct object){.kind = arena_str(a, db_column(q, 0)),
@@ -390,7 +380,7 @@ static struct object read_object(sqlite3_stmt *q, struct arena *a)
 enum err sqlite_object(struct store_reader *base, str kind, str id, str parent, str name,
                        struct arena *a, struct object *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     enum err e = apply_barrier(sqlite_of(base->store), why);
     if (e != ERR_OK)
         return e;
@@ -448,7 +438,7 @@ static const char *list_sql(const struct object_filter *f)
 enum err sqlite_objects(struct store_reader *base, const struct object_filter *f, struct arena *a,
                         struct object_list *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     assert(f->limit <= 1000);
     *out = (struct object_list){0};
     (void)apply_barrier(sqlite_of(base->store), NULL);
@@ -466,7 +456,7 @@ enum err sqlite_objects(struct store_reader *base, const struct object_filter *f
 enum err sqlite_object_changes(struct store_reader *base, uint64_t after, size_t limit,
                                struct arena *a, struct object_list *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     assert(limit <= 1000);
     *out = (struct object_list){0};
     enum err e = apply_barrier(sqlite_of(base->store), why);

@@ -4,17 +4,7 @@
 #include "store/store_sqlite.h"
 #include "store/store_sqlite_rows.h"
 
-#include "base/id.h"
-
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-
 #define PEEK_BYTES 2048u
-
-static struct sqlite_reader *reader_of(struct store_reader *r)
-{
-    return (struct sqlite_reader *)(void *)r;
-}
 
 struct store_reader *sqlite_reader_open(struct store *base, struct reason *why)
 {
@@ -33,15 +23,10 @@ struct store_reader *sqlite_reader_open(struct store *base, struct reason *why)
 
 void sqlite_reader_close(struct store_reader *base)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     sqlite_rest(base);
     db_close(&r->c);
     free(r);
-}
-
-static enum err out_of_arena(struct reason *why)
-{
-    return fail(why, ERR_LIMIT, "the result does not fit the memory it was given");
 }
 
 /* --- one event -------------------------------------------------------------------------------- */
@@ -128,12 +113,12 @@ static void leave_view(struct sqlite_reader *r)
 
 void sqlite_hold(struct store_reader *base)
 {
-    reader_of(base)->is_held = true;
+    sqlite_reader_of(base)->is_held = true;
 }
 
 void sqlite_rest(struct store_reader *base)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     leave_view(r);
     r->is_held = false;
 }
@@ -141,7 +126,7 @@ void sqlite_rest(struct store_reader *base)
 enum err sqlite_load(struct store_reader *base, uint64_t id, uint64_t locator, struct arena *a,
                      struct event *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     struct sqlite_store *s = sqlite_of(base->store);
     if (locator && load_from_journal(s, id, locator, a, out))
         return ERR_OK;
@@ -291,7 +276,7 @@ static enum err scan_events(const struct event_scan *s, struct arena *a, struct 
 enum err sqlite_events(struct store_reader *base, const struct event_filter *f, struct arena *a,
                        struct event_list *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     struct event_scan s = {.c = &r->c, .f = f};
     assert(f->limit <= 1000);
     *out = (struct event_list){0};
@@ -313,7 +298,7 @@ enum err sqlite_events(struct store_reader *base, const struct event_filter *f, 
 enum err sqlite_deliveries(struct store_reader *base, const struct delivery_filter *f,
                            struct arena *a, struct delivery_list *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     struct rows_scan scan;
     assert(f->limit <= 1000);
     *out = (struct delivery_list){0};
@@ -336,7 +321,7 @@ enum err sqlite_deliveries(struct store_reader *base, const struct delivery_filt
 enum err sqlite_attempts(struct store_reader *base, uint64_t delivery_id, struct arena *a,
                          struct attempt_list *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     *out = (struct attempt_list){0};
     (void)apply_barrier(sqlite_of(base->store), NULL);
     sqlite3_stmt *q = db_statement(
@@ -380,7 +365,7 @@ enum err sqlite_attempts(struct store_reader *base, uint64_t delivery_id, struct
 enum err sqlite_rejections(struct store_reader *base, uint64_t before, size_t limit,
                            struct arena *a, struct rejection_list *out, struct reason *why)
 {
-    struct sqlite_reader *r = reader_of(base);
+    struct sqlite_reader *r = sqlite_reader_of(base);
     assert(limit <= 1000);
     *out = (struct rejection_list){0};
     (void)apply_barrier(sqlite_of(base->store), NULL);
@@ -413,203 +398,4 @@ enum err sqlite_rejections(struct store_reader *base, uint64_t before, size_t li
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return db_fail(r->c.db, "read the rejected requests", why);
     return arena_ok(a) ? ERR_OK : out_of_arena(why);
-}
-
-/* --- counts ----------------------------------------------------------------------------------- */
-
-static uint64_t file_bytes(const char *path, const char *suffix)
-{
-    struct stat st;
-    char name[4096];
-    int n = snprintf(name, sizeof(name), "%s%s", path, suffix);
-    if (n < 0 || (size_t)n >= sizeof(name) || stat(name, &st) != 0)
-        return 0;
-    return (uint64_t)st.st_size;
-}
-
-static uint64_t free_bytes(const char *directory)
-{
-    struct statvfs fs;
-    return statvfs(directory, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
-}
-
-static bool read_counters(struct connection *c, struct store_counts *out)
-{
-    sqlite3_stmt *q =
-        db_statement(c, "SELECT max_id, events, rejected, pending, claimed, delivered, dead,"
-                        " skipped, cancelled FROM meta");
-    bool good = q && sqlite3_step(q) == SQLITE_ROW;
-    if (good) {
-        out->max_id = db_u64(q, 0);
-        out->events = db_u64(q, 1);
-        out->rejected = db_u64(q, 2);
-        for (int i = 0; i < DELIVERY_STATE_COUNT; i++)
-            out->by_state[i] = db_u64(q, 3 + i);
-    }
-    sqlite3_reset(q);
-    return good;
-}
-
-static bool count_objects(struct connection *c, struct store_counts *out)
-{
-    sqlite3_stmt *q = db_statement(c, "SELECT count(*) FROM objects");
-    bool good = q && sqlite3_step(q) == SQLITE_ROW;
-    if (good)
-        out->objects = db_u64(q, 0);
-    sqlite3_reset(q);
-    return good;
-}
-
-static bool read_oldest(struct connection *c, struct store_counts *out)
-{
-    sqlite3_stmt *q =
-        db_statement(c, "SELECT created_ms FROM deliveries WHERE id = (SELECT min(id) FROM"
-                        " (SELECT min(id) AS id FROM deliveries INDEXED BY deliveries_by_state"
-                        "  WHERE state=0 AND state<>2"
-                        "  UNION ALL SELECT min(id) FROM deliveries INDEXED BY deliveries_by_state"
-                        "  WHERE state=1 AND state<>2))");
-    int rc = q ? sqlite3_step(q) : SQLITE_ERROR;
-    if (rc == SQLITE_ROW)
-        out->oldest_pending_ms = sqlite3_column_int64(q, 0);
-    sqlite3_reset(q);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE;
-}
-
-enum err sqlite_counts(struct store_reader *base, struct store_counts *out, struct reason *why)
-{
-    struct sqlite_reader *r = reader_of(base);
-    struct sqlite_store *s = sqlite_of(base->store);
-    *out = (struct store_counts){0};
-    (void)apply_barrier(s, NULL);
-    if (!read_counters(&r->c, out) || !read_oldest(&r->c, out) || !count_objects(&r->c, out))
-        return db_fail(r->c.db, "count", why);
-    uint64_t noted = atomic_load(&s->max_id), applied = atomic_load(&s->applied_lsn);
-    if (noted > out->max_id)
-        out->max_id = noted;
-    out->object_sequence = atomic_load(&s->object_sequence_shown);
-    out->lag = journal_end(s->journal) - applied;
-    out->free_bytes = free_bytes(s->dir);
-    out->bytes = file_bytes(s->path, "") + file_bytes(s->path, "-wal") + journal_bytes(s->journal);
-    return ERR_OK;
-}
-
-/* Each part walks an index that holds all it asks for, but that of the claimed, which are few. */
-static const char queues_sql[] =
-    "SELECT n.name, t.pending, t.claimed, t.dead, d.created_ms FROM"
-    " (SELECT destination, sum(pending) AS pending, sum(claimed) AS claimed, sum(dead) AS dead,"
-    "   min(oldest) AS oldest FROM"
-    "  (SELECT destination, count(*) AS pending, 0 AS claimed, 0 AS dead, min(id) AS oldest"
-    "    FROM deliveries INDEXED BY deliveries_due WHERE state=0 GROUP BY destination"
-    "   UNION ALL SELECT destination, 0, count(*), 0, min(id)"
-    "    FROM deliveries INDEXED BY deliveries_by_state WHERE state=1 AND state<>2"
-    "    GROUP BY destination"
-    "   UNION ALL SELECT destination, 0, 0, count(*), NULL"
-    "    FROM deliveries INDEXED BY deliveries_dead WHERE state=3 GROUP BY destination)"
-    "  GROUP BY destination) t"
-    " JOIN names n ON n.id = t.destination LEFT JOIN deliveries d ON d.id = t.oldest"
-    " ORDER BY n.name";
-
-static bool add_queue(struct queue_list *out, size_t *cap, sqlite3_stmt *q, struct arena *a)
-{
-    if (out->count == *cap) {
-        *cap = *cap ? *cap * 2 : 16;
-        struct queue_row *v = ARENA_ARRAY(a, struct queue_row, *cap);
-        if (!v)
-            return false;
-        if (out->count)
-            memcpy(v, out->v, out->count * sizeof(*v));
-        out->v = v;
-    }
-    out->v[out->count++] = (struct queue_row){
-        .destination = arena_str(a, db_column(q, 0)),
-        .pending = db_u64(q, 1),
-        .claimed = db_u64(q, 2),
-        .dead = db_u64(q, 3),
-        .oldest_ms = sqlite3_column_int64(q, 4),
-    };
-    return arena_ok(a);
-}
-
-enum err sqlite_queues(struct store_reader *base, struct arena *a, struct queue_list *out,
-                       struct reason *why)
-{
-    struct sqlite_reader *r = reader_of(base);
-    size_t cap = 0;
-    int rc = SQLITE_DONE;
-    bool fits = true;
-    *out = (struct queue_list){0};
-    (void)apply_barrier(sqlite_of(base->store), NULL);
-    sqlite3_stmt *q = db_statement(&r->c, queues_sql);
-    if (!q)
-        return db_fail(r->c.db, "count by destination", why);
-    while (fits && (rc = sqlite3_step(q)) == SQLITE_ROW)
-        fits = add_queue(out, &cap, q, a);
-    sqlite3_reset(q);
-    if (!fits)
-        return out_of_arena(why);
-    return rc == SQLITE_DONE ? ERR_OK : db_fail(r->c.db, "count by destination", why);
-}
-
-enum err sqlite_count_listed(struct store_reader *base, str source, int64_t since_ms, int64_t most,
-                             int64_t *count, struct reason *why)
-{
-    struct sqlite_reader *r = reader_of(base);
-    *count = 0;
-    (void)apply_barrier(sqlite_of(base->store), NULL);
-    int64_t number = rows_name_id(&r->c, source);
-    if (number == 0)
-        return ERR_OK;
-    sqlite3_stmt *q = number < 0
-                          ? NULL
-                          : db_statement(&r->c, "SELECT count(*) FROM (SELECT 1 FROM events"
-                                                " INDEXED BY events_listed WHERE source=?1"
-                                                " AND (flags & 4) <> 0 AND id>=?2 LIMIT ?3)");
-    if (!q)
-        return db_fail(r->c.db, "count events", why);
-    sqlite3_bind_int64(q, 1, number);
-    db_bind_u64(q, 2, id_floor(since_ms));
-    sqlite3_bind_int64(q, 3, most);
-    bool found = sqlite3_step(q) == SQLITE_ROW;
-    *count = found ? sqlite3_column_int64(q, 0) : 0;
-    sqlite3_reset(q);
-    return found ? ERR_OK : db_fail(r->c.db, "count events", why);
-}
-
-enum err sqlite_pending_destinations(struct store_reader *base, struct arena *a, str **out,
-                                     size_t *count, struct reason *why)
-{
-    struct sqlite_reader *r = reader_of(base);
-    size_t cap = 0;
-    int64_t last = 0;
-    *out = NULL;
-    *count = 0;
-    (void)apply_barrier(sqlite_of(base->store), NULL);
-    for (;;) {
-        /* From one destination to the next, however many deliveries lie between. */
-        sqlite3_stmt *q =
-            db_statement(&r->c, "SELECT destination FROM deliveries INDEXED BY deliveries_due"
-                                " WHERE state=0 AND destination>?1 ORDER BY destination LIMIT 1");
-        if (!q)
-            return db_fail(r->c.db, "list destinations", why);
-        sqlite3_bind_int64(q, 1, last);
-        int rc = sqlite3_step(q);
-        last = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : last;
-        sqlite3_reset(q);
-        if (rc == SQLITE_DONE)
-            return ERR_OK;
-        if (rc != SQLITE_ROW)
-            return db_fail(r->c.db, "list destinations", why);
-        if (*count == cap) {
-            cap = cap ? cap * 2 : 16;
-            str *v = ARENA_ARRAY(a, str, cap);
-            if (!v)
-                return out_of_arena(why);
-            if (*count)
-                memcpy(v, *out, *count * sizeof(*v));
-            *out = v;
-        }
-        (*out)[(*count)++] = rows_name(&r->c, last, a);
-        if (!arena_ok(a))
-            return out_of_arena(why);
-    }
 }
