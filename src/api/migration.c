@@ -12,6 +12,7 @@ static void pair_sum(struct json_writer *w, const char *key, const struct copy_s
     json_pair_int(w, "events", (int64_t)s->events);
     json_pair_int(w, "deliveries", (int64_t)s->deliveries);
     json_pair_int(w, "attempts", (int64_t)s->attempts);
+    json_pair_int(w, "keys", (int64_t)s->keys);
     json_pair(w, "hash", str_from_cstr(hash));
     json_close(w, '}');
 }

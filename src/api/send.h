@@ -20,7 +20,7 @@
 #define SEND_MANAGEMENT_ORG MANAGEMENT_ORG
 #define SEND_LIMIT_DEFAULT 50
 #define SEND_LIMIT_MAX 250
-#define SEND_IDEMPOTENCY_MS (24 * 3600 * INT64_C(1000))
+#define SEND_IDEMPOTENCY_MS MESSAGE_REQUEST_WINDOW_MS
 
 /* Who may. From SEND_APP on the application's own token too, as far as its capabilities go. */
 /* Operations on the endpoints that listen to an organisation's operational events: the handlers are

@@ -11,6 +11,7 @@
 
 #define TELL_NS INT64_C(500000000)
 #define LOOK_US 300000
+#define SUMS_HEAD "            events  deliveries    attempts        keys  hash"
 
 /* --- by oneself ------------------------------------------------------------------------------- */
 
@@ -39,9 +40,9 @@ static bool tell(const struct copy_progress *p, void *arg)
 
 static void print_sum(const char *name, const struct copy_sum *s)
 {
-    printf("%-5s %12llu %11llu %11llu  %016llx\n", name, (unsigned long long)s->events,
+    printf("%-5s %12llu %11llu %11llu %11llu  %016llx\n", name, (unsigned long long)s->events,
            (unsigned long long)s->deliveries, (unsigned long long)s->attempts,
-           (unsigned long long)s->hash);
+           (unsigned long long)s->keys, (unsigned long long)s->hash);
 }
 
 static enum err copy_all(struct copier *c, str from_name, struct reason *why)
@@ -54,7 +55,7 @@ static enum err copy_all(struct copier *c, str from_name, struct reason *why)
         err = copier_compare(c, why);
     const struct copy_progress *p = copier_progress(c);
     if (err == ERR_OK || p->compared) {
-        puts("            events  deliveries    attempts  hash");
+        puts(SUMS_HEAD);
         print_sum("from", &p->from);
         print_sum("to", &p->to);
     }
@@ -106,9 +107,10 @@ static uint64_t number(const struct json *v, const char *name)
 
 static void print_json_sum(const char *name, const struct json *s)
 {
-    printf("%-5s %12llu %11llu %11llu  " STR_FMT "\n", name,
+    printf("%-5s %12llu %11llu %11llu %11llu  " STR_FMT "\n", name,
            (unsigned long long)number(s, "events"), (unsigned long long)number(s, "deliveries"),
-           (unsigned long long)number(s, "attempts"), STR_ARG(json_str(json_get(s, STR("hash")))));
+           (unsigned long long)number(s, "attempts"), (unsigned long long)number(s, "keys"),
+           STR_ARG(json_str(json_get(s, STR("hash")))));
 }
 
 static void print_state(const struct json *v)
@@ -116,7 +118,7 @@ static void print_state(const struct json *v)
     str state = json_str(json_get(v, STR("state")));
     tell_line(number(v, "copied"), number(v, "events"), number(v, "mended"), number(v, "compared"));
     if (str_eq(state, STR("following"))) {
-        puts("            events  deliveries    attempts  hash");
+        puts(SUMS_HEAD);
         print_json_sum("here", json_get(v, STR("here")));
         print_json_sum("there", json_get(v, STR("there")));
     }

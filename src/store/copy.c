@@ -26,10 +26,13 @@ struct copier *copier_new(struct store *from, struct store *to, struct store_tap
     arena_init(&c->a, PAGE_ARENA_MAX);
     c->in = store_reader_open(from, why);
     c->out = c->in ? store_reader_open(to, why) : NULL;
-    if (c->out)
-        return c;
-    copier_free(c);
-    return NULL;
+    if (!c->out) {
+        copier_free(c);
+        return NULL;
+    }
+    c->keys_are_told = from->key_seed && to->key_seed &&
+                       memcmp(from->key_seed, to->key_seed, DEDUPE_SEED_BYTES) == 0;
+    return c;
 }
 
 void copier_free(struct copier *c)
@@ -164,9 +167,11 @@ static enum err work_off_notes(struct copier *c, struct reason *why)
 
 enum err copier_start(struct copier *c, str from_name, struct reason *why)
 {
-    enum err err = copy_mark_set(c->to, COPY_FILLING, from_name, why);
+    enum err err = greatest_event(c->out, &c->a, &c->copied_to, why);
     if (err == ERR_OK)
-        err = greatest_event(c->out, &c->a, &c->copied_to, why);
+        err = copied_seed(c, why);
+    if (err == ERR_OK)
+        err = copy_mark_set(c->to, COPY_FILLING, from_name, why);
     if (err == ERR_OK && c->tap)
         atomic_store(&c->tap->limit, c->copied_to);
     return err == ERR_OK ? copier_objects(c, why) : err;

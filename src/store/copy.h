@@ -12,7 +12,9 @@
 #include "store/tap.h"
 
 struct copy_sum { /* what was counted, and a hash over all of it, whatever the order */
-    uint64_t events, deliveries, attempts, hash;
+    uint64_t events, deliveries, attempts;
+    uint64_t keys; /* of requests, that are known for a day (Idempotency-Key) */
+    uint64_t hash;
 };
 
 struct copy_progress {

@@ -63,6 +63,7 @@ static void add(struct copy_sum *all, const struct copy_sum *one)
     all->events += one->events;
     all->deliveries += one->deliveries;
     all->attempts += one->attempts;
+    all->keys += one->keys;
     all->hash += one->hash;
 }
 
@@ -113,6 +114,9 @@ static enum err compare_event(struct copier *c, struct event_row in, struct even
     /* One that changes all the time is noted by the tap, and looked at in the end. */
     if (c->tap && memcmp(&a, &b, sizeof(a)) != 0)
         b = a;
+    enum err err = in.event.id ? copied_keys_sum(c, &in.event, &a, &b, why) : ERR_OK;
+    if (err != ERR_OK)
+        return err;
     add(&c->p.from, &a);
     add(&c->p.to, &b);
     c->p.compared++;

@@ -84,20 +84,21 @@ static enum err load_attempts(struct copier *c, struct copied *e, const struct d
 }
 
 /* By which a repeat is known; how long each source asks for is not kept with the event. */
-static void load_keys(struct copier *c, struct copied *e)
+static enum err load_keys(struct copier *c, struct copied *e, struct reason *why)
 {
     struct event *x = &e->event.event;
     int64_t age_ms = clock_wall_ms(clock_real()) - x->received_ms;
-    if (age_ms < DEDUPE_KEPT_MS && !(x->flags & EVENT_ID_REUSED))
-        e->event.dedupe_window_ms = DEDUPE_KEPT_MS;
-    if (!(x->flags & EVENT_LISTED) || x->dedupe_key.n == 0 || age_ms >= MESSAGE_ID_WINDOW_MS)
-        return;
-    e->event.dedupe_window_ms = 0;
-    e->key = (struct event_key){
-        .scope = arena_printf(&c->a, MESSAGE_ID_SCOPE STR_FMT, STR_ARG(x->source)),
-        .key = x->dedupe_key,
-        .window_ms = MESSAGE_ID_WINDOW_MS - age_ms};
-    e->event.key_count = 1;
+    if (!(x->flags & EVENT_LISTED)) {
+        if (age_ms < DEDUPE_KEPT_MS && !(x->flags & EVENT_ID_REUSED))
+            e->event.dedupe_window_ms = DEDUPE_KEPT_MS;
+        return ERR_OK;
+    }
+    if (x->dedupe_key.n && age_ms < MESSAGE_ID_WINDOW_MS)
+        e->keys[e->event.key_count++] = (struct event_key){
+            .scope = arena_printf(&c->a, MESSAGE_ID_SCOPE STR_FMT, STR_ARG(x->source)),
+            .key = x->dedupe_key,
+            .window_ms = MESSAGE_ID_WINDOW_MS};
+    return copied_keys(c, e, why);
 }
 
 enum err copied_load(struct copier *c, uint64_t id, struct copied *e, struct reason *why)
@@ -112,7 +113,7 @@ enum err copied_load(struct copier *c, uint64_t id, struct copied *e, struct rea
     if (err != ERR_OK)
         return err;
     e->is_there = true;
-    load_keys(c, e);
+    err = load_keys(c, e, why);
     e->deliveries = list.v;
     e->event.delivery_count = list.count;
     e->plans = ARENA_ARRAY(&c->a, struct new_delivery, list.count + 1);
@@ -146,7 +147,7 @@ static enum err put_batch(struct copier *c, struct copied *const *v, size_t coun
     struct settlement **tail = &b.settlements;
     for (size_t i = 0; i < count; i++) {
         struct new_event *e = &v[i]->event;
-        e->keys = &v[i]->key;
+        e->keys = v[i]->keys;
         *event_tail = e;
         event_tail = &e->next;
         for (size_t k = 0; k < e->delivery_count; k++) {
@@ -177,20 +178,38 @@ static enum err add_attempts(struct copier *c, const struct copied *v, size_t co
     return n ? store_add_attempts(c->to, all, n, why) : ERR_OK;
 }
 
+/* Takes away by what it was taken for a repeat. */
+static void forget_match(struct copied *v)
+{
+    struct new_event *e = &v->event;
+    if (e->matched == 0) {
+        e->dedupe_window_ms = 0;
+    } else {
+        size_t behind = e->key_count - e->matched;
+        memmove(&v->keys[e->matched - 1], &v->keys[e->matched], behind * sizeof(v->keys[0]));
+        e->key_count--;
+    }
+    e->duplicate_of = 0;
+    e->matched = 0;
+}
+
 /* The source may have had a shorter memory for repeats than is asked for here: what it took for two
  * events are two. */
 static enum err put_repeats(struct copier *c, struct copied **v, size_t count, struct reason *why)
 {
-    size_t repeats = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (v[i]->event.duplicate_of == 0)
-            continue;
-        v[i]->event.dedupe_window_ms = 0;
-        v[i]->event.key_count = 0;
-        v[i]->event.duplicate_of = 0;
-        v[repeats++] = v[i];
+    enum err err = ERR_OK;
+    while (err == ERR_OK && count) {
+        size_t repeats = 0;
+        for (size_t i = 0; i < count; i++) {
+            if (v[i]->event.duplicate_of == 0)
+                continue;
+            forget_match(v[i]);
+            v[repeats++] = v[i];
+        }
+        count = repeats;
+        err = put_batch(c, v, count, why);
     }
-    return put_batch(c, v, repeats, why);
+    return err;
 }
 
 enum err copied_put(struct copier *c, struct copied *v, size_t count, struct reason *why)

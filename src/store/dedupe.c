@@ -65,8 +65,19 @@ static void sip_str(struct sip *s, str text)
     sip_word(s, text.n);
 }
 
+void dedupe_ready(const uint64_t key[2], char out[DEDUPE_KEY_BYTES])
+{
+    const uint64_t v[] = {htole64(key[0]), htole64(key[1])};
+    memcpy(out, v, DEDUPE_KEY_BYTES);
+}
+
 void dedupe_key(const uint8_t seed[DEDUPE_SEED_BYTES], str source, str id, uint64_t out[2])
 {
+    if (id.n == DEDUPE_KEY_BYTES && str_eq(source, STR(DEDUPE_READY_SCOPE))) {
+        out[0] = load_u64(id.p);
+        out[1] = load_u64(id.p + 8);
+        return;
+    }
     uint64_t k0 = load_u64(seed), k1 = load_u64(seed + 8);
     struct sip s = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du ^ 0xee,
                     k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
@@ -83,6 +94,12 @@ void dedupe_key(const uint8_t seed[DEDUPE_SEED_BYTES], str source, str id, uint6
 uint64_t dedupe_fold(const uint8_t body_hash[16])
 {
     return load_u64(body_hash) ^ rotate(load_u64(body_hash + 8), 32);
+}
+
+void dedupe_unfold(uint64_t fold, uint8_t out[16])
+{
+    const uint64_t v[] = {htole64(fold), 0};
+    memcpy(out, v, 16);
 }
 
 void dedupe_entry_write(const struct dedupe_entry *e, char out[DEDUPE_ENTRY_BYTES])

@@ -29,8 +29,15 @@ struct dedupe_entry {
     int64_t received_ms;
 };
 
+/* Under this scope, which no source has, an id is a key that is hashed already, with the same seed:
+ * as dedupe_ready writes it. */
+#define DEDUPE_READY_SCOPE "\1ready\1"
+#define DEDUPE_KEY_BYTES 16u
+void dedupe_ready(const uint64_t key[2], char out[DEDUPE_KEY_BYTES]);
 void dedupe_key(const uint8_t seed[DEDUPE_SEED_BYTES], str source, str id, uint64_t out[2]);
 uint64_t dedupe_fold(const uint8_t body_hash[16]);
+/* A hash of which the fold is this: for a key of which no more is known. */
+void dedupe_unfold(uint64_t fold, uint8_t out[16]);
 void dedupe_entry_write(const struct dedupe_entry *e, char out[DEDUPE_ENTRY_BYTES]);
 void dedupe_entry_read(const char in[DEDUPE_ENTRY_BYTES], struct dedupe_entry *e);
 static inline unsigned dedupe_part(const uint64_t key[2])

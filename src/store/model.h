@@ -49,6 +49,8 @@ struct event {
  * scope and the source's name. */
 #define MESSAGE_ID_SCOPE "\1message-uid\1"
 #define MESSAGE_ID_WINDOW_MS (30 * 24 * 3600 * INT64_C(1000))
+/* Its other further key is that of the request it was made with, and known for a day. */
+#define MESSAGE_REQUEST_WINDOW_MS (24 * 3600 * INT64_C(1000))
 
 struct delivery {
     uint64_t id;

@@ -99,6 +99,17 @@ struct object_list {
     bool more; /* beyond the limit */
 };
 
+/* The key of the request that made a message, as it is remembered. */
+struct kept_key {
+    uint64_t key[2];  /* hashed with store.key_seed */
+    uint8_t hash[16]; /* of what was asked for with it; or one that folds alike (dedupe.h) */
+};
+struct key_list { /* in order */
+    struct kept_key *v;
+    size_t count;
+    uint64_t forgotten; /* keys of events up to this id may be forgotten before their time */
+};
+
 struct store_counts {
     uint64_t events, rejected;
     uint64_t by_state[DELIVERY_STATE_COUNT];

@@ -136,6 +136,12 @@ struct store_ops {
      * alone, however many there are. */
     enum err (*count_listed)(struct store_reader *r, str source, int64_t since_ms, int64_t most,
                              int64_t *count, struct reason *why);
+    /* Further keys of a stored event that are known for MESSAGE_REQUEST_WINDOW_MS from received_ms
+     * on; those of another window may be among them. NULL: it can't tell them, nor take a seed. */
+    enum err (*keys)(struct store_reader *r, uint64_t event_id, int64_t received_ms,
+                     struct arena *a, struct key_list *out, struct reason *why);
+    /* Hashes its keys with this seed from now on; of a store without events. */
+    enum err (*take_seed)(struct store *s, const uint8_t *seed, struct reason *why);
     /* Names of destinations that have PENDING deliveries (for dispatch at start, and to find
      * those whose destination is gone). */
     enum err (*pending_destinations)(struct store_reader *r, struct arena *a, str **out,
@@ -198,6 +204,7 @@ struct store { /* first member of every implementation */
     _Atomic unsigned lost;    /* how often its lease was lost: what was claimed before is void */
     _Atomic int durability;   /* enum store_durability */
     _Atomic bool unreachable; /* what is asked now is refused at once */
+    const uint8_t *key_seed;  /* DEDUPE_SEED_BYTES; NULL where ops->keys is */
     /* What secrets are sealed with, see sealed.h; of whoever opened the store, set before anything
      * else is asked. NULL: documents pass as they are. */
     const struct seal *seal;

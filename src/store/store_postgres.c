@@ -54,6 +54,8 @@ static const struct store_ops postgres_ops = {
     .counts = pg_counts,
     .queues = pg_queues,
     .count_listed = pg_count_listed,
+    .keys = pg_keys,
+    .take_seed = pg_take_seed,
     .pending_destinations = pg_pending_destinations,
     .move = pg_move,
     .add_delivery = pg_add_delivery,
@@ -129,6 +131,7 @@ struct store *store_postgres_open(str url, const struct store_options *o, const 
     struct pg_store *s = xcalloc(1, sizeof(*s));
     s->base.ops = &postgres_ops;
     s->base.shared = true;
+    s->base.key_seed = s->dedupe_seed;
     s->base.writers = PG_WRITERS;
     s->clock = clock;
     s->conninfo = pg_conninfo(url);

@@ -294,6 +294,9 @@ enum err pg_object_changes(struct store_reader *r, uint64_t after, size_t limit,
                            struct object_list *out, struct reason *why);
 enum err pg_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                        struct rejection_list *out, struct reason *why);
+enum err pg_keys(struct store_reader *r, uint64_t event_id, int64_t received_ms, struct arena *a,
+                 struct key_list *out, struct reason *why);
+enum err pg_take_seed(struct store *s, const uint8_t *seed, struct reason *why);
 enum err pg_count_listed(struct store_reader *r, str source, int64_t since_ms, int64_t most,
                          int64_t *count, struct reason *why);
 enum err pg_counts(struct store_reader *r, struct store_counts *out, struct reason *why);

@@ -241,6 +241,8 @@ static const struct store_ops sqlite_ops = {
     .counts = sqlite_counts,
     .queues = sqlite_queues,
     .count_listed = sqlite_count_listed,
+    .keys = sqlite_keys,
+    .take_seed = sqlite_take_seed,
     .pending_destinations = sqlite_pending_destinations,
     .move = sqlite_move,
     .add_delivery = sqlite_add_delivery,
@@ -404,6 +406,7 @@ struct store *store_sqlite_open(const char *dir, const struct clock *clock,
 {
     struct sqlite_store *s = xcalloc(1, sizeof(*s));
     s->base.ops = &sqlite_ops;
+    s->base.key_seed = s->dedupe_seed;
     s->clock = clock;
     s->dir = xstrdup(dir);
     s->path = join(dir, "gaff.db");

@@ -121,8 +121,9 @@ struct sqlite_store {
 struct sqlite_reader {
     struct store_reader base;
     struct connection c;
-    bool is_held; /* the next load opens a view and keeps it */
-    bool in_view; /* a read transaction is open */
+    struct kept_keys *keys; /* store_sqlite_keys.c; NULL until they are asked for */
+    bool is_held;           /* the next load opens a view and keeps it */
+    bool in_view;           /* a read transaction is open */
 };
 
 static inline struct sqlite_store *sqlite_of(struct store *s)
@@ -241,6 +242,12 @@ void objects_judged(struct sqlite_store *s, bool good, uint64_t lsn);
 bool objects_write(struct writer *w, const struct object_change *c);
 bool objects_purge(struct writer *w, int64_t now_ms, size_t most);
 
+/* --- store_sqlite_keys.c
+ * --------------------------------------------------------------------------
+ */
+
+void kept_keys_free(struct kept_keys *k); /* accepts NULL */
+
 /* --- operations ----------------------------------------------------------------------------------
  */
 
@@ -285,6 +292,9 @@ enum err sqlite_rejections(struct store_reader *r, uint64_t before, size_t limit
                            struct rejection_list *out, struct reason *why);
 enum err sqlite_count_listed(struct store_reader *r, str source, int64_t since_ms, int64_t most,
                              int64_t *count, struct reason *why);
+enum err sqlite_keys(struct store_reader *r, uint64_t event_id, int64_t received_ms,
+                     struct arena *a, struct key_list *out, struct reason *why);
+enum err sqlite_take_seed(struct store *s, const uint8_t *seed, struct reason *why);
 enum err sqlite_counts(struct store_reader *r, struct store_counts *out, struct reason *why);
 enum err sqlite_queues(struct store_reader *r, struct arena *a, struct queue_list *out,
                        struct reason *why);

@@ -25,6 +25,7 @@ void sqlite_reader_close(struct store_reader *base)
 {
     struct sqlite_reader *r = sqlite_reader_of(base);
     sqlite_rest(base);
+    kept_keys_free(r->keys);
     db_close(&r->c);
     free(r);
 }

@@ -28,10 +28,11 @@ def push(d, body, **more):
 
 
 def ended(d, event_id):
-    """Waits until every delivery of the event is in a final state."""
+    """Waits until every delivery of the event is in a final state; with `ack: verified` the event
+    itself may come after its answer."""
     def look():
         event = d.api("GET", "/events/" + event_id).json()
-        states = [x["state"] for x in event["deliveries"]]
+        states = [x["state"] for x in event.get("deliveries", [])]
         return event if states and not {"pending", "claimed"} & set(states) else None
     return until(look, f"the deliveries of {event_id} have ended")
 

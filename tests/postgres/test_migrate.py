@@ -296,6 +296,63 @@ def test_what_changes_while_it_follows_is_the_same_there():
     shutil.rmtree(old[7:])
 
 
+def ask(daemon, key, n):
+    """One request that makes a message, with the key by which it is known when it comes again."""
+    body = json.dumps({"eventType": "a.b", "payload": {"n": n}}).encode()
+    return daemon.request("POST", "/api/v1/app/acme/msg", body, {
+        "Authorization": "Bearer " + TOKEN, "Content-Type": "application/json",
+        "Idempotency-Key": key}, base=daemon.admin)
+
+
+def test_a_request_sent_again_after_a_move_makes_no_second_message():
+    url = database(common())
+    old = "sqlite:" + tempfile.mkdtemp(prefix="gaff-old-")
+    back = "sqlite:" + tempfile.mkdtemp(prefix="gaff-back-")
+    with Mover(old, "sending: { policy: private }\n"
+               "secret_key: a-key-of-the-tests-that-is-long-enough\n") as d:
+        assert d.api("POST", "/app", {"name": "acme", "uid": "acme"}).status == 201
+        made = {}
+
+        def send(key):
+            made[key] = (len(made), ask(d, key, len(made)).json()["id"])
+
+        def all_are_known():
+            for key, (n, message) in made.items():
+                again = ask(d, key, n)
+                assert (again.status, again.json()["id"]) == (202, message), again.body
+                other = ask(d, key, n + 1000)
+                assert other.status == 409, other.body
+                assert other.json()["code"] == "idempotency_conflict", other.body
+            listed = d.api("GET", "/app/acme/msg?limit=100").json()["data"]
+            assert sorted(m["id"] for m in listed) == sorted(m for _, m in made.values())
+
+        def follows(to):
+            """True when all was old enough to be compared: the last second is not."""
+            d.cli("migrate", "--stop")
+            said = d.cli("migrate", "--to", to).stdout.decode()
+            assert "state: following" in said, said
+            here, there = (line.split() for line in said.split("\n")
+                           if line.startswith(("here", "there")))
+            assert here[1:] == there[1:], said
+            return int(here[4]) == len(made)
+
+        for i in range(12):
+            send(f"before-{i}")
+        for to in (url, back):
+            until(lambda: follows(to), "all keys are compared")
+            send("while it follows, to " + to)
+            d.name(to)
+            d.cli("migrate", "--finish")
+            d.until_ready_on(to.split(":")[0])
+            all_are_known()
+            send("after it was on " + to)
+        assert d.stop() == 0
+        d.start()
+        all_are_known()
+    for store in (old, back):
+        shutil.rmtree(store[7:])
+
+
 def test_a_shared_store_is_moved_by_its_only_node():
     target, url = Target(), database(common())
     with Mover(url, config(target)) as d, Node(url, "two", config(target)) as two:

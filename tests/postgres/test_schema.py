@@ -15,6 +15,7 @@ FROZEN = {
     "002_calls.sql": "3746ca64aca6ed6f8d431c36b83f0a43b116c5615efc96a4eccbc1043357a126",
     "003_filling.sql": "11f36bcd4901fb57c5c244aa8893643800251ee719faecbadec167cc5522c984",
     "004_days.sql": "0ed52513c681b892ec17aaab8e8cd00a1396ac9ab588141358257e802814ecbf",
+    "005_keys.sql": "cddfbc7a4d1e1ee1c577e2525685872e8aed7093476383ae65242c6f0c51ca52",
 }
 
 
