@@ -340,6 +340,13 @@ enum err pg_ingest_send(struct pg_commit *m, size_t *calls, struct reason *why)
     return e;
 }
 
+/* Of all by which an event is a repeat the first of its further keys tells, as in every store; the
+ * database gives them in no order. */
+static bool tells(const struct new_event *e, size_t place)
+{
+    return e->duplicate_of == 0 || (place && (e->matched == 0 || place < e->matched));
+}
+
 static void take_row(struct pg_commit *m, const struct PGresult *r, int row)
 {
     uint64_t id = (uint64_t)pg_i64(r, row, 0), first = (uint64_t)pg_i64(r, row, 1);
@@ -347,8 +354,11 @@ static void take_row(struct pg_commit *m, const struct PGresult *r, int row)
         if (first == 0 && e->event.id == id)
             e->event.flags |= EVENT_ID_REUSED;
         else if (first && e->event.id == id) {
+            size_t place = (size_t)pg_i32(r, row, 2);
+            if (!tells(e, place))
+                continue;
             e->duplicate_of = first;
-            e->matched = (size_t)pg_i32(r, row, 2);
+            e->matched = place;
             e->same_hash = pg_bool(r, row, 3);
         } else if (first && e->duplicate_of == id) {
             e->duplicate_of = first; /* a repeat of a repeat */

@@ -213,6 +213,32 @@ CASE(object_past_its_time_is_purged)
 
 /* --- further keys, and what is listed --------------------------------------------------------- */
 
+CASE(of_several_keys_that_match_the_first_tells)
+{
+    for (int i = 0; i < 16; i++) { /* however they are hashed */
+        char name[16];
+        snprintf(name, sizeof(name), "k%d", i);
+        struct event_key keys[2] = {
+            {.scope = STR("\1requests"),
+             .key = str_from_cstr(name),
+             .hash = {1},
+             .window_ms = 1000},
+            {.scope = STR("\1ids"), .key = str_from_cstr(name), .hash = {2}, .window_ms = 1000}};
+        struct new_event *n = NULL;
+        for (int round = 0; round < 2; round++) {
+            n = kit_event(k, STR("{}"));
+            n->event.dedupe_key = str_from_cstr(name);
+            n->dedupe_window_ms = 1000;
+            n->keys = keys;
+            n->key_count = 2;
+            kit_commit(k);
+        }
+        EXPECT(n->duplicate_of != 0);
+        EXPECT_EQ_UINT(n->matched, 1);
+        EXPECT(n->same_hash);
+    }
+}
+
 CASE(further_key_keeps_a_second_event_out)
 {
     struct event_key key = {
