@@ -267,22 +267,27 @@ const struct wire_schema schema_example_in = {"EventExampleIn", "", example_fiel
     FIELD("since", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Messages from then on."),          \
         FIELD("until", WIRE_TIME, WIRE_NULLABLE, 0, 0, CHECK_NONE, "And before then; now.")
 
-static const struct wire_field recover_fields[] = {RANGE, END};
-const struct wire_schema schema_recover_in = {"RecoverIn", "", recover_fields};
-static const struct wire_field replay_fields[] = {RANGE, END};
-const struct wire_schema schema_replay_in = {"ReplayIn", "", replay_fields};
+static const struct wire_field range_fields[] = {RANGE, END};
+const struct wire_schema schema_recover_in = {"RecoverIn", "", range_fields};
+const struct wire_schema schema_replay_in = {"ReplayIn", "", range_fields};
 static const struct wire_field bulk_fields[] = {
     RANGE, FIELD("eventTypes", WIRE_STRINGS, WIRE_NULLABLE, 0, 1000, CHECK_WORD, ""),
     FIELD("channel", WIRE_STRING, WIRE_NULLABLE, 1, 128, CHECK_WORD, ""),
     FIELD("tag", WIRE_STRING, WIRE_NULLABLE, 1, 128, CHECK_NONE, ""), END};
 const struct wire_schema schema_bulk_in = {"BulkReplayIn", "", bulk_fields};
+
+/* What every job is shown with, and one member that only this view has. */
+#define TASK(which, member)                                                                        \
+    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Of the job: qtask_..."),            \
+        FIELD("status", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE,                              \
+              "running, finished, failed"),                                                        \
+        FIELD("task", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, which), member,                \
+        FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, "")
+
 static const struct wire_field task_fields[] = {
-    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "qtask_..."),
-    FIELD("status", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "running, finished, failed"),
-    FIELD("task", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
-    FIELD("data", WIRE_OBJECT, WIRE_REQUIRED, 0, 0, CHECK_NONE,
-          "endpointId, count, reason; of statistics that are finished appStats, event_types"),
-    FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    TASK("", FIELD("data", WIRE_OBJECT, WIRE_REQUIRED, 0, 0, CHECK_NONE,
+                   "endpointId, count, reason; of statistics that are finished appStats, "
+                   "event_types")),
     END};
 const struct wire_schema schema_task_out = {"BackgroundTaskOut", "", task_fields};
 
@@ -292,12 +297,8 @@ static const struct wire_field usage_in_fields[] = {
     FIELD("until", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, "And before then."), END};
 const struct wire_schema schema_usage_in = {"AppUsageStatsIn", "", usage_in_fields};
 static const struct wire_field usage_out_fields[] = {
-    FIELD("id", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "Of the job: qtask_..."),
-    FIELD("status", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "running, finished, failed"),
-    FIELD("task", WIRE_STRING, WIRE_REQUIRED, 0, 0, CHECK_NONE, "application.stats"),
-    FIELD("unresolvedAppIds", WIRE_STRINGS, WIRE_REQUIRED, 0, 0, CHECK_NONE,
-          "Those of the request that name no application."),
-    FIELD("updatedAt", WIRE_TIME, WIRE_REQUIRED, 0, 0, CHECK_NONE, ""),
+    TASK("application.stats", FIELD("unresolvedAppIds", WIRE_STRINGS, WIRE_REQUIRED, 0, 0,
+                                    CHECK_NONE, "Those of the request that name no application.")),
     END};
 const struct wire_schema schema_usage_out = {"AppUsageStatsOut", "", usage_out_fields};
 
