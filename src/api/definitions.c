@@ -1,7 +1,9 @@
 /* definitions.c -- /api/v1/definitions: sources, destinations and routes made at run time. Each is
- * tried together with all else, by the reader that checks files, before it is kept. */
+ * tried together with all else, by the reader that checks files, before it is kept. Their secrets
+ * are shown masked. */
 #include "engine/definitions.h"
 #include "api/call.h"
+#include "engine/masking.h"
 
 #define NAME_BYTES_MAX 63
 
@@ -15,16 +17,97 @@ static bool read_place(struct api_call *c, struct definition_change *change)
     return false;
 }
 
+static void refuse(struct api_call *c, str text)
+{
+    c->status = 422;
+    http_reply_error(c->x, 422, "bad_definition", text);
+}
+
 static void answer_problems(struct api_call *c, const struct problems *p)
 {
     struct buf text;
     buf_init(&text, 1u << 20);
     for (size_t i = 0; i < p->count; i++)
         buf_printf(&text, "%s%s", i ? "\n" : "", p->v[i].text);
-    c->status = 422;
-    http_reply_error(c->x, 422, "bad_definition", buf_str(&text));
+    refuse(c, buf_str(&text));
     buf_release(&text);
 }
+
+/* --- masks -------------------------------------------------------------------------------------
+ */
+
+/* How a definition's secrets are masked. What is not in force here (another node defined it this
+ * moment) has fields that nobody here can tell from secrets. */
+static struct masking masking_of(const struct api_call *c, const struct config *config,
+                                 enum definition_kind kind, str name)
+{
+    struct masking m = {.key = secret_str(&c->api->token)};
+    if (kind == DEFINITION_DESTINATION) {
+        const struct destination_config *d = map_get(&config->destinations_by_name, name);
+        m.all = d == NULL;
+        m.target = d ? action_target_of(d->action) : NULL;
+    }
+    return m;
+}
+
+/* The document with the secrets that its masks stand for. False and answered. */
+static bool take_doc(struct api_call *c, const struct definition_change *change,
+                     const struct json *doc, struct json_writer *w)
+{
+    struct object old;
+    struct reason why = {0};
+    struct json_doc *was = NULL;
+    if (change->kind == DEFINITION_ROUTE) {
+        json_value(w, doc);
+        return true;
+    }
+    enum err err = store_object(c->api->reader, str_from_cstr(definition_objects[change->kind]),
+                                change->name, c->x->arena, &old, &why);
+    if (err == ERR_OK)
+        was = json_parse(old.doc, &why);
+    else if (err != ERR_NOT_FOUND) {
+        api_fail(c, err, &why);
+        return false;
+    }
+    struct config *config = engine_config(c->api->options.engine);
+    struct masking m = masking_of(c, config, change->kind, change->name);
+    m.all = m.all && was;
+    err = mask_undo(w, &m, doc, json_root(was), &why);
+    if (err != ERR_OK)
+        refuse(c, arena_printf(c->x->arena, "%s." STR_FMT ".%s", definition_kinds[change->kind],
+                               STR_ARG(change->name), why.text));
+    config_unref(config);
+    json_doc_free(was);
+    return err == ERR_OK;
+}
+
+static void write_list(struct api_call *c, const struct json *all)
+{
+    struct json_iter kinds = {0};
+    struct config *config = engine_config(c->api->options.engine);
+    json_open(&c->json, '{');
+    while (json_next(all, &kinds)) {
+        struct json_iter it = {0};
+        enum definition_kind kind = DEFINITION_ROUTE;
+        (void)definition_kind_parse(kinds.key, &kind);
+        json_key_str(&c->json, kinds.key);
+        if (kind == DEFINITION_ROUTE) {
+            json_value(&c->json, kinds.value);
+            continue;
+        }
+        json_open(&c->json, '{');
+        while (json_next(kinds.value, &it)) {
+            struct masking m = masking_of(c, config, kind, it.key);
+            json_key_str(&c->json, it.key);
+            mask_write(&c->json, &m, it.value);
+        }
+        json_close(&c->json, '}');
+    }
+    json_close(&c->json, '}');
+    config_unref(config);
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* True when the whole would be good with the change; else answered. */
 static bool is_good(struct api_call *c, const struct definition_change *change)
@@ -97,9 +180,9 @@ void api_definition_put(struct api_call *c)
     struct json_writer w;
     buf_init(&text, OBJECT_DOC_MAX);
     json_writer_init(&w, &text);
-    json_value(&w, doc);
+    bool taken = take_doc(c, &change, doc, &w);
     change.doc = buf_str(&text);
-    if (is_good(c, &change)) {
+    if (taken && is_good(c, &change)) {
         struct object o = {.kind = str_from_cstr(definition_objects[change.kind]),
                            .id = change.name,
                            .doc = change.doc};
@@ -129,12 +212,19 @@ void api_definition_delete(struct api_call *c)
 void api_definitions_list(struct api_call *c)
 {
     struct reason why = {0};
-    enum err err = definitions_text(c->api->reader, NULL, &c->body, &why);
+    struct buf text;
+    buf_init(&text, DEFINITIONS_BYTES_MAX);
+    enum err err = definitions_text(c->api->reader, NULL, &text, &why);
+    struct json_doc *doc = err == ERR_OK && text.len ? json_parse(buf_str(&text), &why) : NULL;
     if (err != ERR_OK) {
         api_fail(c, err, &why);
-        return;
+    } else {
+        if (doc)
+            write_list(c, json_root(doc));
+        else
+            json_raw(&c->json, STR("{\"sources\":{},\"destinations\":{},\"routes\":[]}"));
+        api_send(c, 200);
     }
-    if (c->body.len == 0)
-        buf_str_append(&c->body, STR("{\"sources\":{},\"destinations\":{},\"routes\":[]}"));
-    api_send(c, 200);
+    json_doc_free(doc);
+    buf_release(&text);
 }

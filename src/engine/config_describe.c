@@ -2,6 +2,7 @@
  * secrets masked. The reader is a person who asks what the daemon really uses. */
 #include "base/codec.h"
 #include "engine/config_read.h"
+#include "engine/masking.h"
 
 void config_origin_describe(const struct yaml *node, struct buf *out)
 {
@@ -23,22 +24,12 @@ static void append_scalar(struct buf *out, const struct yaml *node, bool secret)
     }
 }
 
-static bool is_secret_key(str key)
-{
-    static const str words[] = {{"secret", 6}, {"token", 5}, {"password", 8},
-                                {"auth", 4},   {"key", 3},   {"sign", 4}};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        for (size_t at = 0; at + words[i].n <= key.n; at++)
-            if (str_eq_nocase(str_slice(key, at, at + words[i].n), words[i]))
-                return true;
-    return false;
-}
-
 /* A part of the file on one line: { url: "http://...", sign: { secret: **** } }. */
-static void append_tree(struct buf *out, const struct yaml *node, bool secret)
+static void append_tree(struct buf *out, const struct yaml *node, const struct target *t,
+                        bool secret)
 {
     if (node->kind == YAML_SCALAR) {
-        append_scalar(out, node, secret);
+        append_scalar(out, node, secret || mask_is_credential(node->scalar));
         return;
     }
     bool map = node->kind == YAML_MAP;
@@ -48,7 +39,7 @@ static void append_tree(struct buf *out, const struct yaml *node, bool secret)
             buf_str_append(out, STR(", "));
         if (map)
             buf_printf(out, STR_FMT ": ", STR_ARG(one->key));
-        append_tree(out, one, secret || (map && is_secret_key(one->key)));
+        append_tree(out, one, t, secret || (map && mask_is_secret_key(one->key, t)));
     }
     buf_str_append(out, map ? STR(" }") : STR("]"));
 }
@@ -71,14 +62,15 @@ static void line_bool(struct buf *out, const struct yaml *object, const char *ke
     line(out, object, key, value ? STR("true") : STR("false"));
 }
 
-/* As it stands in the file, when it does. */
-static void line_written(struct buf *out, const struct yaml *object, const char *key)
+/* As it stands in the file, when it does. t: whose fields may be secrets; NULL: none's. */
+static void line_written(struct buf *out, const struct yaml *object, const char *key,
+                         const struct target *t)
 {
     const struct yaml *node = yaml_get(object, str_from_cstr(key));
     if (!node)
         return;
     buf_printf(out, "    %s: ", key);
-    append_tree(out, node, is_secret_key(node->key));
+    append_tree(out, node, t, mask_is_secret_key(node->key, t));
     config_origin_describe(node, out);
 }
 
@@ -91,11 +83,11 @@ static void describe_source(const struct source_config *s, struct buf *out)
     buf_printf(out, "  " STR_FMT ":", STR_ARG(s->name));
     config_origin_describe(place, out);
     if (yaml_get(place, STR("verify")))
-        line_written(out, place, "verify");
+        line_written(out, place, "verify", NULL);
     else
         line(out, place, "provider", s->provider ? provider_id(s->provider) : STR("none"));
-    line_written(out, place, "secret");
-    line_written(out, place, "secrets");
+    line_written(out, place, "secret", NULL);
+    line_written(out, place, "secrets", NULL);
     line(out, place, "path", s->path);
     for (size_t i = 0; i < s->method_count; i++)
         buf_printf(&text, "%s" STR_FMT, i ? ", " : "[", STR_ARG(s->methods[i]));
@@ -112,9 +104,9 @@ static void describe_source(const struct source_config *s, struct buf *out)
     line_bool(out, place, "insecure", s->insecure);
     if (s->channel)
         line_bool(out, place, "channel", true);
-    line_written(out, place, "allow_from");
-    line_written(out, place, "options");
-    line_written(out, place, "respond");
+    line_written(out, place, "allow_from", NULL);
+    line_written(out, place, "options", NULL);
+    line_written(out, place, "respond", NULL);
     buf_release(&text);
 }
 
@@ -136,13 +128,13 @@ static void describe_destination(const struct destination_config *d, struct buf 
     char number[64];
     buf_printf(out, "  " STR_FMT ":", STR_ARG(d->name));
     config_origin_describe(d->place, out);
-    line_written(out, d->place, d->action->kind->name);
+    line_written(out, d->place, d->action->kind->name, action_target_of(d->action));
     snprintf(number, sizeof(number), "%d", d->concurrency);
     line(out, d->place, "concurrency", str_from_cstr(number));
     if (d->rate.count)
-        line_written(out, d->place, "rate");
+        line_written(out, d->place, "rate", NULL);
     line(out, d->place, "order", d->in_order ? STR("fifo") : STR("any"));
-    line_written(out, d->place, "order_by");
+    line_written(out, d->place, "order_by", NULL);
     line_duration(out, d->place, "timeout", d->timeout_ms);
     describe_retry(d, out);
 }

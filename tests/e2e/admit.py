@@ -164,6 +164,86 @@ def test_a_definition_that_would_break_the_whole_is_refused_with_every_reason():
         assert kept == {"sources": {}, "destinations": {}, "routes": []}, kept
 
 
+def signers(request, secrets):
+    """Those of the secrets of Standard Webhooks that the request is signed with."""
+    h = request["headers"]
+    text = f"{h['webhook-id']}.{h['webhook-timestamp']}.".encode() + request["body"]
+    return [s for s in secrets if "v1," + base64.b64encode(hmac.new(
+        base64.b64decode(s.removeprefix("whsec_")), text, hashlib.sha256).digest()).decode()
+        in h["webhook-signature"].split()]
+
+
+def test_secrets_of_definitions_are_written_and_never_read_back():
+    slack = "https://hooks.slack.com/services/T0/B0/the-secret-of-a-hook"
+    first, second = ("whsec_" + base64.b64encode(os.urandom(24)).decode() for _ in range(2))
+    target, seen = Target(), []
+    with Daemon(OPEN) as d:
+        def read():
+            reply = d.api("GET", "/definitions")
+            seen.extend((reply.body, d.cli("export").stdout,
+                         json.dumps(d.api("GET", "/config").json()).encode()))
+            return reply.json()
+        def put(path, doc):
+            reply = d.api("PUT", "/definitions/" + path, doc)
+            seen.append(reply.body)
+            return reply
+        def signed_by(secrets):
+            count = len(target.requests)
+            d.settled(d.post("/in/mine", b"{}", github(b"{}")).json()["id"])
+            request = target.requests[count]
+            assert signers(request, (first, second)) == secrets, request
+        assert put("sources/mine", {"provider": "github", "secrets": ["an-older-one", SECRET]}
+                   ).status == 201
+        assert put("destinations/out", {"http": {
+            "url": target.url, "headers": {"X-Api-Key": "the-key-of-a-header"},
+            "sign": {"secret": first}}, "retry": {"attempts": 1}}).status == 201
+        assert put("destinations/chat", {"slack": {"webhook_url": slack, "title": "hi"}}
+                   ).status == 201
+        assert put("routes/r", {"from": "mine", "to": ["out"]}).status == 201
+        signed_by([first])
+
+        # What was read can be sent back as it is, and other members changed.
+        before, out = read(), read()["destinations"]["out"]
+        for kind in ("sources", "destinations"):
+            for name, doc in before[kind].items():
+                assert put(f"{kind}/{name}", doc).status == 200, (kind, name)
+        assert read() == before
+        out["rate"] = "1000/s"
+        assert put("destinations/out", out).status == 200
+        signed_by([first])
+        assert target.requests[-1]["headers"]["x-api-key"] == "the-key-of-a-header"
+
+        # A secret goes on in another place by its mask, and out of a list by leaving it out.
+        mask = out["http"]["sign"]["secret"]
+        out["http"]["sign"] = {"secret": second, "previous_secret": mask,
+                               "previous_until": "2099-01-01T00:00:00Z"}
+        assert put("destinations/out", out).status == 200
+        signed_by([first, second])
+        mine = read()["sources"]["mine"]
+        assert put("sources/mine", {**mine, "secrets": mine["secrets"][1:]}).status == 200
+        assert d.post("/in/mine", b"{}", github(b"{}")).status == 200
+        assert d.post("/in/mine", b"{}", github(b"{}", "an-older-one")).status == 401
+
+        # Nowhere else can a mask be read back, and one of nothing keeps what is there.
+        for path, doc, place in (
+                ("destinations/out", {"http": {"url": target.url, "headers": {"X-Shown": mask}}},
+                 "destinations.out.http.headers.X-Shown"),
+                ("destinations/new", {"http": {"url": target.url, "sign": {"secret": mask}}},
+                 "destinations.new.http.sign.secret"),
+                ("sources/mine", {"provider": "github", "secrets": [SECRET, "****00000000"]},
+                 "sources.mine.secrets[1]")):
+            before, refused = read(), put(path, doc)
+            assert refused.status == 422 and read() == before, (path, refused.body)
+            assert refused.json()["error"]["message"].startswith(place + ": "), refused.body
+        signed_by([first, second])
+        exported = d.cli("export").stdout.decode()
+        assert '"${env:CHAT_SLACK_WEBHOOK_URL}"' in exported, exported
+        assert '"${env:OUT_HTTP_SIGN_PREVIOUS_SECRET}"' in exported, exported
+    target.close()
+    for secret in (SECRET, slack, first, second, "the-key-of-a-header", "an-older-one"):
+        assert not [text for text in seen if secret.encode() in text], secret
+
+
 def test_a_route_holds_its_destination():
     with Daemon(OPEN) as d:
         target = Target()

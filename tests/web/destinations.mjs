@@ -89,6 +89,7 @@ routes:
 
         await page.goto(`${daemon.admin}/#/destinations/mirror`);
         await page.getByRole("button", { name: "Edit" }).click();
+        expect(/^\*{4}[0-9a-f]{8}$/.test(await page.getByLabel("Signing secret").inputValue()), "masked");
         await page.getByRole("button", { name: "Rotate: make another" }).click();
         const second = await page.getByLabel("Signing secret").inputValue();
         expect(second !== first && /^whsec_/.test(second), "another secret");
@@ -99,7 +100,7 @@ routes:
         expect(signs(first, await arrived(1)), "and with the old one, for a day");
 
         const yaml = execFileSync(process.env.GAFF, ["export"], { cwd: daemon.dir, encoding: "utf8" });
-        expect(yaml.includes("mirror") && yaml.includes("to-mirror"), yaml);
+        expect(yaml.includes("mirror") && yaml.includes("to-mirror") && !yaml.includes(second), yaml);
 
         await page.goto(`${daemon.admin}/#/routes`);
         await page.getByRole("button", { name: "Remove" }).click();

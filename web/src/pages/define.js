@@ -25,8 +25,9 @@ function DestinationFields({ name, old, onDone }) {
     const [error, setError] = useState(/** @type {any} */ (null));
     const [secret, setSecret] = useState(old?.http?.sign?.secret ?? "");
     const was = old?.http?.sign;
+    const fresh = secret && secret !== was?.secret; // what is in force is shown masked, and sent back so
     // The one that signs so far goes on beside the new one for a day, where a receiver understands two.
-    const overlaps = was?.secret && secret && secret !== was.secret && /^(standard-webhooks|svix)$/.test(was.provider ?? "standard-webhooks");
+    const overlaps = was?.secret && fresh && /^(standard-webhooks|svix)$/.test(was.provider ?? "standard-webhooks");
     const [raw, setRaw] = useState(old && !old.http ? JSON.stringify(old, null, 2) : "");
     const save = async (/** @type {any} */ e) => {
         e.preventDefault();
@@ -47,8 +48,8 @@ function DestinationFields({ name, old, onDone }) {
         ${!raw && html`<label>URL <input name="url" type="url" required defaultValue=${old?.http?.url ?? ""} placeholder="https://example.com/webhooks" /></label>
             <label>At most this often <input name="rate" defaultValue=${old?.rate ?? ""} placeholder="no limit, or 10/s" autocomplete="off" /></label>
             <label>Signing secret <input value=${secret} onInput=${(/** @type {any} */ e) => setSecret(e.currentTarget.value)} placeholder="none: not signed" autocomplete="off" spellcheck=${false} /></label>
-            <div class="actions"><button type="button" onClick=${() => setSecret(newSecret())}>${secret ? "Rotate: make another" : "Make one"}</button>${secret && html`<${Copy} value=${secret} label="Copy" what="secret" />`}</div>
-            ${secret && secret !== was?.secret && html`<p class="dim">Give it to the receiver, then save: from then on it signs${overlaps ? ", and the old one beside it for a day" : ""}.</p>`}`}
+            <div class="actions"><button type="button" onClick=${() => setSecret(newSecret())}>${secret ? "Rotate: make another" : "Make one"}</button>${fresh && html`<${Copy} value=${secret} label="Copy" what="secret" />`}</div>
+            ${fresh && html`<p class="dim">Give it to the receiver, then save: from then on it signs${overlaps ? ", and the old one beside it for a day" : ""}.</p>`}`}
         <details open=${Boolean(raw)}><summary>Anything else: as in gaff.yaml, in JSON</summary>
             <textarea aria-label="The destination in JSON" rows="6" spellcheck=${false} value=${raw} onInput=${(/** @type {any} */ e) => setRaw(e.currentTarget.value)} placeholder='{"slack": {"url": "https://hooks.slack.com/..."}}'></textarea></details>
         ${error && html`<${Problem} error=${error} />`}
