@@ -161,7 +161,8 @@ static void change(struct api_call *c, const struct api_route *route)
     snprintf(what, sizeof(what), STR_FMT " " STR_FMT, STR_ARG(c->x->req.method),
              STR_ARG(c->x->req.path));
     route->fn(c);
-    api_audit(c, str_from_cstr(what));
+    if (!c->is_waiting)
+        api_audit(c, str_from_cstr(what));
 }
 
 /* The paths of the sending API come with doubled slashes and with one at the end. */

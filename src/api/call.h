@@ -69,6 +69,7 @@ struct api_call {
     enum role role;                  /* of who calls */
     char caller[96];                 /* "token", "key deploy", a person's name; for the audit log */
     int status;                      /* answered by api_send and its kin; 0: refused before that */
+    bool is_waiting;                 /* answered, and written down for the audit, later */
     const struct send_operation *op; /* NULL: one of api_routes */
     struct json_doc *doc;            /* the body, of operations; freed with the call */
     struct buf body;                 /* the answer being written */

@@ -3,6 +3,7 @@
  * are shown masked. */
 #include "engine/definitions.h"
 #include "api/call.h"
+#include "api/programs.h"
 #include "engine/masking.h"
 
 #define NAME_BYTES_MAX 63
@@ -23,12 +24,27 @@ static void refuse(struct api_call *c, str text)
     http_reply_error(c->x, 422, "bad_definition", text);
 }
 
-static void answer_problems(struct api_call *c, const struct problems *p)
+/* Each with its place in the definitions, which is none of a file's. */
+static void answer_problems(struct api_call *c, str defined, const struct problems *p)
 {
     struct buf text;
+    str origin = STR(DEFINITIONS_ORIGIN ":");
     buf_init(&text, 1u << 20);
-    for (size_t i = 0; i < p->count; i++)
-        buf_printf(&text, "%s%s", i ? "\n" : "", p->v[i].text);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct problem *one = &p->v[i];
+        str told = str_from_cstr(one->text);
+        size_t before = text.len + (i > 0);
+        if (i)
+            buf_char(&text, '\n');
+        if (str_starts(told, origin))
+            definitions_place(defined, one->line, one->column, &text);
+        if (text.len > before)
+            told = str_slice(told,
+                             one->file_bytes +
+                                 str_find_str(str_slice(told, one->file_bytes, told.n), STR(": ")),
+                             told.n);
+        buf_str_append(&text, told);
+    }
     refuse(c, buf_str(&text));
     buf_release(&text);
 }
@@ -123,7 +139,7 @@ static bool is_good(struct api_call *c, const struct definition_change *change)
     if (err != ERR_OK)
         api_fail(c, err, &why);
     else if (!fresh)
-        answer_problems(c, &problems);
+        answer_problems(c, buf_str(&text), &problems);
     bool good = fresh != NULL;
     config_unref(fresh);
     problems_release(&problems);
@@ -159,10 +175,72 @@ static bool can_define(struct api_call *c)
     return false;
 }
 
+static void keep(struct api_call *c, const struct definition_change *change)
+{
+    struct reason why = {0};
+    struct object o = {.kind = str_from_cstr(definition_objects[change->kind]),
+                       .id = change->name,
+                       .doc = change->doc};
+    enum err err = object_put(c->api->core, &o, OBJECT_ANY, &why);
+    if (err != ERR_OK)
+        api_fail(c, err, &why);
+    else
+        put_in_force(c, change, o.version == 1 ? 201 : 200);
+}
+
+struct writing { /* a definition whose programs are being compiled */
+    struct programs programs;
+    struct api_call frame;
+    struct definition_change change;
+    struct buf text; /* of the change */
+    struct json_doc *doc;
+    char what[AUDIT_TEXT_MAX];
+};
+
+static void on_compiled(struct programs *p, const char *wrong, str why)
+{
+    struct writing *k = CONTAINER_OF(p, struct writing, programs);
+    struct api_call *c = &k->frame;
+    if (wrong && c->api->is_closing) {
+        c->status = 503;
+        http_reply_retry(c->x, 503, "closing", STR("Gaff is stopping; send it again."), 1);
+    } else if (wrong) {
+        refuse(c, arena_printf(c->x->arena, "%s." STR_FMT ".%s: " STR_FMT,
+                               definition_kinds[k->change.kind], STR_ARG(k->change.name), wrong,
+                               STR_ARG(why)));
+    } else if (is_good(c, &k->change)) { /* others may have changed the rest meanwhile */
+        keep(c, &k->change);
+    }
+    api_audit(c, str_from_cstr(k->what));
+    json_doc_free(k->doc);
+    buf_release(&k->text);
+    buf_release(&c->body);
+    free(k);
+}
+
+/* Takes the text. */
+static void compile(struct api_call *c, const struct definition_change *change, struct buf *text,
+                    struct json_doc *doc)
+{
+    struct writing *k = xcalloc(1, sizeof(*k));
+    k->frame = *c;
+    buf_init(&k->frame.body, OBJECT_DOC_MAX);
+    json_writer_init(&k->frame.json, &k->frame.body);
+    k->change = *change;
+    k->text = *text;
+    k->doc = doc;
+    (void)snprintf(k->what, sizeof(k->what), STR_FMT " " STR_FMT, STR_ARG(c->x->req.method),
+                   STR_ARG(c->x->req.path));
+    k->programs.worker = c->api->jq;
+    k->programs.doc = json_root(doc);
+    k->programs.done = on_compiled;
+    c->is_waiting = true;
+    programs_check(&k->programs);
+}
+
 void api_definition_put(struct api_call *c)
 {
     struct definition_change change = {0};
-    struct reason why = {0};
     if (!can_define(c) || !read_place(c, &change))
         return;
     if (!is_plain_name(change.name, NAME_BYTES_MAX)) {
@@ -183,14 +261,13 @@ void api_definition_put(struct api_call *c)
     bool taken = take_doc(c, &change, doc, &w);
     change.doc = buf_str(&text);
     if (taken && is_good(c, &change)) {
-        struct object o = {.kind = str_from_cstr(definition_objects[change.kind]),
-                           .id = change.name,
-                           .doc = change.doc};
-        enum err err = object_put(c->api->core, &o, OBJECT_ANY, &why);
-        if (err != ERR_OK)
-            api_fail(c, err, &why);
-        else
-            put_in_force(c, &change, o.version == 1 ? 201 : 200);
+        struct json_doc *kept = json_parse(change.doc, NULL);
+        if (c->api->jq && programs_are_in(json_root(kept))) {
+            compile(c, &change, &text, kept);
+            return;
+        }
+        json_doc_free(kept);
+        keep(c, &change);
     }
     buf_release(&text);
 }

@@ -89,6 +89,43 @@ enum err definitions_text(struct store_reader *r, const struct definition_change
     return err;
 }
 
+/* Routes are a list, whose items are known by their names. */
+static bool find_place(const struct yaml *node, unsigned line, unsigned column, struct buf *path)
+{
+    size_t before = path->len;
+    if ((node->line == line && node->column == column) ||
+        (node->key_line == line && node->key_column == column && line))
+        return true;
+    size_t index = 0;
+    for (const struct yaml *one = node->first; one; one = one->next, index++) {
+        const struct yaml *name = yaml_get(one, STR("name"));
+        if (node->kind == YAML_MAP)
+            buf_printf(path, "%s" STR_FMT, before ? "." : "", STR_ARG(one->key));
+        else if (name && str_eq(buf_str(path), STR("routes")))
+            buf_printf(path, "." STR_FMT, STR_ARG(name->scalar));
+        else
+            buf_printf(path, "[%zu]", index);
+        if (find_place(one, line, column, path))
+            return true;
+        path->len = before;
+    }
+    return false;
+}
+
+void definitions_place(str text, unsigned line, unsigned column, struct buf *out)
+{
+    struct arena a;
+    struct buf path;
+    struct reason why = {0};
+    arena_init(&a, 16 * DEFINITIONS_BYTES_MAX);
+    buf_init(&path, DEFINITIONS_BYTES_MAX);
+    const struct yaml *tree = line ? yaml_parse(&a, STR(""), text, &why) : NULL;
+    if (tree && find_place(tree, line, column, &path))
+        buf_str_append(out, buf_str(&path));
+    buf_release(&path);
+    arena_release(&a);
+}
+
 static bool has_reference(const struct json *v)
 {
     struct json_iter it = {0};

@@ -38,6 +38,9 @@ struct definition_change {
  * appended when there is none. */
 enum err definitions_text(struct store_reader *r, const struct definition_change *change,
                           struct buf *out, struct reason *why) MUST_USE;
+/* Appends what is at that line and column of such a text: "destinations.out.http.url"; nothing when
+ * nothing is. */
+void definitions_place(str text, unsigned line, unsigned column, struct buf *out);
 /* NULL when a definition may be laid over a file, else a sentence that says what it may not. */
 const char *definition_refusal(enum definition_kind kind, const struct json *doc);
 

@@ -179,6 +179,77 @@ def test_a_wrong_program_of_an_endpoint_is_found_when_it_is_written():
     target.close()
 
 
+def test_what_is_wrong_in_a_definition_is_found_where_it_stands_and_never_kept():
+    target = Target()
+    http = {"http": {"url": target.url}}
+    with Daemon("sources:\n  open: { provider: none }\n") as d:
+        def put(path, doc):
+            return d.api("PUT", "/definitions/" + path, doc)
+        def wrong(path, doc, *places):
+            """Refused, with each of these places at the beginning of a line, and not kept."""
+            before, reply = d.api("GET", "/definitions").json(), put(path, doc)
+            assert reply.status == 422, (path, reply.status, reply.body)
+            said = reply.json()["error"]["message"].split("\n")
+            assert [line.split(": ")[0] for line in said] == list(places), said
+            assert d.api("GET", "/definitions").json() == before
+            return said[0]
+        first = put("destinations/a", {**http, "where": ".n =="})
+        if b"no jq library" in first.body or b"built without jq" in first.body:
+            raise Skip("no libjq here")
+        said = wrong("destinations/a", {**http, "where": ".n =="}, "destinations.a.where")
+        assert "jq does not understand the program" in said, said
+        wrong("destinations/a", {**http, "transform": "{n: .n"}, "destinations.a.transform")
+        wrong("destinations/a", {**http, "where": ".n > 1", "transform": "nofunction(1)"},
+              "destinations.a.transform")
+        assert put("destinations/a", {**http, "where": ".n > 1", "transform": "{m: .n}"}
+                   ).status == 201
+        route = {"from": "open", "to": ["a"]}
+        wrong("routes/r", {**route, "where": "("}, "routes.r.where")
+        wrong("routes/r", {**route, "transform": "1 +"}, "routes.r.transform")
+
+        # What is compiled as the file's is: templates, conditions, times, and names of others.
+        wrong("destinations/a", {**http, "order_by": "{{ .a"}, "destinations.a.order_by")
+        wrong("destinations/a", {"http": {"url": target.url, "headers": {"X": "{{ .a"}}},
+              "destinations.a.http.headers.X")
+        wrong("destinations/a", {"http": {"url": "ftp://h/"}, "rate": "often"},
+              "destinations.a.http.url", "destinations.a.rate")
+        wrong("routes/r", {**route, "match": {"json": {"a": {"regex": "("}}}},
+              "routes.r.match.json.a.regex")
+        wrong("routes/r", {**route, "to": ["a", "nobody"]}, "routes.r.to[1]")
+        wrong("routes/r", {**route, "where": " "}, "routes.r.where")
+        wrong("sources/s", {"cron": "61 * * * *"}, "sources.s.cron")
+        wrong("sources/s", {"provider": "github", "secrets": ["good-secret", ""]},
+              "sources.s.secrets[0]", "sources.s.secrets[1]")
+
+        # Many at once wait their turn, each for its own answer.
+        replies = {}
+        def make(n):
+            replies[n] = put(f"routes/r{n}", {**route, "where": f". == {n}" + " (" * (n % 2)})
+        threads = [threading.Thread(target=make, args=(n,)) for n in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {n: reply.status for n, reply in replies.items()} == {
+            n: 422 if n % 2 else 201 for n in range(16)}
+        who = {row["what"]: row["status"] for row in d.api("GET", "/audit").json()["entries"]}
+        assert who["PUT /api/v1/definitions/routes/r2"] == 201, who
+        assert who["PUT /api/v1/definitions/routes/r3"] == 422, who
+
+        assert put("routes/r", {**route, "where": ".n < 9"}).status == 201
+        def deliver(*numbers):
+            for n in numbers:
+                assert d.post("/in/open", b'{"n":%d}' % n).status == 200
+        deliver(1, 5)
+        until(lambda: len(target.requests) == 1, "the one that all programs let through")
+        d.stop()
+        d.start()
+        deliver(9, 7)
+        until(lambda: len(target.requests) == 2, "and one after the restart")
+        assert [json.loads(r["body"]) for r in target.requests] == [{"m": 5}, {"m": 7}]
+    target.close()
+
+
 def test_a_route_that_filters_and_is_gone_lets_nothing_through():
     target = Target()
     here = f"  a: {{ http: {{ url: '{target.url}' }}, retry: {{ attempts: 1 }} }}"
