@@ -18,7 +18,8 @@ struct translation {
 static bool refuse(struct translation *t, const char *what)
 {
     if (!t->failed)
-        fail(t->why, ERR_INVALID, "error parsing regexp: %s: `%.200s`", what, t->whole.p);
+        fail(t->why, ERR_INVALID, "error parsing regexp: %s: `" STR_FMT "`", what,
+             STR_ARG(str_slice(t->whole, 0, 200)));
     t->failed = true;
     return false;
 }

@@ -31,6 +31,17 @@ void test_re2_refuses_what_go_refuses(void)
     }
 }
 
+void test_re2_names_the_pattern_and_nothing_behind_it(void)
+{
+    str text = STR("a{2,1} and what follows");
+    struct reason why = {.text = ""};
+    struct buf out;
+    buf_init(&out, 65536);
+    EXPECT(!re2_translate(str_slice(text, 0, 6), &out, &why));
+    EXPECT_CSTR(why.text, "error parsing regexp: invalid repeat count: `a{2,1}`");
+    buf_release(&out);
+}
+
 void test_re2_means_the_same(void)
 {
     static const struct {
