@@ -8,6 +8,7 @@
 #define WORD_BYTES_MAX 42 /* of UTF-8: an encoded word has at most 75 characters */
 #define LINE_BYTES 57     /* 76 characters of base64 */
 #define ADDRESS_MAX 254
+#define NAME_PLAIN_MAX 200 /* of a display name: quoted it stays on one line */
 
 static bool is_plain(str s)
 {
@@ -82,10 +83,17 @@ static void write_folded(struct buf *out, str s, size_t column)
     }
 }
 
+/* A line of nothing but blanks must not be made (RFC 5322 section 3.2.2): some readers take it for
+ * the end of the header. */
+static bool folds_to_blanks(str s)
+{
+    return str_find_str(s, STR("  ")) < s.n || str_ends(s, STR(" "));
+}
+
 static void write_unstructured(struct buf *out, const char *name, str value)
 {
     buf_printf(out, "%s:", name);
-    if (is_plain(value) && value.n < 900) {
+    if (is_plain(value) && value.n < 900 && !folds_to_blanks(value)) {
         write_folded(out, value, strlen(name) + 1);
     } else {
         buf_char(out, ' ');
@@ -96,7 +104,7 @@ static void write_unstructured(struct buf *out, const char *name, str value)
 
 static void write_address(struct buf *out, const struct mail_address *a)
 {
-    if (a->name.n && is_plain(a->name)) {
+    if (a->name.n && a->name.n <= NAME_PLAIN_MAX && is_plain(a->name)) {
         buf_char(out, '"');
         for (size_t i = 0; i < a->name.n; i++) {
             if (a->name.p[i] == '"' || a->name.p[i] == '\\')

@@ -45,6 +45,43 @@ static str write(struct buf *out, str subject, str text)
     return buf_str(out);
 }
 
+/* No line is longer than SMTP carries, and none is blank before the header's end. */
+static void expect_lines(str subject, str name)
+{
+    const struct mail_address to = {name, STR("a@b.c")};
+    const struct mail m = {.from = to,
+                           .to = &to,
+                           .to_count = 1,
+                           .subject = subject,
+                           .text = STR("x"),
+                           .message_id = STR("i@x.y"),
+                           .event_id = STR("evt_1"),
+                           .source = STR("in"),
+                           .now_ms = 1763929451042};
+    struct buf b;
+    buf_init(&b, 1u << 20);
+    mail_write(&b, &m);
+    str text = buf_str(&b);
+    str head = str_slice(text, 0, str_find_str(text, STR("\r\n\r\n")));
+    while (head.p) {
+        str line = str_cut(&head, '\n');
+        EXPECT(line.n <= 999);
+        EXPECT(str_trim(line).n > 0);
+    }
+    buf_release(&b);
+}
+
+void test_mail_text_folds_whatever_is_long(void)
+{
+    char blanks[400], long_name[1500];
+    memset(blanks, ' ', sizeof(blanks));
+    memset(long_name, 'w', sizeof(long_name));
+    blanks[0] = blanks[sizeof(blanks) - 1] = 'x';
+    expect_lines(str_of(blanks, sizeof(blanks)), STR("Ops"));
+    expect_lines(str_of(blanks, sizeof(blanks) - 1), STR("Ops"));
+    expect_lines(STR("Hello"), str_of(long_name, sizeof(long_name)));
+}
+
 void test_mail_text_is_made_of_lines(void)
 {
     struct buf b;
