@@ -18,7 +18,8 @@ MAKEFLAGS += --no-builtin-rules
 BUILD   ?= build
 VARIANT ?= release
 OUT     := $(BUILD)/$(VARIANT)
-LAYERS  ?= base http verify rule store action engine api compat app
+EVERY_LAYER := base http verify rule store action engine api compat app
+LAYERS  ?= $(EVERY_LAYER)
 ONLY    ?=
 T       ?=
 FUZZ_SECONDS ?= 30
@@ -110,12 +111,14 @@ UNIT_SRCS    := $(wildcard tests/unit/*.c) \
                 $(foreach layer,$(LAYERS),$(wildcard tests/unit/$(layer)/*.c))
 EXAMPLE_SRCS := $(wildcard examples/*.c)
 FUZZ_SRCS    := $(wildcard fuzz/*_fuzz.c)
+# Each fuzzer over its corpus is a unit test too: see tests/unit/replay.h. They use all layers.
+REPLAY_SRCS  := $(if $(filter-out $(LAYERS),$(EVERY_LAYER)),,$(FUZZ_SRCS))
 
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 LIB_OBJS     := $(call obj,$(LIB_SRCS)) $(OUT)/gen/presets_gen.o
 COMPAT_OBJS  := $(call obj,$(COMPAT_SRCS))
 PROGRAM_OBJS := $(call obj,$(PROGRAM_SRCS)) $(OUT)/gen/web_gen.o
-UNIT_OBJS    := $(call obj,$(UNIT_SRCS))
+UNIT_OBJS    := $(call obj,$(UNIT_SRCS)) $(REPLAY_SRCS:fuzz/%_fuzz.c=$(OUT)/obj/replay/%.o)
 EXAMPLES     := $(patsubst examples/%.c,$(OUT)/examples/%,$(EXAMPLE_SRCS))
 FUZZERS      := $(patsubst fuzz/%.c,$(OUT)/%,$(FUZZ_SRCS))
 space        := $(subst x, ,x)
@@ -146,6 +149,11 @@ $(OUT)/obj/%.o: %.c $(OUT)/gen/flags | need-libraries
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(if $(filter tests/unit/%,$<),-Itests/unit) \
 	    $(if $(filter $(SMALL),$<),-Os) -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/replay/%.o: fuzz/%_fuzz.c $(OUT)/gen/flags | need-libraries
+	$(call say,CC,$< for its corpus)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -DREPLAY_NAME=$* -include tests/unit/replay.h -MMD -MP -c -o $@ $<
 
 $(OUT)/gen/%.o: $(OUT)/gen/%.c $(OUT)/gen/flags
 	$(Q)$(COMPILE) -Itests/unit -MMD -MP -c -o $@ $<
