@@ -203,7 +203,7 @@ $(OUT)/gen/embed: scripts/embed.c
 # Depends on the folders as well, for files that come and go.
 $(OUT)/gen/presets_gen.c: $(OUT)/gen/embed $(EMBEDDED) $(EMBED_DIRS)
 	$(call say,EMBED,$(words $(EMBEDDED)) files)
-	$(Q)$(OUT)/gen/embed embedded $(EMBEDDED) > $@
+	$(Q)$(OUT)/gen/embed packed $(EMBEDDED) > $@
 
 # The dashboard, one bundle for all variants; empty where there is no Node.js to make it.
 $(BUILD)/bundle/done: scripts/build-web $(WEB_SRCS)
@@ -211,7 +211,7 @@ $(BUILD)/bundle/done: scripts/build-web $(WEB_SRCS)
 	@touch $@
 
 $(OUT)/gen/web_gen.c: $(OUT)/gen/embed $(BUILD)/bundle/done
-	$(Q)$(OUT)/gen/embed web $$(find $(BUILD)/bundle/web -name "*.gz" -o -name "*.br") > $@
+	$(Q)$(OUT)/gen/embed raw web $$(find $(BUILD)/bundle/web -name "*.gz" -o -name "*.br") > $@
 
 # An example sees what a user sees: the public header, the archive, and no GNU dialect.
 $(OUT)/examples/%: examples/%.c $(OUT)/libgaff.a include/gaff.h
@@ -235,8 +235,8 @@ $(OUT)/unit-tests: $(UNIT_KEY).tests FORCE
 
 # ---- running and testing ----
 
-.PHONY: dropin run test unit e2e asan tsan fuzz fuzzers lint format bench chaos chaos-postgres \
-        docs
+.PHONY: dropin run test unit e2e asan tsan fuzz fuzzers size lint format bench chaos \
+        chaos-postgres docs
 run: $(OUT)/gaff ## Start gaff with a first-day configuration and print a curl line to try
 	$(OUT)/gaff serve --config examples/first-day/gaff.yaml
 
@@ -274,6 +274,13 @@ fuzz: ## Run each fuzzer for FUZZ_SECONDS (30) from its corpus (ONLY=name)
 .PHONY: compile-flags
 compile-flags:
 	@echo $(filter-out -MMD -MP,$(ALL_CPPFLAGS) $(ALL_CFLAGS))
+
+# Says it beside the bound, which a test holds it to (tests/e2e/operate.py).
+SIZE_MAX := 2000000
+size: $(OUT)/gaff ## Print what the stripped program takes; an error beyond 2 MB
+	@$(STRIP) -o $(OUT)/gen/stripped $(OUT)/gaff && size=$$(wc -c < $(OUT)/gen/stripped) && \
+	    echo "gaff: $$size bytes without symbols, $(SIZE_MAX) at most" && \
+	    [ $$size -le $(SIZE_MAX) ]
 
 lint: ## Format, layers, banned calls, lengths, both compilers' warnings, clang-tidy
 	@scripts/lint

@@ -135,12 +135,12 @@ static void read_embedded(void)
     struct problems p = {0};
     struct reason why;
     arena_init(&rules_arena, RULES_BYTES_MAX);
-    for (size_t i = 0; i < embedded_count; i++) {
-        const struct embedded *f = &embedded_files[i];
+    for (size_t i = 0; i < packed_count; i++) {
+        const struct packed *f = &packed_files[i];
         if (!str_starts(str_from_cstr(f->name), STR("messages/")))
             continue;
         const struct yaml *file =
-            yaml_parse(&rules_arena, str_from_cstr(f->name), str_of(f->bytes, f->n), &why);
+            yaml_parse(&rules_arena, str_from_cstr(f->name), packed_text(&rules_arena, f), &why);
         if (!file)
             die("%s", why.text);
         add_file(&embedded_rules, &rules_arena, file, &p);

@@ -14,7 +14,7 @@
 
 struct entry {
     char *id;
-    const struct embedded *embedded; /* NULL: a file of the user's */
+    const struct packed *embedded; /* NULL: a file of the user's */
     char *path;
     struct target *target;
     bool tried;
@@ -90,12 +90,12 @@ struct target_table *target_table_new(const char *dir)
     struct target_table *t = (struct target_table *)xcalloc(1, sizeof(*t));
     str folder = STR("targets/");
     arena_init(&t->arena, TABLE_BYTES_MAX);
-    for (size_t i = 0; i < embedded_count; i++) {
-        str name = str_from_cstr(embedded_files[i].name);
+    for (size_t i = 0; i < packed_count; i++) {
+        str name = str_from_cstr(packed_files[i].name);
         struct entry *e =
             str_starts(name, folder) ? put(t, str_slice(name, folder.n, name.n)) : NULL;
         if (e)
-            e->embedded = &embedded_files[i];
+            e->embedded = &packed_files[i];
     }
     if (dir) {
         str path = arena_printf(&t->arena, "%s/targets", dir);
@@ -142,7 +142,7 @@ static void read_entry(struct target_table *t, struct entry *e, struct problems 
     str text, name = str_from_cstr(e->embedded ? e->embedded->name : e->path);
     e->tried = true;
     if (e->embedded) {
-        text = str_of(e->embedded->bytes, e->embedded->n);
+        text = packed_text(&t->arena, e->embedded);
     } else if (fs_read(&t->arena, e->path, FILE_BYTES_MAX, &text, &why) != ERR_OK) {
         problem_at(p, NULL, "%s", why.text);
         return;

@@ -17,14 +17,14 @@
 /* presets/fixtures/PROVIDER.yaml; NULL when there is none. */
 static const struct yaml *fixture_of(struct cli *c, str provider)
 {
-    for (size_t i = 0; i < embedded_count; i++) {
-        const struct embedded *f = &embedded_files[i];
+    for (size_t i = 0; i < packed_count; i++) {
+        const struct packed *f = &packed_files[i];
         str name = str_from_cstr(f->name);
         struct reason why;
         if (!str_starts(name, STR("fixtures/")) || !str_ends(name, STR(".yaml")) ||
             !str_eq(str_slice(name, 9, name.n - 5), provider))
             continue;
-        return yaml_parse(&c->arena, name, str_of(f->bytes, f->n), &why);
+        return yaml_parse(&c->arena, name, packed_text(&c->arena, f), &why);
     }
     return NULL;
 }
@@ -32,8 +32,8 @@ static const struct yaml *fixture_of(struct cli *c, str provider)
 static int list_fixtures(struct cli *c, str provider)
 {
     bool any = false;
-    for (size_t i = 0; i < embedded_count; i++) {
-        str name = str_from_cstr(embedded_files[i].name);
+    for (size_t i = 0; i < packed_count; i++) {
+        str name = str_from_cstr(packed_files[i].name);
         if (!str_starts(name, STR("fixtures/")) || !str_ends(name, STR(".yaml")))
             continue;
         name = str_slice(name, 9, name.n - 5);

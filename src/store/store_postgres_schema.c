@@ -8,6 +8,7 @@
 
 #define MIGRATE_MS 600000
 #define DAYS_AHEAD 2
+#define SCHEMA_BYTES_MAX (1u << 20)
 
 static const char prepare_sql[] =
     "BEGIN;"
@@ -17,7 +18,7 @@ static const char prepare_sql[] =
     " applied timestamptz NOT NULL DEFAULT clock_timestamp());"
     "COMMIT;";
 
-static int file_number(const struct embedded *file)
+static int file_number(const struct packed *file)
 {
     str name = str_from_cstr(file->name);
     uint64_t n = 0;
@@ -38,19 +39,22 @@ static enum err read_version(struct pg_link *l, int *have, struct reason *why)
 }
 
 /* One transaction: waits for a node that migrates just now, and does nothing after it. */
-static enum err apply_file(struct pg_link *l, const struct embedded *file, int number,
+static enum err apply_file(struct pg_link *l, const struct packed *file, int number,
                            struct reason *why)
 {
     struct buf sql;
-    buf_init(&sql, 1u << 20);
+    struct arena a;
+    arena_init(&a, SCHEMA_BYTES_MAX);
+    buf_init(&sql, SCHEMA_BYTES_MAX);
     buf_printf(&sql,
                "BEGIN; SELECT pg_advisory_xact_lock(7205759402);"
                "INSERT INTO gaff.migrations (number) VALUES (%d);",
                number);
-    buf_append(&sql, file->bytes, file->n);
+    buf_str_append(&sql, packed_text(&a, file));
     buf_printf(&sql, ";COMMIT;");
     enum err e = pg_script(l, buf_cstr(&sql), MIGRATE_MS, why);
     buf_release(&sql);
+    arena_release(&a);
     if (e == ERR_OK)
         return e;
     int have = 0;
@@ -73,13 +77,13 @@ enum err pg_migrate(struct pg_store *s, struct pg_link *l, struct reason *why)
         e = pg_script(l, prepare_sql, PG_QUERY_MS, why);
     if (e == ERR_OK)
         e = read_version(l, &have, why);
-    for (size_t i = 0; i < embedded_count && e == ERR_OK; i++) {
-        int number = file_number(&embedded_files[i]);
+    for (size_t i = 0; i < packed_count && e == ERR_OK; i++) {
+        int number = file_number(&packed_files[i]);
         if (number == 0)
             continue;
         known = number;
         if (number > have)
-            e = apply_file(l, &embedded_files[i], number, why);
+            e = apply_file(l, &packed_files[i], number, why);
     }
     if (e != ERR_OK)
         return e;

@@ -19,6 +19,7 @@
  * neither is new: its making was not finished, and the log beside it is its own. */
 #define APPLICATION_LIVE 0x47414646
 #define APPLICATION_ID_AT 68
+#define SCHEMA_BYTES_MAX (1u << 20)
 
 enum err db_fail(sqlite3 *db, const char *doing, struct reason *why)
 {
@@ -130,7 +131,7 @@ enum err db_open_reader(const struct sqlite_store *s, struct connection *c, stru
 
 /* --- migrations ------------------------------------------------------------------------------- */
 
-static uint64_t schema_number(const struct embedded *file)
+static uint64_t schema_number(const struct packed *file)
 {
     str name = str_from_cstr(file->name);
     uint64_t n = 0;
@@ -163,14 +164,17 @@ static bool insert_meta(struct connection *c)
     return db_run(q);
 }
 
-static bool apply_file(struct connection *c, const struct embedded *file, uint64_t number)
+static bool apply_file(struct connection *c, const struct packed *file, uint64_t number)
 {
     char sql[64];
+    struct arena a;
     snprintf(sql, sizeof(sql), "PRAGMA user_version=%llu", (unsigned long long)number);
-    if (db_exec(c, "BEGIN IMMEDIATE") && db_exec(c, file->bytes) && db_exec(c, sql) &&
-        insert_meta(c) && db_exec(c, "COMMIT"))
-        return true;
-    return false;
+    arena_init(&a, SCHEMA_BYTES_MAX);
+    str text = packed_text(&a, file);
+    bool good = text.p && db_exec(c, "BEGIN IMMEDIATE") && db_exec(c, text.p) && db_exec(c, sql) &&
+                insert_meta(c) && db_exec(c, "COMMIT");
+    arena_release(&a);
+    return good;
 }
 
 static enum err migrate(struct connection *c, struct reason *why)
@@ -179,12 +183,12 @@ static enum err migrate(struct connection *c, struct reason *why)
     if (!read_number(c, "PRAGMA user_version", &have))
         return db_fail(c->db, "read the schema version", why);
     /* The table of files is sorted by name. */
-    for (size_t i = 0; i < embedded_count; i++) {
-        uint64_t number = schema_number(&embedded_files[i]);
+    for (size_t i = 0; i < packed_count; i++) {
+        uint64_t number = schema_number(&packed_files[i]);
         if (number == 0)
             continue;
         known = number;
-        if (number > have && !apply_file(c, &embedded_files[i], number)) {
+        if (number > have && !apply_file(c, &packed_files[i], number)) {
             enum err e = db_fail(c->db, "bring the database schema up to date", why);
             db_exec(c, "ROLLBACK");
             return e;

@@ -27,18 +27,18 @@ struct provider_table {
 /* The id of the i-th embedded file; STR_NONE when it is no provider file. */
 static str embedded_id(size_t i)
 {
-    str name = str_from_cstr(embedded_files[i].name);
+    str name = str_from_cstr(packed_files[i].name);
     if (!str_starts(name, STR(ROOT)) || !str_ends(name, STR(SUFFIX)))
         return STR_NONE;
     return str_slice(name, sizeof(ROOT) - 1, name.n - (sizeof(SUFFIX) - 1));
 }
 
-static const struct embedded *embedded_find(str id)
+static const struct packed *embedded_find(str id)
 {
-    for (size_t i = 0; i < embedded_count; i++) {
+    for (size_t i = 0; i < packed_count; i++) {
         str one = embedded_id(i);
         if (one.p && str_eq(one, id))
-            return &embedded_files[i];
+            return &packed_files[i];
     }
     return NULL;
 }
@@ -46,10 +46,10 @@ static const struct embedded *embedded_find(str id)
 const struct yaml *provider_embedded_file(struct arena *a, str id)
 {
     struct reason why;
-    const struct embedded *f = embedded_find(id);
+    const struct packed *f = embedded_find(id);
     if (!f)
         return NULL;
-    const struct yaml *file = yaml_parse(a, str_from_cstr(f->name), str_of(f->bytes, f->n), &why);
+    const struct yaml *file = yaml_parse(a, str_from_cstr(f->name), packed_text(a, f), &why);
     if (!file)
         die("%s", why.text);
     return file;
@@ -159,7 +159,7 @@ static const char *nearest_id(struct provider_table *t, str id)
     struct nearest near;
     struct map_entry e;
     nearest_init(&near, id);
-    for (size_t i = 0; i < embedded_count; i++)
+    for (size_t i = 0; i < packed_count; i++)
         if (embedded_id(i).p)
             nearest_offer(&near, embedded_id(i));
     for (size_t i = 0; map_next(&t->by_id, &i, &e);)
@@ -190,8 +190,8 @@ size_t provider_ids(struct provider_table *t, struct arena *a, str **out)
     struct map_entry e;
     size_t count = 0;
     pthread_mutex_lock(&t->lock);
-    str *ids = ARENA_ARRAY(a, str, embedded_count + t->by_id.count + 1);
-    for (size_t i = 0; ids && i < embedded_count; i++)
+    str *ids = ARENA_ARRAY(a, str, packed_count + t->by_id.count + 1);
+    for (size_t i = 0; ids && i < packed_count; i++)
         if (embedded_id(i).p)
             ids[count++] = embedded_id(i);
     for (size_t i = 0; ids && map_next(&t->by_id, &i, &e);)

@@ -504,4 +504,15 @@ sources: { github: { provider: github, secret: stands-in-the-file, colour: red }
         assert levels == {True: "warn", False: "error"}, said
 
 
+def test_the_program_is_under_two_megabytes():
+    if "asan" in GAFF or "tsan" in GAFF:
+        raise Skip("a sanitizer's program is of another size")
+    with tempfile.TemporaryDirectory() as directory:
+        stripped = os.path.join(directory, "gaff")
+        subprocess.run(["strip", "-o", stripped, GAFF], check=True)
+        size = os.path.getsize(stripped)
+    print(f"  {size} bytes without symbols", flush=True)
+    assert 500000 < size <= 2000000, f"{size} bytes; `make size` says it too"
+
+
 run(globals())

@@ -55,12 +55,12 @@ void test_fixtures_are_accepted_as_signed(void)
     struct reason why;
     size_t count = 0;
     rig_init(&r);
-    for (size_t i = 0; i < embedded_count; i++) {
-        str name = str_from_cstr(embedded_files[i].name);
+    for (size_t i = 0; i < packed_count; i++) {
+        str name = str_from_cstr(packed_files[i].name);
         if (!str_starts(name, STR("fixtures/")))
             continue;
         const struct yaml *file =
-            yaml_parse(&r.arena, name, str_of(embedded_files[i].bytes, embedded_files[i].n), &why);
+            yaml_parse(&r.arena, name, packed_text(&r.arena, &packed_files[i]), &why);
         if (!file)
             FAIL("%s", why.text);
         const struct provider *p =
