@@ -145,30 +145,79 @@ enum err pg_add_delivery(struct store *base, uint64_t event_id, const struct new
     return pg_err(e);
 }
 
-static void add_attempt_rows(struct pg_args *a, const struct attempt *v, size_t n)
-{
-#define ATTEMPTS(array, put)                                                                       \
+/* --- a store that is being filled ------------------------------------------------------------- */
+
+/* One column of rows `v` as an array. */
+#define COLUMN(array, put)                                                                         \
     do {                                                                                           \
         pg_array(a, (array), n);                                                                   \
         for (size_t i = 0; i < n; i++)                                                             \
             put;                                                                                   \
         pg_array_end(a);                                                                           \
     } while (0)
-    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].delivery_id));
-    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].event_id));
-    ATTEMPTS(PG_TEXT_ARRAY, pg_put_str(a, v[i].destination));
-    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].id));
-    ATTEMPTS(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].number));
-    ATTEMPTS(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].result));
-    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, v[i].started_ms));
-    ATTEMPTS(PG_INT8_ARRAY, pg_put_i64(a, v[i].duration_us));
-    ATTEMPTS(PG_INT4_ARRAY, pg_put_i32(a, v[i].status));
-    ATTEMPTS(PG_TEXT_ARRAY, pg_put_str(a, v[i].error_class));
-    ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, v[i].summary));
-    ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, v[i].request));
-    ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, v[i].response));
-    ATTEMPTS(PG_BYTEA_ARRAY, pg_put_str(a, v[i].timing));
-#undef ATTEMPTS
+
+static void add_attempt_rows(struct pg_args *a, const struct attempt *v, size_t n)
+{
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].delivery_id));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].event_id));
+    COLUMN(PG_TEXT_ARRAY, pg_put_str(a, v[i].destination));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].id));
+    COLUMN(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].number));
+    COLUMN(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].result));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, v[i].started_ms));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, v[i].duration_us));
+    COLUMN(PG_INT4_ARRAY, pg_put_i32(a, v[i].status));
+    COLUMN(PG_TEXT_ARRAY, pg_put_str(a, v[i].error_class));
+    COLUMN(PG_BYTEA_ARRAY, pg_put_str(a, v[i].summary));
+    COLUMN(PG_BYTEA_ARRAY, pg_put_str(a, v[i].request));
+    COLUMN(PG_BYTEA_ARRAY, pg_put_str(a, v[i].response));
+    COLUMN(PG_BYTEA_ARRAY, pg_put_str(a, v[i].timing));
+}
+
+static void add_delivery_rows(struct pg_store *s, struct pg_args *a, const struct delivery *v,
+                              size_t n)
+{
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].id));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].event_id));
+    COLUMN(PG_TEXT_ARRAY, pg_put_str(a, v[i].destination));
+    COLUMN(PG_TEXT_ARRAY, pg_put_str(a, v[i].route));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].order_key));
+    COLUMN(PG_INT4_ARRAY,
+           pg_put_i32(a, v[i].state == DELIVERY_CLAIMED ? DELIVERY_PENDING : (int32_t)v[i].state));
+    COLUMN(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].attempts));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, v[i].created_ms));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, pg_time_ms(s, v[i].next_ms)));
+    COLUMN(PG_INT8_ARRAY, pg_put_i64(a, v[i].settled_ms));
+    COLUMN(PG_BYTEA_ARRAY, pg_put_str(a, v[i].reason));
+    COLUMN(PG_BOOL_ARRAY, pg_put_bool(a, v[i].listed));
+}
+#undef COLUMN
+
+struct days {
+    int first, last;
+};
+#define NO_DAYS                                                                                    \
+    {                                                                                              \
+        INT32_MAX, INT32_MIN                                                                       \
+    }
+
+static void add_day(struct days *d, uint64_t delivery_id)
+{
+    int day = pg_day(delivery_id);
+    d->first = day < d->first ? day : d->first;
+    d->last = day > d->last ? day : d->last;
+}
+
+/* Puts the rows in `a`, of deliveries of these days. */
+static enum err put_rows(struct pg_store *s, struct pg_link *l, const struct days *d,
+                         const char *sql, struct pg_args *a, struct reason *why)
+{
+    enum err e = d->first <= d->last ? pg_prepare_days(s, l, d->first, d->last, why) : ERR_OK;
+    if (e == ERR_OK)
+        e = pg_query(l, sql, a, PG_QUERY_MS, NULL, why);
+    pg_args_release(a);
+    pg_give(s, PG_USE_OTHER, l);
+    return pg_err(e);
 }
 
 enum err pg_add_attempts(struct store *base, const struct attempt *v, size_t count,
@@ -176,79 +225,37 @@ enum err pg_add_attempts(struct store *base, const struct attempt *v, size_t cou
 {
     struct pg_store *s = pg_of(base);
     struct pg_args a;
-    int first = INT32_MAX, last = INT32_MIN;
+    struct days days = NO_DAYS;
     struct pg_link *l = pg_take(s, PG_USE_OTHER, why);
     if (!l)
         return ERR_IO;
-    for (size_t i = 0; i < count; i++) {
-        int day = pg_day(v[i].delivery_id);
-        first = day < first ? day : first;
-        last = day > last ? day : last;
-    }
+    for (size_t i = 0; i < count; i++)
+        add_day(&days, v[i].delivery_id);
     pg_args_init(&a);
     add_attempt_rows(&a, v, count);
-    enum err e = count ? pg_prepare_days(s, l, first, last, why) : ERR_OK;
-    if (e == ERR_OK)
-        e = pg_query(l,
-                     "INSERT INTO gaff.attempts (delivery_id, event_id, destination, id, number,"
-                     " result, started_ms, duration_us, status, error_class, summary, request,"
-                     " response, timing) SELECT * FROM unnest($1, $2, $3, $4, $5, $6::int[],"
-                     " $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
-                     &a, PG_QUERY_MS, NULL, why);
-    pg_args_release(&a);
-    pg_give(s, PG_USE_OTHER, l);
-    return pg_err(e);
-}
-
-static void add_delivery_rows(struct pg_store *s, struct pg_args *a, const struct delivery *v,
-                              size_t n)
-{
-#define DELIVERIES(array, put)                                                                     \
-    do {                                                                                           \
-        pg_array(a, (array), n);                                                                   \
-        for (size_t i = 0; i < n; i++)                                                             \
-            put;                                                                                   \
-        pg_array_end(a);                                                                           \
-    } while (0)
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].id));
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].event_id));
-    DELIVERIES(PG_TEXT_ARRAY, pg_put_str(a, v[i].destination));
-    DELIVERIES(PG_TEXT_ARRAY, pg_put_str(a, v[i].route));
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, (int64_t)v[i].order_key));
-    DELIVERIES(PG_INT4_ARRAY, pg_put_i32(a, v[i].state == DELIVERY_CLAIMED ? DELIVERY_PENDING
-                                                                           : (int32_t)v[i].state));
-    DELIVERIES(PG_INT4_ARRAY, pg_put_i32(a, (int32_t)v[i].attempts));
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, v[i].created_ms));
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, pg_time_ms(s, v[i].next_ms)));
-    DELIVERIES(PG_INT8_ARRAY, pg_put_i64(a, v[i].settled_ms));
-    DELIVERIES(PG_BYTEA_ARRAY, pg_put_str(a, v[i].reason));
-    DELIVERIES(PG_BOOL_ARRAY, pg_put_bool(a, v[i].listed));
-#undef DELIVERIES
+    return put_rows(s, l, &days,
+                    "INSERT INTO gaff.attempts (delivery_id, event_id, destination, id, number,"
+                    " result, started_ms, duration_us, status, error_class, summary, request,"
+                    " response, timing) SELECT * FROM unnest($1, $2, $3, $4, $5, $6::int[],"
+                    " $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
+                    &a, why);
 }
 
 enum err pg_restore(struct store *base, const struct delivery *v, size_t count, struct reason *why)
 {
     struct pg_store *s = pg_of(base);
     struct pg_args a;
-    int first = INT32_MAX, last = INT32_MIN;
+    struct days days = NO_DAYS;
     struct pg_link *l = pg_take(s, PG_USE_OTHER, why);
     if (!l)
         return ERR_IO;
-    for (size_t i = 0; i < count; i++) {
-        int day = pg_day(v[i].id);
-        first = day < first ? day : first;
-        last = day > last ? day : last;
-    }
+    for (size_t i = 0; i < count; i++)
+        add_day(&days, v[i].id);
     pg_args_init(&a);
     pg_add_i32(&a, pg_counter_slot(s, l));
     add_delivery_rows(s, &a, v, count);
-    enum err e = count ? pg_prepare_days(s, l, first, last, why) : ERR_OK;
-    if (e == ERR_OK)
-        e = pg_query(l, "SELECT gaff.restore($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)", &a,
-                     PG_QUERY_MS, NULL, why);
-    pg_args_release(&a);
-    pg_give(s, PG_USE_OTHER, l);
-    return pg_err(e);
+    return put_rows(s, l, &days, "SELECT gaff.restore($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)",
+                    &a, why);
 }
 
 enum err pg_expunge(struct store *base, uint64_t id, uint32_t attempt, struct reason *why)

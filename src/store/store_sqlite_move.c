@@ -97,28 +97,47 @@ static bool event_exists(struct writer *w, uint64_t id)
     return found;
 }
 
-static bool insert_delivery(struct sqlite_store *s, uint64_t event_id, const struct new_delivery *d,
-                            int64_t now_ms)
+/* State of a delivery, or -1. */
+static int state_of(struct writer *w, uint64_t id)
+{
+    sqlite3_stmt *q = db_statement(&w->c, "SELECT state FROM deliveries WHERE id=?1");
+    int state = -1;
+    if (!q)
+        return -1;
+    db_bind_u64(q, 1, id);
+    if (sqlite3_step(q) == SQLITE_ROW)
+        state = sqlite3_column_int(q, 0);
+    sqlite3_reset(q);
+    return state;
+}
+
+/* Makes it, or puts it into this state. */
+static bool put_delivery(struct sqlite_store *s, const struct delivery *d)
 {
     struct writer *w = &s->writer;
     int64_t destination = writer_name(s, d->destination), route = writer_name(s, d->route);
-    sqlite3_stmt *q = db_statement(
-        &w->c, "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, 0, '', ?9)");
+    int before = state_of(w, d->id);
+    sqlite3_stmt *q = db_statement(&w->c, "INSERT OR REPLACE INTO deliveries VALUES"
+                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
     if (!q || !destination || !route)
         return false;
-    enum delivery_state state = d->claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING;
     db_bind_u64(q, 1, d->id);
-    db_bind_u64(q, 2, event_id);
+    db_bind_u64(q, 2, d->event_id);
     sqlite3_bind_int64(q, 3, destination);
     sqlite3_bind_int64(q, 4, route);
     db_bind_u64(q, 5, d->order_key);
-    sqlite3_bind_int64(q, 6, state);
-    sqlite3_bind_int64(q, 7, now_ms);
-    sqlite3_bind_int64(q, 8, d->next_ms);
-    sqlite3_bind_int(q, 9, d->listed);
+    sqlite3_bind_int64(q, 6, d->state);
+    sqlite3_bind_int64(q, 7, d->attempts);
+    sqlite3_bind_int64(q, 8, d->created_ms);
+    sqlite3_bind_int64(q, 9, d->next_ms);
+    sqlite3_bind_int64(q, 10, d->settled_ms);
+    db_bind_str(q, 11, d->reason);
+    sqlite3_bind_int(q, 12, d->listed);
     if (!db_run(q))
         return false;
-    w->now.by_state[state]++;
+    if (before >= 0)
+        w->now.by_state[before]--;
+    w->now.by_state[d->state]++;
     if (d->id > w->now.max_id)
         w->now.max_id = d->id;
     return true;
@@ -128,11 +147,21 @@ enum err sqlite_add_delivery(struct store *base, uint64_t event_id, const struct
                              int64_t now_ms, struct reason *why)
 {
     struct sqlite_store *s = sqlite_of(base);
+    const struct delivery made = {.id = d->id,
+                                  .event_id = event_id,
+                                  .destination = d->destination,
+                                  .route = d->route,
+                                  .order_key = d->order_key,
+                                  .state = d->claimed ? DELIVERY_CLAIMED : DELIVERY_PENDING,
+                                  .created_ms = now_ms,
+                                  .next_ms = d->next_ms,
+                                  .reason = STR(""),
+                                  .listed = d->listed};
     writer_lock(s);
     enum err e = writer_begin(s, WRITER_DURABLE, why);
     if (e == ERR_OK && !event_exists(&s->writer, event_id))
         e = fail(why, ERR_NOT_FOUND, "there is no such event; retention may have deleted it");
-    else if (e == ERR_OK && !insert_delivery(s, event_id, d, now_ms))
+    else if (e == ERR_OK && !put_delivery(s, &made))
         e = db_fail(s->writer.c.db, "add a delivery", why);
     if (e == ERR_OK)
         e = writer_commit(s, why);
@@ -170,15 +199,30 @@ static bool insert_attempt(struct sqlite_store *s, const struct attempt *a)
     return db_run(q);
 }
 
-enum err sqlite_add_attempts(struct store *base, const struct attempt *v, size_t count,
-                             struct reason *why)
+typedef bool put_row(struct sqlite_store *s, const void *rows, size_t i);
+
+static bool put_attempt(struct sqlite_store *s, const void *rows, size_t i)
+{
+    return insert_attempt(s, (const struct attempt *)rows + i);
+}
+
+static bool put_restored(struct sqlite_store *s, const void *rows, size_t i)
+{
+    struct delivery d = ((const struct delivery *)rows)[i];
+    if (d.state == DELIVERY_CLAIMED)
+        d.state = DELIVERY_PENDING;
+    return put_delivery(s, &d);
+}
+
+static enum err put_rows(struct store *base, put_row *put, const void *rows, size_t count,
+                         const char *doing, struct reason *why)
 {
     struct sqlite_store *s = sqlite_of(base);
     writer_lock(s);
     enum err e = writer_begin(s, WRITER_DURABLE, why);
     for (size_t i = 0; i < count && e == ERR_OK; i++)
-        if (!insert_attempt(s, &v[i]))
-            e = db_fail(s->writer.c.db, "add an attempt", why);
+        if (!put(s, rows, i))
+            e = db_fail(s->writer.c.db, doing, why);
     if (e == ERR_OK)
         e = writer_commit(s, why);
     else
@@ -187,67 +231,16 @@ enum err sqlite_add_attempts(struct store *base, const struct attempt *v, size_t
     return e;
 }
 
-/* State of a delivery, or -1. */
-static int state_of(struct writer *w, uint64_t id)
+enum err sqlite_add_attempts(struct store *base, const struct attempt *v, size_t count,
+                             struct reason *why)
 {
-    sqlite3_stmt *q = db_statement(&w->c, "SELECT state FROM deliveries WHERE id=?1");
-    int state = -1;
-    if (!q)
-        return -1;
-    db_bind_u64(q, 1, id);
-    if (sqlite3_step(q) == SQLITE_ROW)
-        state = sqlite3_column_int(q, 0);
-    sqlite3_reset(q);
-    return state;
-}
-
-static bool put_delivery(struct sqlite_store *s, const struct delivery *d)
-{
-    struct writer *w = &s->writer;
-    int64_t destination = writer_name(s, d->destination), route = writer_name(s, d->route);
-    int before = state_of(w, d->id);
-    enum delivery_state state = d->state == DELIVERY_CLAIMED ? DELIVERY_PENDING : d->state;
-    sqlite3_stmt *q = db_statement(&w->c, "INSERT OR REPLACE INTO deliveries VALUES"
-                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
-    if (!q || !destination || !route)
-        return false;
-    db_bind_u64(q, 1, d->id);
-    db_bind_u64(q, 2, d->event_id);
-    sqlite3_bind_int64(q, 3, destination);
-    sqlite3_bind_int64(q, 4, route);
-    db_bind_u64(q, 5, d->order_key);
-    sqlite3_bind_int64(q, 6, state);
-    sqlite3_bind_int64(q, 7, d->attempts);
-    sqlite3_bind_int64(q, 8, d->created_ms);
-    sqlite3_bind_int64(q, 9, d->next_ms);
-    sqlite3_bind_int64(q, 10, d->settled_ms);
-    db_bind_str(q, 11, d->reason);
-    sqlite3_bind_int(q, 12, d->listed);
-    if (!db_run(q))
-        return false;
-    if (before >= 0)
-        w->now.by_state[before]--;
-    w->now.by_state[state]++;
-    if (d->id > w->now.max_id)
-        w->now.max_id = d->id;
-    return true;
+    return put_rows(base, put_attempt, v, count, "add an attempt", why);
 }
 
 enum err sqlite_restore(struct store *base, const struct delivery *v, size_t count,
                         struct reason *why)
 {
-    struct sqlite_store *s = sqlite_of(base);
-    writer_lock(s);
-    enum err e = writer_begin(s, WRITER_DURABLE, why);
-    for (size_t i = 0; i < count && e == ERR_OK; i++)
-        if (!put_delivery(s, &v[i]))
-            e = db_fail(s->writer.c.db, "restore a delivery", why);
-    if (e == ERR_OK)
-        e = writer_commit(s, why);
-    else
-        writer_rollback(s);
-    writer_unlock(s);
-    return e;
+    return put_rows(base, put_restored, v, count, "restore a delivery", why);
 }
 
 static const char event_sql[] = "UPDATE events SET body=x'', flags=flags|8 WHERE id=?1";
