@@ -97,6 +97,8 @@ static void store_told(enum store_note note, str destination, void *arg)
         recovery_wake(core->recovery);
         return;
     }
+    if (note == STORE_LOST || str_eq(destination, STR(HUB_LANE)))
+        hub_note(core->hub, note);
     if (note == STORE_LOST) {
         id_source_share(&core->ids, core->store->node);
         for (size_t i = 0; i < core->dispatcher_count; i++)
@@ -473,12 +475,13 @@ static void stop_others(struct engine *e)
 {
     schedule_free(e->schedule);
     e->schedule = NULL;
-    hub_free(e->core.hub);
-    e->core.hub = NULL;
+    hub_stop(e->core.hub);
     recovery_free(e->core.recovery);
     e->core.recovery = NULL;
     follower_free(e->core.follower);
     e->core.follower = NULL;
+    hub_free(e->core.hub);
+    e->core.hub = NULL;
     janitor_free(e->janitor);
     e->janitor = NULL;
 }

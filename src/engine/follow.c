@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/directory.h"
+#include "engine/hub.h"
 #include "engine/pause.h"
 
 #include <errno.h>
@@ -42,8 +43,10 @@ static void apply(struct follower *f, const struct object *o, bool *definitions)
         *definitions = true;
     else if (str_eq(o->kind, STR("pause")))
         pause_follow(f->core, o->id, !o->deleted);
-    else
+    else if (!str_eq(o->kind, STR(HUB_JOB_KIND)))
         directory_apply(f->core->directory, o);
+    else if (!o->deleted)
+        hub_heard(f->core->hub);
 }
 
 static enum err read_anew(struct follower *f, bool *definitions, struct reason *why)

@@ -2,9 +2,7 @@
  * whatever else that loop's committer has, and answers; the hub's thread does the job. */
 #include "engine/hub.h"
 
-#include "base/codec.h"
 #include "base/log.h"
-#include "base/rand.h"
 #include "engine/hub_errand.h"
 #include "engine/subscription.h"
 #include "http/server.h"
@@ -93,7 +91,7 @@ void hub_handle(struct hub *h, const struct config *c, struct http_exchange *x, 
     r->hub = h;
     r->x = x;
     r->set = (struct object_set){.changes = &r->change, .count = 1};
-    if (!hub_job_change(h, &job, 0, x->arena, &r->change)) {
+    if (!hub_job_change(h, &job, x->arena, &r->change)) {
         free(r);
         answer(x, 503, "There is no memory for the request.");
         return;
@@ -103,12 +101,10 @@ void hub_handle(struct hub *h, const struct config *c, struct http_exchange *x, 
     committer_submit(h->core->committer, &r->ticket, true);
 }
 
-bool hub_job_change(struct hub *h, struct hub_job *j, int64_t pause_ms, struct arena *a,
+bool hub_job_change(const struct hub *h, const struct hub_job *j, struct arena *a,
                     struct object_change *out)
 {
     int64_t now_ms = clock_wall_ms(h->core->clock);
-    j->owner = str_from_cstr(h->owner);
-    j->until_ms = now_ms + pause_ms + HUB_OWNED_MS;
     *out = (struct object_change){.op = OBJECT_PUT,
                                   .object = {.kind = STR(HUB_JOB_KIND),
                                              .id = hub_job_id(j, a),
@@ -119,6 +115,17 @@ bool hub_job_change(struct hub *h, struct hub_job *j, int64_t pause_ms, struct a
                                              .doc = hub_job_doc(j, a)},
                                   .expect = OBJECT_ANY};
     return out->object.id.p && out->object.doc.p;
+}
+
+static void order(struct hub *h, struct hub_order *o)
+{
+    if (atomic_load(&h->runs) && !atomic_exchange(&o->given, true))
+        loop_post(h->loop, &o->msg);
+}
+
+void hub_heard(struct hub *h)
+{
+    order(h, &h->take);
 }
 
 struct arrival {
@@ -135,8 +142,13 @@ static void arrived(struct loop_msg *msg)
     free(a);
 }
 
+/* What others may have heard of as well is read anew, for it may be done by now. */
 void hub_told(struct hub *h, const struct object *job)
 {
+    if (h->core->store->shared) {
+        hub_heard(h);
+        return;
+    }
     if (!atomic_load(&h->runs))
         return; /* the next start finds it */
     struct arrival *a = xcalloc(1, sizeof(*a) + job->id.n + job->doc.n);
@@ -155,19 +167,42 @@ void hub_told(struct hub *h, const struct object *job)
 
 static void look_now(struct loop_msg *msg)
 {
-    struct hub *h = CONTAINER_OF(msg, struct hub, look);
-    atomic_store(&h->look_asked, false);
+    struct hub *h = CONTAINER_OF(msg, struct hub, look.msg);
+    atomic_store(&h->look.given, false);
     hub_look(h);
 }
 
+static void take_now(struct loop_msg *msg)
+{
+    struct hub *h = CONTAINER_OF(msg, struct hub, take.msg);
+    atomic_store(&h->take.given, false);
+    hub_take_jobs(h);
+}
+
+static void leave_now(struct loop_msg *msg)
+{
+    struct hub *h = CONTAINER_OF(msg, struct hub, leave.msg);
+    atomic_store(&h->leave.given, false);
+    hub_leave(h);
+}
+
+void hub_note(struct hub *h, enum store_note note)
+{
+    order(h, note == STORE_WANTED ? &h->leave : &h->look);
+}
+
 /* Without a hub in the configuration there may be what one has left behind. */
-static bool is_needed(struct hub *h)
+static bool is_needed(struct hub *h, struct store_reader *reader)
 {
     struct config *c = engine_config(h->core->engine);
+    struct object_filter f = {.kind = STR(HUB_JOB_KIND), .any_parent = true, .limit = 1};
+    struct object_list jobs = {0};
+    struct reason ignored;
     struct application app;
     struct arena a;
-    arena_init(&a, 1u << 16);
-    bool needed = c->hub.is_set || (hub_application(h, &a, &app) && app.endpoints > 0);
+    arena_init(&a, 1u << 20);
+    bool needed = c->hub.is_set || (hub_application(h, &a, &app) && app.endpoints > 0) ||
+                  (store_objects(reader, &f, &a, &jobs, &ignored) == ERR_OK && jobs.count > 0);
     arena_release(&a);
     config_unref(c);
     return needed;
@@ -177,11 +212,15 @@ static void start(struct hub *h)
 {
     struct reason why = {.text = ""};
     struct engine_core *core = h->core;
-    h->reader = store_reader_open(core->store, &why);
-    if (!h->reader) {
+    struct store_reader *reader =
+        core->store->ops->objects ? store_reader_open(core->store, &why) : NULL;
+    if (!reader)
         log_event(LOG_ERROR, "the hub cannot start", LOG_F("reason", str_from_cstr(why.text)));
+    if (!reader || !is_needed(h, reader)) {
+        store_reader_close(reader);
         return;
     }
+    h->reader = reader;
     struct config *c = engine_config(core->engine);
     struct http_client_options client = {.max_in_flight = CALLS_IN_FLIGHT_MAX,
                                          .allow = c->sending.allow,
@@ -197,36 +236,38 @@ static void start(struct hub *h)
 
 void hub_configure(struct hub *h)
 {
-    if (!h->loop && is_needed(h))
+    if (!h->loop)
         start(h);
-    if (h->loop && !atomic_exchange(&h->look_asked, true))
-        loop_post(h->loop, &h->look);
+    order(h, &h->look);
 }
 
 struct hub *hub_new(struct engine_core *core)
 {
     struct hub *h = xcalloc(1, sizeof(*h));
-    uint8_t bytes[HUB_OWNER_TEXT / 2];
     h->core = core;
-    h->look.fn = look_now;
-    rand_bytes(bytes, sizeof(bytes));
-    hex_encode(bytes, sizeof(bytes), h->owner);
+    h->duty = (struct duty){.core = core, .lane = STR(HUB_LANE)};
+    h->look.msg.fn = look_now;
+    h->take.msg.fn = take_now;
+    h->leave.msg.fn = leave_now;
     return h;
+}
+
+void hub_stop(struct hub *h)
+{
+    if (!h || !h->loop)
+        return;
+    atomic_store(&h->runs, false);
+    loop_stop(h->loop);
+    loop_thread_join(&h->thread);
+    loop_timer_stop(&h->timer);
+    hub_errand_drop_all(h);
 }
 
 void hub_free(struct hub *h)
 {
-    struct map_entry e;
     if (!h)
         return;
-    if (h->loop) {
-        loop_stop(h->loop);
-        loop_thread_join(&h->thread);
-        loop_timer_stop(&h->timer);
-        for (size_t i = 0; map_next(&h->errands, &i, &e);)
-            hub_errand_drop(e.value);
-        http_client_free(h->client);
-    }
+    http_client_free(h->client);
     map_release(&h->errands);
     loop_free(h->loop);
     store_reader_close(h->reader);

@@ -40,6 +40,13 @@ void hub_errand_drop(struct hub_errand *e)
     free(e);
 }
 
+void hub_errand_drop_all(struct hub *h)
+{
+    struct map_entry e;
+    for (size_t i = 0; map_next(&h->errands, &i, &e);)
+        hub_errand_drop(e.value);
+}
+
 void hub_errand_begin(struct hub *h, const struct object *o)
 {
     struct hub_errand *old = map_get(&h->errands, o->id);
@@ -184,11 +191,10 @@ static void try_later(struct hub_errand *e, str reason)
     int64_t pause_ms = pauses_ms[e->job.tries++];
     arena_init(&a, ERRAND_ARENA_MAX);
     enum err err = ERR_LIMIT;
-    if (hub_job_change(e->hub, &e->job, pause_ms, &a, &change)) {
+    if (hub_job_change(e->hub, &e->job, &a, &change)) {
         change.expect = e->version;
         err = hub_commit(e->hub, &change, 1, NULL, &why);
     }
-    /* The job's owner lies in the hub from now on. */
     if (err == ERR_OK) {
         e->version = change.object.version;
         loop_timer_start(e->hub->loop, &e->timer, pause_ms, ask);
@@ -216,7 +222,7 @@ static void deny(struct hub_errand *e, const char *reason)
     arena_init(&a, ERRAND_ARENA_MAX);
     enum err err = ERR_LIMIT;
     changes[1] = end_of_job(e);
-    if (hub_job_change(h, &denial, 0, &a, &changes[0]))
+    if (hub_job_change(h, &denial, &a, &changes[0]))
         err = hub_commit(h, changes, 2, NULL, &why);
     if (err == ERR_OK) {
         hub_errand_drop(e);
@@ -459,6 +465,10 @@ static str make_challenge(struct arena *a)
 static void ask(struct loop_timer *timer)
 {
     struct hub_errand *e = CONTAINER_OF(timer, struct hub_errand, timer);
+    if (!duty_holds(&e->hub->duty)) {
+        hub_errand_drop(e); /* it is another node's by now, or this one's again at its next round */
+        return;
+    }
     struct config *c = engine_config(e->hub->core->engine);
     bool fetches = e->job.mode == HUB_PUBLISH;
     e->challenge = make_challenge(&e->arena);

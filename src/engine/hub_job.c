@@ -46,8 +46,6 @@ str hub_job_doc(const struct hub_job *j, struct arena *a)
     json_pair(&w, "reason", j->reason);
     json_pair_int(&w, "lease", j->lease_s);
     json_pair_int(&w, "tries", j->tries);
-    json_pair(&w, "owner", j->owner);
-    json_pair_int(&w, "until", j->until_ms);
     json_close(&w, '}');
     str doc = buf_ok(&b) ? arena_str(a, buf_str(&b)) : STR_NONE;
     secret_wipe(secret, sizeof(secret));
@@ -89,9 +87,7 @@ bool hub_job_read(str text, struct arena *a, struct hub_job *out)
                                 .secret = arena_str(a, str_of((const char *)secret, n)),
                                 .reason = text_of(root, "reason", a),
                                 .lease_s = number_of(root, "lease"),
-                                .tries = number_of(root, "tries"),
-                                .owner = text_of(root, "owner", a),
-                                .until_ms = number_of(root, "until")};
+                                .tries = number_of(root, "tries")};
     secret_wipe(secret, sizeof(secret));
     json_doc_free(doc);
     return good && out->topic.n && arena_ok(a);

@@ -18,14 +18,12 @@ extern const char *const hub_mode_words[]; /* hub.mode; by enum hub_mode, NULL-t
 
 struct hub_job {
     enum hub_mode mode;
-    str topic;        /* URL */
-    str callback;     /* empty for HUB_PUBLISH */
-    str secret;       /* bytes; empty: none */
-    str reason;       /* of HUB_DENY */
-    int64_t lease_s;  /* granted */
-    int64_t tries;    /* made without an answer */
-    str owner;        /* the run of the program that does it */
-    int64_t until_ms; /* on a shared store: then another may take it */
+    str topic;       /* URL */
+    str callback;    /* empty for HUB_PUBLISH */
+    str secret;      /* bytes; empty: none */
+    str reason;      /* of HUB_DENY */
+    int64_t lease_s; /* granted */
+    int64_t tries;   /* made without an answer */
 };
 
 /* One job a subscription and kind: a newer request for the same takes the place of the older. Of

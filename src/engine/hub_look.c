@@ -42,40 +42,33 @@ static void ensure_application(struct hub *h, struct arena *a)
 /* --- jobs --------------------------------------------------------------------------------------
  */
 
-static void take(struct hub *h, const struct object *o, struct arena *a)
-{
-    struct hub_job job;
-    struct object_change change;
-    struct reason why = {.text = ""};
-    if (map_get(&h->errands, o->id) || !hub_job_read(o->doc, a, &job))
-        return;
-    bool ours = str_eq(job.owner, str_from_cstr(h->owner));
-    if (!ours && h->core->store->shared && job.until_ms > clock_wall_ms(h->core->clock))
-        return;
-    if (ours || !h->core->store->shared) {
-        hub_errand_begin(h, o);
-        return;
-    }
-    if (!hub_job_change(h, &job, 0, a, &change))
-        return;
-    change.expect = o->version;
-    if (hub_commit(h, &change, 1, NULL, &why) == ERR_OK)
-        hub_errand_begin(h, &change.object);
-}
-
-static void take_jobs(struct hub *h, struct arena *a)
+void hub_take_jobs(struct hub *h)
 {
     struct object_filter f = {.kind = STR(HUB_JOB_KIND), .any_parent = true, .limit = PAGE};
     struct object_list page = {.more = true};
     struct reason why = {.text = ""};
-    while (page.more && store_objects(h->reader, &f, a, &page, &why) == ERR_OK && page.count) {
+    struct arena a;
+    arena_init(&a, LOOK_ARENA_MAX);
+    while (page.more && duty_holds(&h->duty) &&
+           store_objects(h->reader, &f, &a, &page, &why) == ERR_OK && page.count) {
         for (size_t i = 0; i < page.count; i++)
-            take(h, &page.v[i], a);
+            hub_errand_begin(h, &page.v[i]);
         f.after = page.v[page.count - 1].id;
     }
+    arena_release(&a);
     if (why.text[0])
         log_event(LOG_WARN, "the hub's jobs cannot be read",
                   LOG_F("reason", str_from_cstr(why.text)));
+}
+
+void hub_leave(struct hub *h)
+{
+    struct map_entry e;
+    for (size_t i = 0; map_next(&h->errands, &i, &e);)
+        if (((const struct hub_errand *)e.value)->is_calling)
+            return; /* it is asked for again */
+    hub_errand_drop_all(h);
+    duty_leave(&h->duty);
 }
 
 /* --- subscriptions -----------------------------------------------------------------------------
@@ -106,7 +99,7 @@ static void end_subscription(struct hub *h, const struct endpoint *e, const char
         return;
     changes[0] = (struct object_change){.op = OBJECT_DELETE, .object = o, .expect = o.version};
     if (reason && subscription_denial(o.doc, clock_wall_ms(h->core->clock), reason, a, &denial) &&
-        hub_job_change(h, &denial, 0, a, &changes[1]))
+        hub_job_change(h, &denial, a, &changes[1]))
         count = 2;
     enum err err = hub_commit(h, changes, count, NULL, &why);
     if (err != ERR_OK)
@@ -144,14 +137,19 @@ static int64_t end_subscriptions(struct hub *h, const struct hub_config *c, stru
 
 void hub_look(struct hub *h)
 {
-    struct config *c = engine_config(h->core->engine);
-    struct arena a;
-    arena_init(&a, LOOK_ARENA_MAX);
-    if (c->hub.is_set)
-        ensure_application(h, &a);
-    take_jobs(h, &a);
-    int64_t wait_ms = end_subscriptions(h, &c->hub, &a);
-    arena_release(&a);
-    config_unref(c);
+    int64_t wait_ms = HUB_LOOK_MS;
+    if (!duty_holds(&h->duty))
+        hub_errand_drop_all(h); /* what was begun under a lease that was lost */
+    if (duty_take(&h->duty)) {
+        struct config *c = engine_config(h->core->engine);
+        struct arena a;
+        arena_init(&a, LOOK_ARENA_MAX);
+        if (c->hub.is_set)
+            ensure_application(h, &a);
+        hub_take_jobs(h);
+        wait_ms = end_subscriptions(h, &c->hub, &a);
+        arena_release(&a);
+        config_unref(c);
+    }
     loop_timer_start(h->loop, &h->timer, wait_ms, look_by_timer);
 }

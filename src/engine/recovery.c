@@ -1,8 +1,8 @@
 /* recovery.c -- one job after the other, in steps, so that a cancellation (another version of the
  * object) is met at once and nothing is held while others work.
  *
- * Of several nodes one works: whoever owns the lane TASK_LANE, by the same lease as any lane. The
- * others look again and again while there is something to do, for its owner may die. */
+ * Of several nodes one works, whoever has the duty (duty.h). The others look again and again while
+ * there is something to do, for its owner may die. */
 #include "engine/recovery.h"
 
 #include "base/log.h"
@@ -10,6 +10,7 @@
 #include "engine/app_message.h"
 #include "engine/directory.h"
 #include "engine/dispatch.h"
+#include "engine/duty.h"
 #include "engine/follow.h"
 #include "engine/tally.h"
 
@@ -19,7 +20,7 @@
 #define STEP_ROWS 250
 #define STEP_ARENA_MAX (64u << 20)
 #define RETRY_S 1
-#define TASK_LANE ":tasks" /* no destination's name */
+#define TASK_LANE ":tasks"
 
 #define NOTES_MAX 1024
 
@@ -38,8 +39,7 @@ struct recovery {
     pthread_cond_t wake;
     bool stop, look; /* guarded by lock */
     bool runs;
-    bool owns;     /* the lane, as long as the lease holds that it was taken under */
-    unsigned lost; /* store.lost then */
+    struct duty duty;
 };
 
 struct job { /* a task object, read */
@@ -130,42 +130,10 @@ static bool note_progress(struct recovery *r, struct job *j)
 
 /* --- whose they are --------------------------------------------------------------------------- */
 
-static bool is_owner(struct recovery *r)
-{
-    struct store *s = r->core->store;
-    return !s->shared || (r->owns && atomic_load(&s->lost) == r->lost && store_lease_holds(s));
-}
-
 /* Before each row: what was begun here must not go on when another node has gone on with it. */
 static enum err stay_owner(struct recovery *r, struct reason *why)
 {
-    return is_owner(r) ? ERR_OK : fail(why, ERR_CONFLICT, "this node lost its lease");
-}
-
-static bool become_owner(struct recovery *r)
-{
-    struct store *s = r->core->store;
-    struct claim want = {
-        .destination = STR(TASK_LANE), .now_ms = clock_wall_ms(r->core->clock), .max = 1};
-    struct delivery_list none = {0};
-    struct reason why;
-    struct arena a;
-    int64_t due;
-    if (is_owner(r))
-        return true;
-    arena_init(&a, 1u << 16);
-    r->lost = atomic_load(&s->lost);
-    r->owns = store_claim(s, &want, &a, &none, &due, &why) == ERR_OK;
-    arena_release(&a);
-    return is_owner(r);
-}
-
-static void let_go(struct recovery *r)
-{
-    struct reason ignored; /* it stays this node's, which looks at all jobs */
-    if (r->core->store->shared && is_owner(r) &&
-        store_release(r->core->store, STR(TASK_LANE), &ignored) == ERR_OK)
-        r->owns = false;
+    return duty_holds(&r->duty) ? ERR_OK : fail(why, ERR_CONFLICT, "this node lost its lease");
 }
 
 /* --- steps ------------------------------------------------------------------------------------ */
@@ -456,7 +424,7 @@ static bool work_on(struct recovery *r, struct job *j)
     struct object now;
     struct reason why;
     struct arena a;
-    if (!become_owner(r))
+    if (!duty_take(&r->duty))
         return false;
     arena_init(&a, 4 * OBJECT_DOC_MAX);
     enum err err = store_object(r->reader, STR(TASK_KIND), j->object.id, &a, &now, &why);
@@ -499,7 +467,7 @@ static bool look(struct recovery *r)
         }
     }
     arena_release(&a);
-    let_go(r);
+    duty_leave(&r->duty); /* else it stays this node's, which looks at all jobs */
     return all;
 }
 
@@ -533,6 +501,7 @@ struct recovery *recovery_new(struct engine_core *core)
     struct recovery *r = xcalloc(1, sizeof(*r));
     struct reason why = {0};
     r->core = core;
+    r->duty = (struct duty){.core = core, .lane = STR(TASK_LANE)};
     r->look = true;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->wake, NULL);

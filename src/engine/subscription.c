@@ -79,8 +79,7 @@ bool subscription_denial(str endpoint_doc, int64_t now_ms, const char *reason, s
                          .topic = arena_str(a, json_str(json_get(s, STR("topic")))),
                          .callback = arena_str(a, json_str(json_get(json_root(doc), STR("url")))),
                          .secret = STR(""),
-                         .reason = str_from_cstr(reason),
-                         .owner = STR("")};
+                         .reason = str_from_cstr(reason)};
     json_doc_free(doc);
     return out->topic.n && out->callback.n && now_ms < until_ms;
 }
