@@ -1,6 +1,11 @@
 /* send_app.c -- applications: /api/v1/app. */
 #include "api/send.h"
 
+#include "engine/hub.h"
+#include "engine/subscription.h"
+
+#define PAGE_ARENA_MAX (64u << 20)
+
 static const char *const limits[] = {"messageLimit", "messageLimitPeriod", "pendingLimit", NULL};
 static const char uid_taken[] = "An application with that id or uid already exists";
 
@@ -158,28 +163,50 @@ void send_app_patch(struct send_call *s)
         write(s, &o, true, 200);
 }
 
+/* A page of endpoints that go, and the jobs that tell those who were subscribed by them
+ * (WebSub 5.2: a subscription may be denied at any time, and is told then). */
+static enum err delete_page(struct send_call *s, const struct object_list *list, struct arena *a,
+                            struct reason *why)
+{
+    struct hub *hub = send_api(s)->core->hub;
+    struct object_change *changes = ARENA_ARRAY(a, struct object_change, 2 * list->count + 1);
+    struct object_set set = {.changes = changes, .count = list->count};
+    struct hub_job denial;
+    if (!changes)
+        return fail(why, ERR_LIMIT, "the endpoints are too large for one request");
+    for (size_t i = 0; i < list->count; i++) {
+        changes[i] = (struct object_change){.op = OBJECT_DELETE, .object = list->v[i]};
+        if (subscription_denial(list->v[i].doc, s->now_ms, HUB_ENDED_BY_HAND, a, &denial) &&
+            hub_job_change(hub, &denial, a, &changes[set.count]))
+            set.count++;
+    }
+    enum err err = list->count ? send_commit_plain(send_api(s), &set, why) : ERR_OK;
+    for (size_t i = list->count; err == ERR_OK && i < set.count; i++)
+        hub_told(hub, &changes[i].object);
+    for (size_t i = 0; err == ERR_OK && i < list->count; i++)
+        send_cancel_deliveries(s, list->v[i].id);
+    return err;
+}
+
 /* Its endpoints go with it, in steps of their own; what waits for them is cancelled. */
 static bool delete_endpoints(struct send_call *s)
 {
     struct object_filter f = {.kind = STR(ENDPOINT_KIND), .parent = s->app.id, .limit = 200};
     struct object_list list = {.more = true};
     struct reason why;
-    while (list.more) {
-        enum err err = store_objects(send_api(s)->reader, &f, s->a, &list, &why);
-        struct object_change *changes = ARENA_ARRAY(s->a, struct object_change, list.count + 1);
-        struct object_set set = {.changes = changes, .count = list.count};
-        for (size_t i = 0; changes && err == ERR_OK && i < list.count; i++)
-            changes[i] = (struct object_change){.op = OBJECT_DELETE, .object = list.v[i]};
-        if (err == ERR_OK && list.count)
-            err = send_commit_plain(send_api(s), &set, &why);
-        if (err != ERR_OK) {
-            send_failed(s, err, &why);
-            return false;
-        }
-        for (size_t i = 0; i < list.count; i++)
-            send_cancel_deliveries(s, list.v[i].id);
+    struct arena a;
+    enum err err = ERR_OK;
+    arena_init(&a, PAGE_ARENA_MAX);
+    while (err == ERR_OK && list.more) {
+        arena_reset(&a);
+        err = store_objects(send_api(s)->reader, &f, &a, &list, &why);
+        if (err == ERR_OK)
+            err = delete_page(s, &list, &a, &why);
     }
-    return true;
+    arena_release(&a);
+    if (err != ERR_OK)
+        send_failed(s, err, &why);
+    return err == ERR_OK;
 }
 
 void send_app_delete(struct send_call *s)

@@ -393,9 +393,8 @@ void send_endpoint_delete(struct send_call *s)
     struct object_change changes[3] = {{.op = OBJECT_DELETE, .object = o}};
     struct hub *hub = send_api(s)->core->hub;
     struct hub_job denial;
-    bool told =
-        subscription_denial(o.doc, s->now_ms, HUB_ENDED_BY_HAND, s->a, &denial) &&
-        hub_job_change(hub, &denial, s->a, &changes[1]);
+    bool told = subscription_denial(o.doc, s->now_ms, HUB_ENDED_BY_HAND, s->a, &denial) &&
+                hub_job_change(hub, &denial, s->a, &changes[1]);
     send_operational(s, "endpoint.deleted", &o, STR(""));
     if (!send_commit(s, changes, told ? 2 : 1, 204, NULL))
         return;

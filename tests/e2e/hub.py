@@ -5,118 +5,9 @@ import urllib.parse
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from hub_place import (HUB_URL, SEALED, Place, ask, config, endpoints, idle, publish, ready,
+                       signature, subscribed)
 from lib import *
-
-SEALED = "secret_key: a-key-of-32-characters-or-of-more\n"
-CONFIG = SEALED + """
-public_url: https://hub.example.org
-sending: {{ policy: private }}
-hub:
-  callbacks: ["127.0.0.1"]
-  publish_token: "a token for publishers"
-  lease: {{ min: {least}, default: 10d, max: 30d }}
-  topics: {{ news: "{topic}" }}
-"""
-HUB_URL = "https://hub.example.org/hub"
-
-
-class Place:
-    """A server of others: a subscriber's callback and a publisher's topic. `say` answers a GET."""
-
-    def __init__(self, say=None):
-        self.asked, self.heard = [], []
-        self.say = say or (lambda query: (200, {}, query.get("hub.challenge", "").encode()))
-        self.take = lambda count: 200
-        self.topic = (200, {"Content-Type": "application/atom+xml"}, b"<feed>1</feed>")
-        place = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def reply(self, status, headers, body):
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_GET(self):
-                if self.path.startswith("/topic"):
-                    self.reply(*place.topic)
-                    return
-                query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query,
-                                                    keep_blank_values=True, strict_parsing=True))
-                place.asked.append((self.path, query))
-                self.reply(*place.say(query))
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                place.heard.append((self.path, self.headers, body))
-                self.reply(place.take(len(place.heard)), {}, b"")
-
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-def config(place, least="5m"):
-    return CONFIG.format(topic=place.url + "/topic", least=least)
-
-
-def ask(d, place, mode="subscribe", path="/callback", headers=None, **more):
-    form = {"hub.mode": mode, "hub.topic": place.url + "/topic"}
-    if mode != "publish":
-        form["hub.callback"] = place.url + path
-    form.update({"hub." + k: v for k, v in more.items()})
-    form = {k: v for k, v in form.items() if v is not None}
-    return d.post("/hub", urllib.parse.urlencode(form),
-                  {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})})
-
-
-def endpoints(d):
-    reply = d.api("GET", "/app/websub/endpoint")
-    assert reply.status == 200, reply.body
-    return reply.json()["data"]
-
-
-def ready(d):
-    """The hub makes its application when it starts."""
-    until(lambda: d.api("GET", "/app/websub").status == 200, "the hub's application")
-
-
-def subscribed(d, place, **more):
-    before = d.log().count("msg=\"a subscription was ")
-    reply = ask(d, place, **more)
-    assert reply.status == 202, reply.body
-    until(lambda: d.log().count("msg=\"a subscription was ") > before, "the confirmation")
-    return endpoints(d)
-
-
-def publish(d, payload, kind="news"):
-    reply = d.api("POST", "/app/websub/msg", {"eventType": kind, "payload": payload})
-    assert reply.status == 202, reply.body
-    return reply.json()
-
-
-def idle(d):
-    return d.api("GET", "/hub").json()["jobs"] == 0
-
-
-def signature(secret, body):
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def test_a_subscriber_is_asked_back_confirmed_and_told():
@@ -353,6 +244,52 @@ def test_what_the_operator_deletes_is_denied_and_what_he_disables_stays_so():
         until(lambda: idle(d), "the end")
 
 
+def test_an_application_that_the_operator_deletes_is_denied_to_all_and_begins_anew():
+    many = 205  # more than a page of what is deleted at a time
+    with Place() as place, Daemon(config(place)) as d:
+        ready(d)
+        for i in range(many):
+            assert ask(d, place, path=f"/{i}", secret="s").status == 202
+        until(lambda: idle(d), "all are asked", 60)
+        assert len(d.api("GET", "/app/websub/endpoint?limit=250").json()["data"]) == many
+        place.asked.clear()
+        assert d.api("DELETE", "/app/websub").status == 204
+        until(lambda: len(place.asked) == many, "all are told", 60)
+        assert sorted(path.split("?")[0] for path, _ in place.asked) == \
+            sorted(f"/{i}" for i in range(many))
+        for _, query in place.asked:
+            assert query == {"hub.mode": "denied", "hub.topic": place.url + "/topic",
+                             "hub.reason": "ended by the hub's operator"}, query
+        until(lambda: idle(d), "no job is left")
+        ready(d)
+        assert endpoints(d) == []
+        assert len(subscribed(d, place, path="/again")) == 1
+        publish(d, {"n": 1})
+        until(lambda: place.heard, "the distribution")
+        assert [path for path, _, _ in place.heard] == ["/again"]
+
+
+def test_a_denial_of_a_deleted_application_outlives_a_kill_and_the_hub():
+    gate = threading.Event()
+
+    def say(query):
+        if query["hub.mode"] == "denied":
+            gate.wait(120)
+        return 200, {}, query.get("hub.challenge", "").encode()
+
+    with Place(say) as place, Daemon(config(place)) as d:
+        ready(d)
+        subscribed(d, place)
+        assert d.api("DELETE", "/app/websub").status == 204
+        until(lambda: len(place.asked) == 2, "it is being told")
+        d.kill()
+        d.config(SEALED + "sending: { policy: private }\n")
+        gate.set()
+        d.start()
+        until(lambda: len(place.asked) == 3, "it is told again", 60)
+        assert place.asked[2][1]["hub.mode"] == "denied"
+
+
 def test_who_is_gone_is_left_alone_until_it_subscribes_anew():
     with Place() as place, Daemon(config(place)) as d:
         ready(d)
@@ -378,7 +315,6 @@ def test_the_limit_is_for_new_subscriptions():
 
 
 def test_what_was_accepted_is_asked_after_a_kill():
-    sqlite_only("a start that takes up at once what a former run had: nodes wait for each other")
     gate = threading.Event()
 
     def say(query):
