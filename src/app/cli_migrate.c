@@ -11,6 +11,7 @@
 
 #define TELL_NS INT64_C(500000000)
 #define LOOK_US 300000
+#define LEFT_NS INT64_C(15000000000) /* some leases of a node */
 #define SUMS_HEAD "            events  deliveries    attempts        keys  hash"
 
 /* --- by oneself ------------------------------------------------------------------------------- */
@@ -82,6 +83,22 @@ static int copy_stores(struct cli *c, struct store *from, struct store *to, cons
     return err == ERR_OK ? CLI_OK : cli_error(CLI_FAILED, "%s; run it again to go on", why.text);
 }
 
+/* Nobody works on either; a node that was just killed is gone when its lease has ended. */
+static bool is_left(struct store *s, struct reason *why)
+{
+    bool told = false;
+    int64_t end_ns = clock_mono_ns(clock_real()) + LEFT_NS;
+    while (copy_alone(s, why) != ERR_OK) {
+        if (why->code != ERR_CONFLICT || clock_mono_ns(clock_real()) > end_ns)
+            return false;
+        if (!told)
+            fprintf(stderr, "%s; waiting for that\n", why->text);
+        told = true;
+        usleep(LOOK_US);
+    }
+    return true;
+}
+
 static int migrate_here(struct cli *c, const char *from_url, const char *to_url)
 {
     struct reason why = {0};
@@ -89,8 +106,13 @@ static int migrate_here(struct cli *c, const char *from_url, const char *to_url)
     if (!from)
         return cli_error(CLI_FAILED, "--from: %s", why.text);
     struct store *to = store_open(str_from_cstr(to_url), clock_real(), &why);
-    int code =
-        to ? copy_stores(c, from, to, from_url) : cli_error(CLI_FAILED, "--to: %s", why.text);
+    int code;
+    if (!to || !is_left(to, &why))
+        code = cli_error(CLI_FAILED, "--to: %s", why.text);
+    else if (!is_left(from, &why))
+        code = cli_error(CLI_FAILED, "--from: %s", why.text);
+    else
+        code = copy_stores(c, from, to, from_url);
     store_close(to);
     store_close(from);
     return code;

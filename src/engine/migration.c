@@ -9,7 +9,6 @@
 
 #define FOLLOW_MS 500
 #define BACK_MS 1000
-#define NODES_ARENA_MAX (1u << 20)
 
 struct migration {
     struct engine_core *core;
@@ -62,25 +61,6 @@ static bool told(const struct copy_progress *p, void *arg)
     return go_on;
 }
 
-/* --- who else writes -------------------------------------------------------------------------- */
-
-static enum err is_alone(struct migration *m, struct reason *why)
-{
-    struct node_list list;
-    struct arena a;
-    struct store_reader *r = store_reader_open(m->core->store, why);
-    arena_init(&a, NODES_ARENA_MAX);
-    enum err err = r ? store_nodes(r, &a, &list, why) : ERR_IO;
-    for (size_t i = 0; err == ERR_OK && i < list.count; i++)
-        if (list.v[i].alive && !list.v[i].self)
-            err = fail(why, ERR_CONFLICT,
-                       "the node " STR_FMT " works on this store too: stop all but this one first",
-                       STR_ARG(list.v[i].name));
-    arena_release(&a);
-    store_reader_close(r);
-    return err;
-}
-
 /* --- the thread ------------------------------------------------------------------------------- */
 
 static bool pause_is_over(struct migration *m)
@@ -98,7 +78,7 @@ static bool pause_is_over(struct migration *m)
 static enum err follow(struct migration *m, struct reason *why)
 {
     uint64_t left = 0;
-    enum err err = is_alone(m, why);
+    enum err err = copy_alone(m->core->store, why);
     if (err == ERR_OK)
         err = copier_follow(m->copier, clock_wall_ms(m->core->clock) - BACK_MS, &left, why);
     pthread_mutex_lock(&m->lock);
@@ -221,7 +201,7 @@ static enum err begin(struct migration *m, str url, struct reason *why)
     migration_look(m, &now);
     if (now.state != MIGRATION_IDLE && now.state != MIGRATION_FAILED)
         return fail(why, ERR_CONFLICT, "a move to %s is under way", now.to);
-    enum err err = is_alone(m, why);
+    enum err err = copy_alone(m->core->store, why);
     if (err != ERR_OK)
         return err;
     join(m);
@@ -278,17 +258,31 @@ enum err migration_may_end(struct migration *m, str url, struct reason *why)
     return ERR_OK;
 }
 
+/* A node that joined since is not marked out: it goes on with this store, and so do we. */
+static enum err mark_moved(struct migration *m, struct reason *why)
+{
+    struct store *s = m->core->store;
+    struct reason ignored;
+    enum err err = copy_mark_set(s, COPY_MOVED, str_from_cstr(m->view.to), why);
+    if (err != ERR_OK)
+        return err;
+    err = copy_alone(s, why);
+    if (err != ERR_OK)
+        (void)copy_mark_set(s, COPY_NONE, STR(""), &ignored);
+    return err;
+}
+
 enum err migration_end(struct migration *m, struct reason *why)
 {
     join(m);
     m->stop = false;
     enum err err = m->view.state == MIGRATION_FOLLOWING
-                       ? is_alone(m, why)
+                       ? copy_alone(m->core->store, why)
                        : fail(why, ERR_CONFLICT, "it failed: %s", m->view.reason);
     if (err == ERR_OK)
         err = copier_end(m->copier, why);
     if (err == ERR_OK)
-        err = copy_mark_set(m->core->store, COPY_MOVED, str_from_cstr(m->view.to), why);
+        err = mark_moved(m, why);
     if (err == ERR_OK)
         err = copy_mark_set(m->to, COPY_NONE, STR(""), why);
     if (err == ERR_OK)

@@ -55,5 +55,8 @@ enum copy_mark { COPY_NONE, COPY_FILLING, COPY_MOVED };
 enum err copy_mark_set(struct store *s, enum copy_mark mark, str other, struct reason *why);
 /* ERR_CONFLICT with a sentence when it is marked. */
 enum err copy_mark_check(struct store_reader *r, struct reason *why);
+/* ERR_CONFLICT with the names of the other nodes that work on this store. One that died counts
+ * until its lease has ended. */
+enum err copy_alone(struct store *s, struct reason *why);
 
 #endif

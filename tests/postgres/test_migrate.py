@@ -3,6 +3,7 @@
 killed in between, with nothing changed on the way; and what doctor says of the database."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -355,10 +356,16 @@ def test_a_request_sent_again_after_a_move_makes_no_second_message():
 
 def test_a_shared_store_is_moved_by_its_only_node():
     target, url = Target(), database(common())
-    with Mover(url, config(target)) as d, Node(url, "two", config(target)) as two:
-        until(lambda: d.api("GET", "/nodes").json()["nodes"][1:], "it knows the other")
+    text = config(target)
+    with Mover(url, text) as d, Node(url, "two", text) as two, Node(url, "three", text) as three:
+        until(lambda: d.api("GET", "/nodes").json()["nodes"][2:], "it knows the others")
         refused = d.cli("migrate", "--to", "sqlite:" + d.path("new"), code=None)
-        assert refused.returncode != 0 and b"two works on this store too" in refused.stderr, refused
+        assert refused.returncode != 0, refused
+        names = re.search(rb"the nodes (\w+), (\w+) work on this store too", refused.stderr)
+        assert names and set(names.groups()) == {b"two", b"three"}, refused
+        assert three.stop() == 0
+        refused = d.cli("migrate", "--to", "sqlite:" + d.path("new"), code=None)
+        assert b"the node two works on this store too: stop it first" in refused.stderr, refused
         assert two.stop() == 0
         until(lambda: d.api("POST", "/migration",
                             {"to": "sqlite:" + d.path("new")}).status == 202, "alone", 60)
@@ -371,6 +378,42 @@ def test_a_shared_store_is_moved_by_its_only_node():
         assert d.stop() == 0
         d.start(wait=False)
         assert d.process.wait(60) != 0 and "is being filled from" in d.log(), d.log()
+
+
+def test_a_node_that_comes_ends_a_move():
+    target, url = Target(), database(common())
+    text = config(target)
+    with Mover(url, text) as d:
+        new = "sqlite:" + d.path("new")
+        assert "state: following" in d.cli("migrate", "--to", new).stdout.decode()
+        with Node(url, "two", text) as two:
+            until(lambda: d.api("GET", "/migration").json()["state"] == "failed", "it ended")
+            assert "the node two works" in d.api("GET", "/migration").json()["reason"]
+            refused = d.cli("migrate", "--finish", code=None)
+            assert refused.returncode != 0, refused
+            # Both work on, with the store that they have.
+            assert two.accept() and d.post("/in/d0", b"{}", lib.github(b"{}")).status == 200
+            until(lambda: len(target.requests) == 2, "delivered")
+            assert two.stop() == 0
+        d.move(new)
+        until(lambda: d.api("GET", "/status").json()["deliveries"]["delivered"] == 2, "both there")
+
+
+def test_stores_with_nodes_at_work_are_not_copied_by_hand():
+    target, url = Target(), database(common())
+    with Node(url, "one", config(target)) as one:
+        one.accept()
+        until(lambda: len(target.requests) == 1, "delivered")
+        new = "sqlite:" + one.path("new")
+        for args in (("--from", url, "--to", new), ("--from", "sqlite:" + one.path("old"),
+                                                    "--to", url)):
+            refused = subprocess.run([lib.GAFF, "migrate", *args], capture_output=True, text=True)
+            assert refused.returncode != 0, refused
+            assert "the node one works on this store too" in refused.stderr, refused
+        one.kill()  # its lease goes on for a while, which is waited for
+        done = subprocess.run([lib.GAFF, "migrate", "--from", url, "--to", new],
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and "the same in both" in done.stdout, done
 
 
 def test_doctor_looks_at_the_database():
