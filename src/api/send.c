@@ -12,7 +12,7 @@
 
 #define IDEMPOTENCY_KIND "idempotency"
 #define KEY_MAX 1024
-#define LOOKS_MAX 10
+#define LOOKS_MAX 50 /* of as many writers at once each gets its turn */
 
 /* --- the request ------------------------------------------------------------------------------ */
 
@@ -134,16 +134,23 @@ void send_failed(struct send_call *s, enum err err, const struct reason *why)
 
 /* --- objects ---------------------------------------------------------------------------------- */
 
-bool send_find(struct send_call *s, const char *kind, str parent, str id_or_uid, struct object *out)
+enum err send_look(struct send_call *s, const char *kind, str parent, str id_or_uid,
+                   struct object *out, struct reason *why)
 {
-    struct reason why = {0};
     struct store_reader *r = send_api(s)->reader;
     enum err err =
-        store_object(r, str_from_cstr(kind), id_or_uid.n ? id_or_uid : STR("-"), s->a, out, &why);
+        store_object(r, str_from_cstr(kind), id_or_uid.n ? id_or_uid : STR("-"), s->a, out, why);
     if (err == ERR_OK && !str_eq(out->parent, parent))
         err = ERR_NOT_FOUND;
     if (err == ERR_NOT_FOUND && id_or_uid.n)
-        err = store_object_named(r, str_from_cstr(kind), parent, id_or_uid, s->a, out, &why);
+        err = store_object_named(r, str_from_cstr(kind), parent, id_or_uid, s->a, out, why);
+    return err;
+}
+
+bool send_find(struct send_call *s, const char *kind, str parent, str id_or_uid, struct object *out)
+{
+    struct reason why = {0};
+    enum err err = send_look(s, kind, parent, id_or_uid, out, &why);
     if (err == ERR_NOT_FOUND)
         send_not_found(s, NULL);
     else if (err != ERR_OK)
@@ -358,6 +365,21 @@ static enum err commit_set(struct send_call *s, struct object_set *set, struct r
     return err;
 }
 
+/* True when what the change was made from is not there any more: another version is, or none, or
+ * one that was to be made is there by now. Else the conflict is one of what was asked for. */
+static bool is_stale(struct send_call *s, const struct object_change *c)
+{
+    struct object now;
+    struct store_reader *r = send_api(s)->reader;
+    if (store_object(r, c->object.kind, c->object.id, s->a, &now, NULL) == ERR_OK)
+        return now.version != c->expect;
+    if (c->expect != OBJECT_ABSENT)
+        return c->expect != OBJECT_ANY;
+    return s->sought.n && str_eq(c->object.name, s->sought) &&
+           store_object_named(r, c->object.kind, c->object.parent, s->sought, s->a, &now, NULL) ==
+               ERR_OK;
+}
+
 bool send_commit(struct send_call *s, struct object_change *changes, size_t count, int status,
                  const char *conflict)
 {
@@ -374,12 +396,8 @@ bool send_commit(struct send_call *s, struct object_change *changes, size_t coun
         tell_directory(send_api(s), &set);
         return true;
     }
-    struct object now;
-    const struct object_change *c = &changes[set.failed < count ? set.failed : 0];
-    s->stale = s->may_look_again && set.err == ERR_CONFLICT && set.failed < count &&
-               store_object(send_api(s)->reader, c->object.kind, c->object.id, s->a, &now, &why) ==
-                   ERR_OK &&
-               now.version != c->expect;
+    s->stale = s->may_look_again && set.failed < count && set.err != ERR_OK &&
+               is_stale(s, &changes[set.failed]);
     if (s->stale) {
         start_again(s);
         return false;
@@ -397,13 +415,16 @@ bool send_commit(struct send_call *s, struct object_change *changes, size_t coun
 
 void send_look_again(struct send_call *s, send_handler *once)
 {
-    for (int looks = 1; looks <= LOOKS_MAX; looks++) {
-        s->may_look_again = looks < LOOKS_MAX;
+    s->may_look_again = true;
+    for (int looks = 0; looks < LOOKS_MAX; looks++) {
         s->stale = false;
         once(s);
         if (!s->stale)
             return;
     }
+    http_reply_retry(s->c->x, 503, "changed_meanwhile",
+                     STR("Others change this all the time; nothing was changed. Send it again."),
+                     1);
 }
 
 /* --- one operation -----------------------------------------------------------------------------

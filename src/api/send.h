@@ -82,6 +82,9 @@ struct send_call {
     const struct json *body;
     struct app_message_plan *also[2]; /* events that are stored only with the next send_commit */
     size_t also_count;
+    /* The uid under which one is looked for, and made when there is none: that it is there by now
+     * is worth another look. Empty: none is. */
+    str sought;
     bool may_look_again; /* of send_look_again: */
     bool stale;          /* then send_commit answers nothing, and the handler begins again */
 };
@@ -131,8 +134,9 @@ void send_failed(struct send_call *s, enum err err, const struct reason *why);
 bool send_commit(struct send_call *s, struct object_change *changes, size_t count, int status,
                  const char *conflict);
 
-/* Runs a handler that looks at objects and commits a change of them; once more, a few times, when
- * somebody changed them between: nobody is told of a conflict that only time made. */
+/* Runs a handler that looks at objects in the store and commits a change of them; once more when
+ * somebody changed them between: nobody is told of a conflict that only time made. Of those who
+ * never find a gap each is answered 503. */
 void send_look_again(struct send_call *s, send_handler *once);
 
 /* --- pages ------------------------------------------------------------------------------------ */
@@ -175,7 +179,10 @@ bool send_programs_check(struct send_call *s, send_handler *go_on);
 
 /* --- objects ---------------------------------------------------------------------------------- */
 
-/* By id or uid; parent as it must be. False and answered. */
+/* By id or uid, as the store has it now; parent as it must be. */
+enum err send_look(struct send_call *s, const char *kind, str parent, str id_or_uid,
+                   struct object *out, struct reason *why) MUST_USE;
+/* The same; false and answered. */
 bool send_find(struct send_call *s, const char *kind, str parent, str id_or_uid,
                struct object *out);
 /* A document from a request over what is there: each of `members` from the body, or else from old

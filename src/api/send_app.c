@@ -118,18 +118,29 @@ bool send_app_make(struct send_call *s, const struct json *given)
     return false;
 }
 
-void send_app_create(struct send_call *s)
+static void create_once(struct send_call *s)
 {
     struct object there;
-    str uid = json_str(json_get(s->body, STR("uid")));
-    if (uid.n && send_query_true(s, "get_if_exists", false) &&
-        store_object_named(send_api(s)->reader, STR(APPLICATION_KIND), s->org, uid, s->a, &there,
-                           NULL) == ERR_OK) {
+    struct reason why = {0};
+    enum err err = s->sought.n ? store_object_named(send_api(s)->reader, STR(APPLICATION_KIND),
+                                                    s->org, s->sought, s->a, &there, &why)
+                               : ERR_NOT_FOUND;
+    if (err == ERR_NOT_FOUND) {
+        write(s, NULL, false, 201);
+    } else if (err != ERR_OK) {
+        send_failed(s, err, &why);
+    } else {
         view(send_json(s), &there);
         send_ok(s, 200);
-        return;
     }
-    write(s, NULL, false, 201);
+}
+
+void send_app_create(struct send_call *s)
+{
+    str uid = json_str(json_get(s->body, STR("uid")));
+    if (uid.n && send_query_true(s, "get_if_exists", false))
+        s->sought = uid;
+    send_look_again(s, create_once);
 }
 
 static bool load(struct send_call *s, struct object *out)
@@ -146,21 +157,36 @@ void send_app_get(struct send_call *s)
     send_ok(s, 200);
 }
 
-void send_app_put(struct send_call *s)
+/* In the store, not in the directory: another node may have made it this moment. */
+static void put_once(struct send_call *s)
 {
     struct object o;
-    if (!directory_application(send_api(s)->core->directory, s->org, send_path(s, "app_id"), s->a,
-                               &s->app))
-        write(s, NULL, false, 201);
-    else if (load(s, &o))
+    struct reason why = {0};
+    enum err err = send_look(s, APPLICATION_KIND, s->org, s->sought, &o, &why);
+    if (err == ERR_OK)
         write(s, &o, false, 200);
+    else if (err == ERR_NOT_FOUND)
+        write(s, NULL, false, 201);
+    else
+        send_failed(s, err, &why);
 }
 
-void send_app_patch(struct send_call *s)
+static void patch_once(struct send_call *s)
 {
     struct object o;
     if (load(s, &o))
         write(s, &o, true, 200);
+}
+
+void send_app_put(struct send_call *s)
+{
+    s->sought = send_path(s, "app_id");
+    send_look_again(s, put_once);
+}
+
+void send_app_patch(struct send_call *s)
+{
+    send_look_again(s, patch_once);
 }
 
 /* A page of endpoints that go, and the jobs that tell those who were subscribed by them

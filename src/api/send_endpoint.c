@@ -354,11 +354,18 @@ void send_endpoint_create(struct send_call *s)
     write(s, NULL, false, 201);
 }
 
+/* In the store, not in the directory: another node may have made it this moment. */
 static void put_once(struct send_call *s)
 {
     struct object o;
-    if (send_find_endpoint(s, &o))
+    struct reason why = {0};
+    enum err err = send_look(s, ENDPOINT_KIND, s->app.id, s->sought, &o, &why);
+    if (err == ERR_OK)
         write(s, &o, false, 200);
+    else if (err == ERR_NOT_FOUND)
+        write(s, NULL, false, 201);
+    else
+        send_failed(s, err, &why);
 }
 
 static void patch_once(struct send_call *s)
@@ -370,14 +377,8 @@ static void patch_once(struct send_call *s)
 
 void send_endpoint_put(struct send_call *s)
 {
-    struct endpoint *e = directory_find_endpoint(send_api(s)->core->directory, s->app.id,
-                                                 send_path(s, "endpoint_id"));
-    bool there = e != NULL;
-    endpoint_unref(e);
-    if (there)
-        send_look_again(s, put_once);
-    else
-        write(s, NULL, false, 201);
+    s->sought = send_path(s, "endpoint_id");
+    send_look_again(s, put_once);
 }
 
 void send_endpoint_patch(struct send_call *s)

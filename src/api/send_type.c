@@ -199,7 +199,7 @@ static bool is_archived(const struct object *o)
     return archived;
 }
 
-void send_type_create(struct send_call *s)
+static void create_once(struct send_call *s)
 {
     struct object old;
     str name = json_str(json_get(s->body, STR("name")));
@@ -209,6 +209,11 @@ void send_type_create(struct send_call *s)
         return;
     }
     write(s, name, there ? &old : NULL, false, 201);
+}
+
+void send_type_create(struct send_call *s)
+{
+    send_look_again(s, create_once);
 }
 
 static bool load(struct send_call *s, struct object *out)
@@ -228,32 +233,44 @@ void send_type_get(struct send_call *s)
     send_ok(s, 200);
 }
 
-void send_type_put(struct send_call *s)
+static void put_once(struct send_call *s)
 {
     struct object old;
+    str name = send_path(s, "event_type_name");
+    bool there = find(s, name, &old);
+    write(s, name, there ? &old : NULL, false, there ? 200 : 201);
+}
+
+void send_type_put(struct send_call *s)
+{
     str name = send_path(s, "event_type_name");
     if (!wire_is_word(name) || name.n > 256) {
         send_fault(s, STR("path\0event_type_name\0"), "value_error",
                    "String must match the following pattern: [a-zA-Z0-9\\-_.].");
         return;
     }
-    bool there = find(s, name, &old);
-    write(s, name, there ? &old : NULL, false, there ? 200 : 201);
+    send_look_again(s, put_once);
 }
 
-void send_type_patch(struct send_call *s)
+static void patch_once(struct send_call *s)
 {
     struct object old;
     if (load(s, &old))
         write(s, name_of(&old), &old, true, 200);
 }
 
-void send_type_delete(struct send_call *s)
+void send_type_patch(struct send_call *s)
+{
+    send_look_again(s, patch_once);
+}
+
+/* What is archived is what is there now: a change made meanwhile stays. */
+static void delete_once(struct send_call *s)
 {
     struct object old;
     if (!load(s, &old))
         return;
-    struct object_change changes[2] = {{.op = OBJECT_DELETE, .object = old}};
+    struct object_change changes[2] = {{.op = OBJECT_DELETE, .object = old, .expect = old.version}};
     if (!send_query_true(s, "expunge", false)) {
         struct json_doc *doc = json_parse(old.doc, NULL);
         changes[0].op = OBJECT_PUT;
@@ -263,6 +280,11 @@ void send_type_delete(struct send_call *s)
     }
     if (send_commit(s, changes, 1, 204, NULL))
         send_empty(s, 204);
+}
+
+void send_type_delete(struct send_call *s)
+{
+    send_look_again(s, delete_once);
 }
 
 /* True when an endpoint may ask for it. */
@@ -392,7 +414,7 @@ static void answer_import(struct send_call *s, const struct object_change *chang
     json_close(w, '}');
 }
 
-void send_type_import(struct send_call *s)
+static void import_once(struct send_call *s)
 {
     struct json_doc *parsed = NULL;
     struct reason why = {.text = "neither spec nor specRaw is there"};
@@ -434,4 +456,9 @@ void send_type_import(struct send_call *s)
     if (send_query_true(s, "dry_run", false) || json_bool(json_get(s->body, STR("dryRun"))) ||
         count == 0 || send_commit(s, changes, count, 200, NULL))
         send_ok(s, 200);
+}
+
+void send_type_import(struct send_call *s)
+{
+    send_look_again(s, import_once);
 }
