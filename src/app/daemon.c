@@ -542,6 +542,7 @@ int daemon_run(const char *config_path)
     static struct daemon d;
     sigset_t set;
     d.path = config_path;
+    trim_steadily();
     pthread_mutex_init(&d.reload_lock, NULL);
     log_setup(LOG_AUTO, LOG_INFO);
     handover_begin();

@@ -11,6 +11,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define KEEP_BYTES (128 << 10) /* glibc's own, to begin with */
+
+void trim_steadily(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+#endif
+}
+
 void trim_heap(void)
 {
 #ifdef __GLIBC__

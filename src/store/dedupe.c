@@ -329,7 +329,7 @@ void dedupe_trim(struct dedupe *d)
     forget_closed(d);
     pthread_mutex_unlock(&d->lock);
     uint32_t cap = CAP_MIN;
-    while (cap < d->count + d->count / 2)
+    while (cap < d->count)
         cap *= 2;
     if (cap < d->cap)
         resize(d, cap);

@@ -19,10 +19,12 @@
 #define TRANSACTION_BYTES (4u << 20) /* in one transaction */
 #define UNSYNCED_BYTES_MAX (4ull * JOURNAL_SEGMENT_BYTES)
 #define REST_MS 100
-#define SILENCE_MS 500 /* then the write-ahead log is put away */
+#define SILENCE_MS 500 /* then the write-ahead log is put away, and memory given back */
 #define APPLIER_NICE 5
 #define SHORT_LOOK_MS 300
-#define TRIM_BYTES (32u << 20) /* applied since memory was given back last */
+/* Applied since memory was given back last: when more comes, and when nothing does. */
+#define TRIM_BYTES (32u << 20)
+#define TRIM_BYTES_SILENT (1u << 20)
 #define RETRY_MS_MIN 100
 #define RETRY_MS_MAX 2000
 
@@ -135,11 +137,17 @@ static bool nothing_to_do(struct sqlite_store *s)
     return !s->stop && lag(s) == 0 && !atomic_load(&s->wal_is_full);
 }
 
+static uint64_t untrimmed(struct sqlite_store *s)
+{
+    return atomic_load(&s->applied_lsn) - s->trimmed_lsn;
+}
+
 /* Until there is something to do, or *silent: there was nothing for a while. */
 static void wait_for_news(struct sqlite_store *s, bool *silent)
 {
     while (nothing_to_do(s) && !*silent) {
-        if (atomic_load(&s->wal_file_bytes) <= WAL_BYTES_IDLE) {
+        if (atomic_load(&s->wal_file_bytes) <= WAL_BYTES_IDLE &&
+            untrimmed(s) <= TRIM_BYTES_SILENT) {
             pthread_cond_wait(&s->wake, &s->wake_lock);
         } else {
             wait_ms(s, SILENCE_MS);
@@ -225,11 +233,17 @@ static void look_after_space(struct sqlite_store *s)
 /* After a burst: what it needed is given back, to the system too. */
 static void trim_memory(struct sqlite_store *s)
 {
+    struct writer *w = &s->writer;
+    uint64_t applied = atomic_load(&s->applied_lsn);
     dedupe_trim(s->dedupe);
     writer_lock(s);
-    sqlite3_db_release_memory(s->writer.c.db);
+    sqlite3_db_release_memory(w->c.db);
+    buf_release(&w->bytes);
+    chunk_free(w->chunk);
+    w->chunk = NULL;
     writer_unlock(s);
     trim_heap();
+    s->trimmed_lsn = applied;
 }
 
 static void *applier_main(void *arg)
@@ -237,10 +251,10 @@ static void *applier_main(void *arg)
     struct sqlite_store *s = arg;
     struct reason why;
     int64_t retry_ms = 0;
-    uint64_t trimmed_lsn = atomic_load(&s->applied_lsn);
     bool silent = false;
     pthread_setname_np(pthread_self(), "gaff-store");
     step_back();
+    s->trimmed_lsn = atomic_load(&s->applied_lsn);
     keys_load_filters(s);
     space_keep(s);
     do {
@@ -248,6 +262,8 @@ static void *applier_main(void *arg)
         look_after_space(s);
         if (silent && !atomic_load(&s->is_short))
             writer_empty_wal(s);
+        if (silent && untrimmed(s) > TRIM_BYTES_SILENT)
+            trim_memory(s);
         if (atomic_load(&s->wal_is_full))
             checkpoint(s);
         if (lag(s) == 0)
@@ -258,10 +274,8 @@ static void *applier_main(void *arg)
                 log_event(LOG_INFO, "the database is being written again",
                           LOG_I("lag_bytes", lag(s)));
             retry_ms = 0;
-            if (lag(s) == 0 && atomic_load(&s->applied_lsn) - trimmed_lsn > TRIM_BYTES) {
-                trimmed_lsn = atomic_load(&s->applied_lsn);
+            if (lag(s) == 0 && untrimmed(s) > TRIM_BYTES)
                 trim_memory(s);
-            }
             continue;
         }
         retry_ms = retry_ms ? retry_ms * 2 : RETRY_MS_MIN;
