@@ -2,42 +2,8 @@
  * themselves are endpoints of the application "websub". */
 #include "api/call.h"
 
-#include "engine/directory.h"
-#include "engine/hub_job.h"
-#include "engine/hub_request.h"
+#include "engine/hub_metrics.h"
 #include "engine/subscription.h"
-
-#define JOBS_SHOWN_MAX 1000
-
-static enum err count_jobs(struct api_call *c, size_t *count, struct reason *why)
-{
-    struct object_filter f = {
-        .kind = STR(HUB_JOB_KIND), .any_parent = true, .limit = JOBS_SHOWN_MAX};
-    struct object_list list = {0};
-    enum err err = store_objects(c->api->reader, &f, c->x->arena, &list, why);
-    *count = list.count;
-    return err;
-}
-
-/* By the topic's place in the configuration; behind the last, of endpoints that are of no topic. */
-static size_t *count_subscriptions(struct api_call *c, const struct hub_config *h)
-{
-    struct directory *d = c->api->core->directory;
-    size_t *counts = ARENA_ARRAY(c->x->arena, size_t, h->topic_count + 1);
-    struct application app;
-    struct endpoint **all;
-    size_t count = 0;
-    if (!counts ||
-        !directory_application(d, STR(DEFAULT_ORG), STR(HUB_APPLICATION), c->x->arena, &app) ||
-        !directory_endpoints(d, app.id, c->x->arena, &all, &count))
-        return counts;
-    for (size_t i = 0; i < count; i++) {
-        const struct hub_topic *t = hub_topic_find(h, all[i]->topic);
-        counts[t ? (size_t)(t - h->topics) : h->topic_count]++;
-        endpoint_unref(all[i]);
-    }
-    return counts;
-}
 
 static void write_hub(struct api_call *c, const struct hub_config *h, const size_t *counts,
                       size_t jobs)
@@ -66,10 +32,11 @@ void api_hub(struct api_call *c)
     struct reason why = {0};
     struct config *config = engine_config(c->api->options.engine);
     size_t jobs = 0;
-    enum err err = config->hub.is_set ? count_jobs(c, &jobs, &why)
+    enum err err = config->hub.is_set ? hub_jobs_waiting(c->api->reader, &jobs, &why)
                                       : fail(&why, ERR_NOT_FOUND, "the configuration has no hub");
     if (err == ERR_OK)
-        write_hub(c, &config->hub, count_subscriptions(c, &config->hub), jobs);
+        write_hub(c, &config->hub, hub_subscriptions(c->api->core, &config->hub, c->x->arena),
+                  jobs);
     else
         api_fail(c, err, &why);
     config_unref(config);

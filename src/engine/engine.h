@@ -12,6 +12,7 @@
 #include "engine/action_metrics.h"
 #include "engine/commit.h"
 #include "engine/config.h"
+#include "engine/hub_metrics.h"
 #include "engine/live.h"
 #include "engine/registry.h"
 #include "engine/waiting.h"
@@ -42,6 +43,7 @@ struct engine_core {
     struct committer *committer;
     struct metrics metrics;
     struct action_metrics actions;
+    struct hub_counts hub_counts;
     struct http_client_counts outbound; /* of deliveries, keys, subscriptions */
     struct registry *registry;
     struct waiting *waiting;

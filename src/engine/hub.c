@@ -22,7 +22,7 @@ struct request {
     struct http_exchange *x;
 };
 
-static void answer(struct http_exchange *x, int status, const char *text)
+static void answer(struct hub *h, struct http_exchange *x, int status, const char *text)
 {
     char line[REASON_TEXT_MAX + 2];
     struct http_field fields[] = {{STR("Content-Type"), STR("text/plain; charset=utf-8")},
@@ -39,6 +39,10 @@ static void answer(struct http_exchange *x, int status, const char *text)
         int digits = snprintf(seconds, sizeof(seconds), "%d", RETRY_AFTER_S);
         fields[count++] = (struct http_field){STR("Retry-After"), str_of(seconds, (size_t)digits)};
     }
+    enum hub_answer kind = status == 202   ? HUB_ANSWER_ACCEPTED
+                           : status == 503 ? HUB_ANSWER_BUSY
+                                           : HUB_ANSWER_REFUSED;
+    atomic_fetch_add(&h->core->hub_counts.requests[kind], 1);
     http_reply(x, status, fields, count, str_of(line, (size_t)n));
 }
 
@@ -48,7 +52,7 @@ static void request_committed(struct commit_ticket *t)
     bool stored = t->err == ERR_OK && r->set.err == ERR_OK;
     if (stored)
         hub_told(r->hub, &r->change.object);
-    answer(r->x, stored ? 202 : 503,
+    answer(r->hub, r->x, stored ? 202 : 503,
            stored ? "Accepted" : "The request could not be stored; send it again.");
     free(r);
 }
@@ -71,20 +75,20 @@ void hub_handle(struct hub *h, const struct config *c, struct http_exchange *x, 
     struct reason why = {.text = ""};
     struct hub_job job;
     if (!str_eq(x->req.method, STR("POST"))) {
-        answer(x, 405, "This is a WebSub hub: it takes POST.");
+        answer(h, x, 405, "This is a WebSub hub: it takes POST.");
         return;
     }
     int status = hub_request_read(c, &x->req, &job, &why);
     if (status != 202) {
-        answer(x, status, why.text);
+        answer(h, x, status, why.text);
         return;
     }
     if (!atomic_load(&h->runs) || atomic_load(&h->under_way) >= UNDER_WAY_MAX) {
-        answer(x, 503, "The hub has too much to do; ask again later.");
+        answer(h, x, 503, "The hub has too much to do; ask again later.");
         return;
     }
     if (is_full(h, c, &job, x->arena)) {
-        answer(x, 503, "The hub has as many subscriptions as it takes.");
+        answer(h, x, 503, "The hub has as many subscriptions as it takes.");
         return;
     }
     struct request *r = xcalloc(1, sizeof(*r));
@@ -93,7 +97,7 @@ void hub_handle(struct hub *h, const struct config *c, struct http_exchange *x, 
     r->set = (struct object_set){.changes = &r->change, .count = 1};
     if (!hub_job_change(h, &job, x->arena, &r->change)) {
         free(r);
-        answer(x, 503, "There is no memory for the request.");
+        answer(h, x, 503, "There is no memory for the request.");
         return;
     }
     commit_ticket_init(&r->ticket, loop, request_committed);

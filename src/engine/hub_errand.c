@@ -162,19 +162,21 @@ static bool conclude(struct hub_errand *e, struct object_change *changes, size_t
         look_again(e, err, &why);
         return false;
     }
+    atomic_fetch_add(&e->hub->core->hub_counts.jobs[e->job.mode][e->outcome], 1);
     if (told)
         tell(e, LOG_INFO, told, STR("confirmed by its callback"));
     hub_errand_drop(e);
     return true;
 }
 
-static void give_up(struct hub_errand *e, str reason)
+static void give_up(struct hub_errand *e, enum hub_outcome outcome, str reason)
 {
     struct object_change changes[CHANGES_MAX];
     static const char *const told[] = {
         "a subscription was not confirmed", "the end of a subscription was not confirmed",
         "a subscriber could not be told of a denial", "a topic could not be fetched"};
     tell(e, LOG_WARN, told[e->job.mode], reason);
+    e->outcome = outcome;
     conclude(e, changes, 0, NULL, NULL);
 }
 
@@ -185,7 +187,7 @@ static void try_later(struct hub_errand *e, str reason)
     struct object_change change;
     struct arena a;
     if ((size_t)e->job.tries >= ARRAY_LEN(pauses_ms)) {
-        give_up(e, reason);
+        give_up(e, HUB_FAILED, reason);
         return;
     }
     int64_t pause_ms = pauses_ms[e->job.tries++];
@@ -225,6 +227,7 @@ static void deny(struct hub_errand *e, const char *reason)
     if (hub_job_change(h, &denial, &a, &changes[0]))
         err = hub_commit(h, changes, 2, NULL, &why);
     if (err == ERR_OK) {
+        atomic_fetch_add(&h->core->hub_counts.jobs[e->job.mode][HUB_REFUSED], 1);
         hub_errand_drop(e);
         hub_errand_begin(h, &changes[0].object);
     } else {
@@ -326,7 +329,7 @@ static void judge_intent(struct hub_errand *e, const struct http_answer *answer)
         !str_eq(answer->body, e->challenge)) {
         (void)snprintf(text, sizeof(text), "the callback answered HTTP %d%s", answer->status,
                        answer->status / 100 == 2 ? " without the challenge" : "");
-        give_up(e, str_from_cstr(text));
+        give_up(e, HUB_REFUSED, str_from_cstr(text));
         return;
     }
     struct config *c = engine_config(e->hub->core->engine);
@@ -378,7 +381,7 @@ static void distribute(struct hub_errand *e, const struct hub_topic *topic,
                                   .payload = answer->body,
                                   .content_type = type.n ? type : STR("application/octet-stream")};
     if (app_message_plan(h->core, &m, a, &plan, &why) != ERR_OK)
-        give_up(e, str_from_cstr(why.text));
+        give_up(e, HUB_REFUSED, str_from_cstr(why.text));
     else
         conclude(e, changes, 1, &plan, NULL);
 }
@@ -391,9 +394,9 @@ static void judge_content(struct hub_errand *e, const struct http_answer *answer
     char text[120];
     arena_init(&a, OUTCOME_ARENA_MAX);
     if (!topic) {
-        give_up(e, STR("the hub has this topic no more"));
+        give_up(e, HUB_REFUSED, STR("the hub has this topic no more"));
     } else if (answer->body_truncated) {
-        give_up(e, STR("the topic is larger than limits.body_size"));
+        give_up(e, HUB_REFUSED, STR("the topic is larger than limits.body_size"));
     } else if (answer->status != 200) {
         (void)snprintf(text, sizeof(text), "the topic was answered with HTTP %d", answer->status);
         try_later(e, str_from_cstr(text));
@@ -415,7 +418,7 @@ static void on_answer(struct http_call *call, const struct http_answer *answer)
     if (answer->class == HTTP_CALL_CANCELLED)
         return;
     if (answer->class == HTTP_CALL_BLOCKED || answer->class == HTTP_CALL_INVALID)
-        give_up(e, str_from_cstr(answer->error));
+        give_up(e, HUB_REFUSED, str_from_cstr(answer->error));
     else if (answer->class != HTTP_CALL_OK)
         try_later(e, str_from_cstr(answer->error));
     else if (e->job.mode == HUB_PUBLISH)
@@ -471,6 +474,7 @@ static void ask(struct loop_timer *timer)
     }
     struct config *c = engine_config(e->hub->core->engine);
     bool fetches = e->job.mode == HUB_PUBLISH;
+    e->outcome = HUB_DONE; /* unless the answer says otherwise */
     e->challenge = make_challenge(&e->arena);
     e->url = fetches ? e->job.topic : e->challenge.p ? question(e) : STR_NONE;
     e->call = (struct http_call){.method = STR("GET"),
@@ -482,7 +486,7 @@ static void ask(struct loop_timer *timer)
                                  .done = on_answer};
     config_unref(c);
     if (!e->url.p) {
-        give_up(e, STR("the callback is too long to be asked"));
+        give_up(e, HUB_REFUSED, STR("the callback is too long to be asked"));
         return;
     }
     e->is_calling = true;

@@ -39,6 +39,7 @@ struct hub_errand {
     struct loop_timer timer;
     struct http_call call;
     bool is_calling;
+    enum hub_outcome outcome; /* when it is concluded */
 };
 
 /* Begins a job, in the place of an older version of it that is under way. */

@@ -104,6 +104,7 @@ static void end_subscription(struct hub *h, const struct endpoint *e, const char
     enum err err = hub_commit(h, changes, count, NULL, &why);
     if (err != ERR_OK)
         return;
+    atomic_fetch_add(&h->core->hub_counts.leases_ended, reason ? 0 : 1);
     log_event(LOG_INFO, "a subscription has ended", LOG_F("endpoint", e->id),
               LOG_F("topic", e->topic),
               LOG_F("reason", str_from_cstr(reason ? reason : "its lease ran out")));

@@ -357,6 +357,7 @@ void engine_metrics(struct engine *e, struct store_reader *r,
     buf_release(&text);
     action_metrics_write(&core->actions, out);
     store_lines(core, r, out);
+    hub_metrics_write(core, r, out);
     outbound_lines(&core->outbound, out);
     struct http_server_counts webhooks = {0};
     engine_http_counts(e, &webhooks);

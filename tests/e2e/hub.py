@@ -290,6 +290,47 @@ def test_a_denial_of_a_deleted_application_outlives_a_kill_and_the_hub():
         assert place.asked[2][1]["hub.mode"] == "denied"
 
 
+def metrics(d):
+    """Of the hub: name and labels -> value; by name alone for those that have none."""
+    reply = d.request("GET", "/metrics", headers={"Authorization": "Bearer " + d.token()},
+                      base=d.admin)
+    return {name: int(value) for name, value in re.findall(
+        r"^gaff_hub_(\S+) (\d+)$", reply.body.decode(), re.M) if value != "0"}
+
+
+def test_what_the_hub_does_is_counted():
+    bearer = {"Authorization": "Bearer a token for publishers"}
+    many = "max_subscriptions: 2\n  publish_token:"
+    with Place() as place, Daemon(config(place, "1s").replace("publish_token:", many)) as d:
+        ready(d)
+        assert metrics(d) == {}
+        subscribed(d, place, path="/long")
+        subscribed(d, place, path="/short", lease_seconds="2")
+        assert metrics(d) == {'requests_total{answer="accepted"}': 2,
+                              'jobs_total{mode="subscribe",outcome="done"}': 2,
+                              'subscriptions{topic="news"}': 2}, metrics(d)
+        assert ask(d, place, path="/third").status == 503
+        assert ask(d, place, mode="resubscribe").status == 400
+        until(lambda: len(endpoints(d)) == 1, "the end of the lease", 60)
+        good, place.say = place.say, lambda query: (404, {}, b"")
+        assert ask(d, place, path="/no").status == 202
+        until(lambda: "a subscription was not confirmed" in d.log(), "the no")
+        place.say = good
+        assert ask(d, place, "publish", headers=bearer).status == 202
+        until(lambda: place.heard and idle(d), "the distribution")
+        assert ask(d, place, "unsubscribe", path="/long").status == 202
+        until(lambda: endpoints(d) == [] and idle(d), "the end")
+        told = {'requests_total{answer="accepted"}': 5,
+                'requests_total{answer="busy"}': 1,
+                'requests_total{answer="refused"}': 1,
+                'jobs_total{mode="subscribe",outcome="done"}': 2,
+                'jobs_total{mode="subscribe",outcome="refused"}': 1,
+                'jobs_total{mode="publish",outcome="done"}': 1,
+                'jobs_total{mode="unsubscribe",outcome="done"}': 1,
+                'leases_ended_total': 1}
+        until(lambda: metrics(d) == told, f"all of it is told: {told}")
+
+
 def test_who_is_gone_is_left_alone_until_it_subscribes_anew():
     with Place() as place, Daemon(config(place)) as d:
         ready(d)
