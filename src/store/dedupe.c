@@ -4,6 +4,7 @@
 #include "store/dedupe.h"
 
 #include "base/log.h"
+#include "store/bloom_group.h"
 #include "store/store.h"
 
 #include <endian.h>
@@ -119,8 +120,6 @@ void dedupe_entry_read(const char in[DEDUPE_ENTRY_BYTES], struct dedupe_entry *e
 
 /* --- Bloom filter ----------------------------------------------------------------------------- */
 
-#define BLOOM_PROBES 6
-
 static struct bloom *bloom_sized(size_t bytes)
 {
     struct bloom *b = aligned_alloc(BLOOM_LINE, sizeof(*b) + bytes);
@@ -145,15 +144,9 @@ struct bloom *bloom_of(str bits)
     return b;
 }
 
-static size_t bloom_line(const struct bloom *b, const uint64_t key[2])
-{
-    uint64_t lines = b->bytes / BLOOM_LINE;
-    return (size_t)((key[0] & 0xffffffffu) * lines >> 32) * BLOOM_LINE;
-}
-
 void bloom_add(struct bloom *b, const uint64_t key[2])
 {
-    uint8_t *line = b->bits + bloom_line(b, key);
+    uint8_t *line = b->bits + bloom_line(b->bytes, key);
     uint64_t h = key[1];
     for (int i = 0; i < BLOOM_PROBES; i++, h >>= 9)
         line[h >> 3 & 63] |= (uint8_t)(1u << (h & 7));
@@ -161,7 +154,7 @@ void bloom_add(struct bloom *b, const uint64_t key[2])
 
 bool bloom_may_have(const struct bloom *b, const uint64_t key[2])
 {
-    const uint8_t *line = b->bits + bloom_line(b, key);
+    const uint8_t *line = b->bits + bloom_line(b->bytes, key);
     uint64_t h = key[1];
     for (int i = 0; i < BLOOM_PROBES; i++, h >>= 9)
         if (!(line[h >> 3 & 63] >> (h & 7) & 1))
@@ -178,10 +171,19 @@ struct recent {
     uint64_t lsn;
 };
 
+#define GROUPS 32u /* a power of two; the buckets that count lie in 17 or 18 of them */
+
 struct bucket {
     uint64_t id;
-    int64_t until_ms; /* no window of its keys reaches beyond */
-    struct bloom *filter;
+    int64_t until_ms;     /* no window of its keys reaches beyond */
+    bool in_group;        /* its filter is in the group of its id */
+    struct bloom *filter; /* else here; NULL: not loaded yet */
+};
+
+struct group {
+    struct bloom_group *filters; /* NULL: none */
+    uint64_t number;             /* the id of its buckets through BLOOM_GROUP */
+    unsigned count;              /* of its buckets whose filter is in it */
 };
 
 struct dedupe {
@@ -195,8 +197,9 @@ struct dedupe {
 
     pthread_mutex_t lock; /* guards what follows */
     struct bucket buckets[DEDUPE_BUCKETS_MAX + 1];
-    size_t bucket_count;
-    uint64_t closed_lsn; /* keys of records before this are on disk */
+    size_t bucket_count, grouped; /* grouped: of them in a group */
+    struct group groups[GROUPS];  /* at their number modulo GROUPS */
+    uint64_t closed_lsn;          /* keys of records before this are on disk */
 };
 
 struct dedupe *dedupe_new(dedupe_load_part *load, void *arg)
@@ -215,6 +218,8 @@ void dedupe_free(struct dedupe *d)
         return;
     for (size_t i = 0; i < d->bucket_count; i++)
         free(d->buckets[i].filter);
+    for (size_t i = 0; i < GROUPS; i++)
+        bloom_group_free(d->groups[i].filters);
     pthread_mutex_destroy(&d->own);
     pthread_mutex_destroy(&d->lock);
     free(d->ring);
@@ -377,15 +382,40 @@ static void look_bucket(struct dedupe *d, struct look *l, uint64_t bucket)
     }
 }
 
+/* What each group says of the key; false when none may have it. */
+static bool find_in_groups(const struct dedupe *d, const uint64_t key[2], uint8_t found[GROUPS])
+{
+    unsigned any = 0;
+    for (size_t i = 0; i < GROUPS; i++)
+        if (d->groups[i].filters)
+            bloom_group_prefetch(d->groups[i].filters, key);
+    for (size_t i = 0; i < GROUPS; i++) {
+        found[i] = 0;
+        if (d->groups[i].filters)
+            found[i] = (uint8_t)bloom_group_find(d->groups[i].filters, key);
+        any |= found[i];
+    }
+    return any;
+}
+
+static bool may_have(const struct bucket *b, const uint64_t key[2], const uint8_t found[GROUPS])
+{
+    if (b->in_group)
+        return found[b->id / BLOOM_GROUP % GROUPS] >> b->id % BLOOM_GROUP & 1;
+    return !b->filter || bloom_may_have(b->filter, key);
+}
+
 /* Fills `ids` with the buckets that may hold the key, newest first. */
 static size_t candidates(struct dedupe *d, const struct dedupe_entry *e, uint64_t *ids)
 {
     size_t n = 0;
+    uint8_t found[GROUPS];
     pthread_mutex_lock(&d->lock);
     forget_closed(d);
-    for (size_t i = d->bucket_count; i-- > 0;) {
+    bool any = find_in_groups(d, e->key, found) || d->grouped < d->bucket_count;
+    for (size_t i = any ? d->bucket_count : 0; i-- > 0;) {
         const struct bucket *b = &d->buckets[i];
-        if (b->until_ms >= e->received_ms && (!b->filter || bloom_may_have(b->filter, e->key)))
+        if (b->until_ms >= e->received_ms && may_have(b, e->key, found))
             ids[n++] = b->id;
     }
     pthread_mutex_unlock(&d->lock);
@@ -425,15 +455,53 @@ void dedupe_key_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event 
 
 /* --- buckets ---------------------------------------------------------------------------------- */
 
+static struct group *group_of(struct dedupe *d, const struct bucket *b)
+{
+    return &d->groups[b->id / BLOOM_GROUP % GROUPS];
+}
+
+/* Takes the filter over, NULL for none: into its group, or as it is where that can't be. */
+static void give_filter(struct dedupe *d, struct bucket *b, struct bloom *filter)
+{
+    struct group *g = group_of(d, b);
+    uint64_t number = b->id / BLOOM_GROUP;
+    if (!filter || filter->bytes != BLOOM_BYTES || (g->filters && g->number != number)) {
+        b->filter = filter;
+        return;
+    }
+    if (!g->filters)
+        *g = (struct group){.filters = bloom_group_new(), .number = number};
+    bloom_group_put(g->filters, (unsigned)(b->id % BLOOM_GROUP), filter);
+    free(filter);
+    b->in_group = true;
+    g->count++;
+    d->grouped++;
+}
+
+static void drop_first(struct dedupe *d, size_t count)
+{
+    for (struct bucket *b = d->buckets; b < d->buckets + count; b++) {
+        struct group *g = group_of(d, b);
+        free(b->filter);
+        d->grouped -= b->in_group;
+        if (b->in_group && --g->count == 0) {
+            bloom_group_free(g->filters);
+            *g = (struct group){0};
+        }
+    }
+    d->bucket_count -= count;
+    memmove(d->buckets, d->buckets + count, d->bucket_count * sizeof(struct bucket));
+}
+
 void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, uint64_t end_lsn, int64_t until_ms,
                           struct bloom *filter)
 {
     pthread_mutex_lock(&d->lock);
-    if (d->bucket_count == ARRAY_LEN(d->buckets)) {
-        free(d->buckets[0].filter);
-        memmove(d->buckets, d->buckets + 1, --d->bucket_count * sizeof(struct bucket));
-    }
-    d->buckets[d->bucket_count++] = (struct bucket){bucket, until_ms, filter};
+    if (d->bucket_count == ARRAY_LEN(d->buckets))
+        drop_first(d, 1);
+    struct bucket *b = &d->buckets[d->bucket_count++];
+    *b = (struct bucket){.id = bucket, .until_ms = until_ms};
+    give_filter(d, b, filter);
     d->closed_lsn = end_lsn;
     pthread_mutex_unlock(&d->lock);
 }
@@ -452,8 +520,8 @@ void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, struct bloom *filte
 {
     pthread_mutex_lock(&d->lock);
     for (size_t i = 0; i < d->bucket_count; i++)
-        if (d->buckets[i].id == bucket && !d->buckets[i].filter) {
-            d->buckets[i].filter = filter;
+        if (d->buckets[i].id == bucket && !d->buckets[i].filter && !d->buckets[i].in_group) {
+            give_filter(d, &d->buckets[i], filter);
             filter = NULL;
         }
     pthread_mutex_unlock(&d->lock);
@@ -465,8 +533,7 @@ void dedupe_bucket_dropped(struct dedupe *d, uint64_t first_kept)
     pthread_mutex_lock(&d->lock);
     size_t gone = 0;
     while (gone < d->bucket_count && d->buckets[gone].id < first_kept)
-        free(d->buckets[gone++].filter);
-    d->bucket_count -= gone;
-    memmove(d->buckets, d->buckets + gone, d->bucket_count * sizeof(struct bucket));
+        gone++;
+    drop_first(d, gone);
     pthread_mutex_unlock(&d->lock);
 }

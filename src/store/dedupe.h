@@ -48,6 +48,7 @@ static inline unsigned dedupe_part(const uint64_t key[2])
 /* A blocked Bloom filter: one cache line a key. Ended by free(). */
 #define BLOOM_BYTES (DEDUPE_BUCKET_KEYS / 8 * 20)
 #define BLOOM_LINE 64u
+#define BLOOM_PROBES 6 /* nine bits of the second half of the key for each */
 struct bloom {
     size_t bytes; /* BLOOM_BYTES, or what a former version gave it */
     _Alignas(BLOOM_LINE) uint8_t bits[];
@@ -56,6 +57,12 @@ struct bloom *bloom_new(void);
 struct bloom *bloom_of(str bits); /* as it was stored; NULL when it is none */
 void bloom_add(struct bloom *b, const uint64_t key[2]);
 bool bloom_may_have(const struct bloom *b, const uint64_t key[2]);
+/* The first byte of a key's line in a filter of so many bytes. */
+static inline size_t bloom_line(size_t bytes, const uint64_t key[2])
+{
+    uint64_t lines = bytes / BLOOM_LINE;
+    return (size_t)((key[0] & 0xffffffffu) * lines >> 32) * BLOOM_LINE;
+}
 
 /* The entries of one part of a closed bucket as stored; STR_NONE when there are none. Valid until
  * the next call. Called by the committing thread. */

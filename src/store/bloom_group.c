@@ -1,0 +1,56 @@
+/* bloom_group.c -- see bloom_group.h. */
+#include "store/bloom_group.h"
+
+#include "base/log.h"
+
+#define LINE_BITS (BLOOM_LINE * 8)
+
+struct bloom_group {
+    _Alignas(BLOOM_LINE) uint8_t slots[BLOOM_BYTES * 8];
+};
+
+struct bloom_group *bloom_group_new(void)
+{
+    struct bloom_group *g = aligned_alloc(BLOOM_LINE, sizeof(*g));
+    if (!g)
+        die_of_memory(sizeof(*g));
+    memset(g, 0, sizeof(*g));
+    return g;
+}
+
+void bloom_group_free(struct bloom_group *g)
+{
+    free(g);
+}
+
+void bloom_group_put(struct bloom_group *g, unsigned slot, const struct bloom *b)
+{
+    assert(slot < BLOOM_GROUP && b->bytes == BLOOM_BYTES);
+    for (size_t i = 0; i < BLOOM_BYTES; i++)
+        for (unsigned bit = 0; bit < 8; bit++)
+            g->slots[i * 8 + bit] |= (uint8_t)((b->bits[i] >> bit & 1u) << slot);
+}
+
+static const uint8_t *line_of(const struct bloom_group *g, const uint64_t key[2])
+{
+    return g->slots + bloom_line(BLOOM_BYTES, key) * 8;
+}
+
+void bloom_group_prefetch(const struct bloom_group *g, const uint64_t key[2])
+{
+    const uint8_t *line = line_of(g, key);
+    uint64_t h = key[1];
+    /* The others follow at once where these two leave anything, which is in half of all cases. */
+    for (int i = 0; i < 2; i++, h >>= 9)
+        __builtin_prefetch(&line[h % LINE_BITS]);
+}
+
+unsigned bloom_group_find(const struct bloom_group *g, const uint64_t key[2])
+{
+    const uint8_t *line = line_of(g, key);
+    uint64_t h = key[1];
+    unsigned found = (1u << BLOOM_GROUP) - 1;
+    for (int i = 0; i < BLOOM_PROBES && found; i++, h >>= 9)
+        found &= line[h % LINE_BITS];
+    return found;
+}
