@@ -2,8 +2,6 @@
  * target has go. A change that the target has already is not made again: versions stay low. */
 #include "store/copy_part.h"
 
-#include "base/json.h"
-
 #define PAGE 100
 
 static bool is_same(const struct object *a, const struct object *b)
