@@ -27,8 +27,7 @@
 #define PG_BEAT_MS 1000
 #define PG_CONNECT_MS 2000 /* for one attempt; meanwhile the others are refused at once */
 #define PG_QUERY_MS 30000
-#define PG_COMMIT_MS 3000       /* and more for many bytes */
-#define PG_OFFSET_MS_MAX 600000 /* a clock further off than this is not corrected, but named */
+#define PG_COMMIT_MS 3000 /* and more for many bytes */
 #define PG_RECENT_BYTES (32u << 20)
 #define PG_REJECTION_BODY_MAX (64u << 10)
 static_assert(PG_WRITERS + PG_OTHERS + 1 <= PG_SLOTS_A_NODE, "a row of counters for each link");
@@ -192,6 +191,7 @@ struct pg_store {
     _Atomic int slot;
     _Atomic int64_t stamp;
     _Atomic int64_t offset_ms; /* the database's clock minus ours */
+    int64_t offset_told_ms;    /* as the log last had it; of the node's thread */
     struct pg_node node;
     struct pg_recent *recent;
 

@@ -94,6 +94,23 @@ static void tell(struct pg_store *s, enum store_note note, str destination)
 
 /* --- joining ---------------------------------------------------------------------------------- */
 
+static void note_clock(struct pg_store *s, int64_t database_ms, int64_t sent_ns)
+{
+    int64_t half_ms = (pg_now_ns() - sent_ns) / 2000000;
+    int64_t offset = database_ms + half_ms - clock_wall_ms(s->clock);
+    if (s->clock != clock_real())
+        return; /* that of a test, whose times are all by it */
+    if (llabs(offset) <= 2000) {
+        s->offset_told_ms = 0;
+    } else if (llabs(offset - s->offset_told_ms) > 1000) {
+        s->offset_told_ms = offset;
+        log_event(LOG_WARN, "this node's clock differs from the database's",
+                  LOG_I("milliseconds", offset));
+    }
+    /* Small differences are the network's, not the clock's. */
+    atomic_store(&s->offset_ms, llabs(offset) > 20 ? offset : 0);
+}
+
 static enum err join(struct pg_store *s, struct reason *why)
 {
     struct pg_args a;
@@ -103,10 +120,13 @@ static enum err join(struct pg_store *s, struct reason *why)
     pg_add_text(&a, str_from_cstr(s->node.name));
     pg_add_text(&a, str_from_cstr(s->version));
     pg_add_i32(&a, PG_LEASE_MS);
-    enum err e =
-        pg_query(&s->node.link, "SELECT * FROM gaff.node_join($1,$2,$3)", &a, NODE_MS, &r, why);
+    enum err e = pg_query(&s->node.link,
+                          "SELECT *, (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+                          " FROM gaff.node_join($1,$2,$3)",
+                          &a, NODE_MS, &r, why);
     pg_args_release(&a);
     if (e == ERR_OK) {
+        note_clock(s, pg_i64(r, 0, 2), sent_ns);
         atomic_store(&s->epoch, pg_i64(r, 0, 0));
         atomic_store(&s->slot, pg_i32(r, 0, 1));
         s->base.node = (unsigned)pg_i32(r, 0, 1);
@@ -159,19 +179,6 @@ static int64_t best_owner(const struct census *c, str destination)
         }
     }
     return best;
-}
-
-static void note_clock(struct pg_store *s, int64_t database_ms, int64_t sent_ns)
-{
-    int64_t half_ms = (pg_now_ns() - sent_ns) / 2000000;
-    int64_t offset = database_ms + half_ms - clock_wall_ms(s->clock);
-    bool usable = offset > -PG_OFFSET_MS_MAX && offset < PG_OFFSET_MS_MAX;
-    uint64_t held;
-    if ((offset > 2000 || offset < -2000) && s->clock == clock_real() && log_rate("skew", &held))
-        log_event(LOG_WARN, "this node's clock differs from the database's",
-                  LOG_I("milliseconds", offset));
-    /* Small differences are the network's, not the clock's. */
-    atomic_store(&s->offset_ms, usable && (offset > 20 || offset < -20) ? offset : 0);
 }
 
 /* Follows the rows about lanes; returns those to ask for in `want`, those that are free in due. */

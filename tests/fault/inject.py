@@ -15,12 +15,12 @@ OFF, ALL, NTH, FROM_NTH, RANDOM = range(5)
 SECTOR = 512
 
 
-def build(name="inject"):
+def build(name="inject", where=HERE):
     """The shared object, made when it is older than its source; None without a compiler."""
     folder = os.path.join(os.environ.get("BUILD_DIR", "build/release"), "fault")
     os.makedirs(folder, exist_ok=True)
     out = os.path.abspath(os.path.join(folder, name + ".so"))
-    source = os.path.join(HERE, name + ".c")
+    source = os.path.join(where, name + ".c")
     if os.path.exists(out) and os.path.getmtime(out) > os.path.getmtime(source):
         return out
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")

@@ -6,7 +6,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
 import lib  # noqa: E402  the path must be there first
-from lib import Daemon, Skip, Target, github, run, until  # noqa: E402,F401
+from lib import GAFF, Daemon, Skip, Target, github, run, until  # noqa: E402,F401
 
 import cluster  # noqa: E402
 
@@ -55,13 +55,14 @@ _servers = []
 _common = []
 
 
-def server(settings=None):
-    """A server that lives until the test file ends."""
+def server(settings=None, prepare=lambda s: None):
+    """A server that lives until the test file ends; prepare: what is done before its start."""
     if not cluster.binaries():
         raise Skip("PostgreSQL's server is not installed (scripts/deps test)")
     s = cluster.Server(settings)
     _servers.append(s)
     s.init()
+    prepare(s)
     return s.start()
 
 

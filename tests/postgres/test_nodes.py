@@ -3,11 +3,13 @@
 leaves."""
 import collections
 import json
+import os
 import signal
+import sys
 import threading
 
 from cluster import free_port
-from nodes import TOKEN, Daemon, Node, Target, common, config, database, github, main, server, until
+from nodes import GAFF, HERE, TOKEN, Daemon, Node, Skip, Target, common, config, database, github, main, server, until
 
 LANES = 8
 
@@ -124,6 +126,54 @@ def test_order_holds_across_nodes():
         until(lambda: delivered(one) == 60, "all", 60)
         firsts = [n for i, n in enumerate(seen) if n not in seen[i + 1:]]
         assert firsts == list(range(60)), seen
+
+
+def wrong_clock(seconds):
+    sys.path.insert(0, os.path.join(HERE, "../fault"))
+    from inject import build
+    shim = build("wrong_clock", HERE)
+    if not shim:
+        raise Skip("no C compiler")
+    env = {"LD_PRELOAD": shim, "WRONG_CLOCK_S": str(seconds)}
+    if "asan" in GAFF:
+        env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return env
+
+
+def test_nodes_whose_clocks_are_hours_apart_share_the_work():
+    s, seen = common(), []
+
+    def answer(request, count):
+        body = request["body"]
+        seen.append((request["path"], body))
+        # The first time each tenth fails: what waits for its next attempt is due by one clock.
+        n = json.loads(body)["n"]
+        return 500 if n % 10 == 3 and seen.count((request["path"], body)) == 1 else 200, {}, b""
+    target = Target(answer)
+    url = database(s)
+    text = config(target, LANES, ", order: fifo")
+    with Node(url, "late", text, env=wrong_clock(-3600)) as late, \
+            Node(url, "right", text) as right, \
+            Node(url, "early", text, env=wrong_clock(3600)) as early:
+        nodes = (late, right, early)
+        for n in range(30):
+            for lane in range(LANES):
+                nodes[(n + lane) % 3].accept(f"d{lane}", json.dumps({"n": n}).encode(), f"{n}")
+        until(lambda: delivered(right) == 30 * LANES, "all delivered", 120)
+        for lane in range(LANES):
+            got = [json.loads(b)["n"] for p, b in seen if p == f"/d{lane}"]
+            assert [n for i, n in enumerate(got) if n not in got[i + 1:]] == list(range(30)), got
+        # A repeat is one by whichever clock.
+        for node in nodes:
+            assert node.hook("d0", b'{"n": 7}', "7").json().get("duplicate"), node
+        told = {n["name"]: n for n in right.api("GET", "/nodes").json()["nodes"]}
+        assert [n["state"] for n in told.values()] == ["alive"] * 3, told
+        for node in nodes:
+            assert "lost its lease" not in node.log(), node.log()
+        for node in (late, early):
+            assert "clock" in node.log(), node.log()
+        skews = [round(told[n]["clock_skew_ms"] / 60000) for n in ("late", "right", "early")]
+        assert skews == [-60, 0, 60], skews
 
 
 def test_a_node_that_ends_in_good_order_leaves_its_lanes_at_once():
