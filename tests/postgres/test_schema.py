@@ -100,5 +100,55 @@ def test_nodes_that_start_at_once_migrate_once():
             node.__exit__(None)
 
 
+def test_a_node_works_on_while_another_brings_the_schema_up_to_date():
+    """A step leaves what the version before it calls: nothing is refused meanwhile."""
+    s = common()
+    for version in range(2, len(FROZEN)):
+        target, url = Target(), database(s)
+        name, text = url.rsplit("/", 1)[1], config(target, 2)
+        make(s, url, version)
+        # To a program that takes it for what it knows, it is the schema of its time.
+        for later in range(version + 1, len(FROZEN) + 1):
+            s.sql(f"INSERT INTO gaff.migrations VALUES ({later})", name)
+        with Node(url, "old", text) as old:
+            old.accept("d1")
+            s.sql(f"DELETE FROM gaff.migrations WHERE number > {version}", name)
+            over, answers = threading.Event(), []
+
+            def send():
+                i = 0
+                while not over.is_set():
+                    answers.append(old.hook(f"d{i % 2}", b'{"i": %d}' % i).status)
+                    i += 1
+            sender = threading.Thread(target=send, daemon=True)
+            sender.start()
+            until(lambda: len(answers) >= 10, "it takes events")
+            with Node(url, "new", text) as new:
+                assert numbers(s, url) == " ".join(str(i + 1) for i in range(len(FROZEN)))
+                reached = len(answers) + 20
+                until(lambda: len(answers) >= reached, "the older one goes on")
+                over.set()
+                sender.join()
+                assert set(answers) == {200}, answers
+                new.accept("d0")
+                until(lambda: new.api("GET", "/status").json()["deliveries"]["delivered"]
+                      == len(answers) + 3, "all delivered, what waited before too", 60)
+
+
+def test_a_schema_of_a_later_version_is_left_alone():
+    s, target = common(), Target()
+    url = database(s)
+    with Node(url, "one", config(target)) as one:
+        one.accept()
+        s.sql(f"INSERT INTO gaff.migrations VALUES ({len(FROZEN) + 1})", url.rsplit("/", 1)[1])
+        one.accept()  # who is at work goes on
+        until(lambda: len(target.requests) == 2, "delivered")
+        two = Node(url, "two", config(target), start=False)
+        two.start(wait=False)
+        assert two.process.wait(60) != 0
+        assert "written by a newer version" in two.log(), two.log()
+        one.accept()
+
+
 if __name__ == "__main__":
     main(globals())

@@ -4,9 +4,12 @@ and the plans of what is asked of it often."""
 import json
 import os
 import re
+import select
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 
 from cluster import free_port, server_user
 from nodes import Node, Skip, Target, common, config, database, main, server, until
@@ -50,6 +53,123 @@ def test_connections_cut_lose_nothing():
         until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 60,
               "all settled, none twice in the store")
         assert one.api("GET", "/status").json()["events"] == 60
+
+
+class Wire:
+    """Between a node and its server: passes on what both say, until it is told to lose the answer
+    to the next call of a function. What was called is done then, and the connection breaks."""
+
+    def __init__(self, server):
+        self.server, self.lose, self.lost = server, None, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                node = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(node,), daemon=True).start()
+
+    def serve(self, node):
+        answer, losing = b"", False
+        with node, socket.create_connection(("127.0.0.1", self.server.port)) as server:
+            try:
+                while True:
+                    for ready in select.select([node, server], [], [])[0]:
+                        data = ready.recv(1 << 16)
+                        if not data:
+                            return
+                        if ready is node:
+                            if self.lose and self.lose in data:
+                                self.lose, losing, answer = None, True, b""
+                            server.sendall(data)
+                        elif not losing:
+                            node.sendall(data)
+                        else:
+                            answer += data
+                            if answer.endswith(b"Z\0\0\0\5I"):  # done, and no transaction open
+                                self.lost += 1
+                                return
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+
+
+def test_an_answer_that_was_lost_is_neither_yes_nor_no():
+    s, target = common(), Target()
+    url = database(s)
+    name = url.rsplit("/", 1)[1]
+    wire = Wire(s)
+    try:
+        with Node(f"postgres://gaff@127.0.0.1:{wire.port}/{name}", "one", config(target)) as one:
+            one.accept(body=b'{"i": 0}', delivery="0")
+            until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 1, "up")
+            wire.lose = b"gaff.ingest("
+            reply = one.hook(body=b'{"i": 1}', delivery="1")
+            assert wire.lost == 1
+            assert reply.status == 503 and reply.headers["Retry-After"], reply.body
+            assert s.sql("SELECT count(*) FROM gaff.events", name) == "2"  # it was stored
+            said = []
+            until(lambda: said.append(one.hook(body=b'{"i": 1}', delivery="1"))
+                  or said[-1].status == 200, "taken")
+            assert said[-1].json().get("duplicate"), said[-1].body
+            until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 2,
+                  "what was stored is delivered", 120)
+            assert sorted(r["body"] for r in target.requests) == [b'{"i": 0}', b'{"i": 1}']
+            # Of an outcome: the attempt may be made again, the delivery ends once.
+            wire.lose = b"gaff.settle("
+            one.accept(body=b'{"i": 2}', delivery="2")
+            until(lambda: wire.lost == 2, "an outcome's answer was lost")
+            until(lambda: one.api("GET", "/status").json()["deliveries"]["delivered"] == 3,
+                  "settled", 120)
+            assert one.api("GET", "/status").json()["events"] == 3
+            assert s.sql("SELECT count(*) FROM gaff.queue", name) == "0"
+    finally:
+        wire.close()
+
+
+def test_a_server_is_known_by_its_certificate():
+    s, target = cluster_with_tls(), Target()
+    url = database(s)
+    name = url.rsplit("/", 1)[1]
+    secure = f"{url}?sslmode=verify-full&sslrootcert="
+    with Node(secure + s.certificate, "one", config(target)) as one:
+        one.accept()
+        until(lambda: len(target.requests) == 1, "delivered")
+        rows = s.sql("SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+                     f"WHERE datname = '{name}' AND application_name = 'gaff'")
+        assert rows == "t", rows
+        # Another's certificate, for the same address.
+        other = os.path.join(s.top, "other")
+        certificate(other)
+        refused = Node(secure + other + ".crt", "two", config(target), start=False)
+        refused.start(wait=False)
+        assert refused.process.wait(60) != 0
+        assert "certificate" in refused.log(), refused.log()
+
+
+def certificate(path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", path + ".key", "-out", path + ".crt"],
+                   check=True, capture_output=True)
+
+
+def cluster_with_tls():
+    def prepare(s):
+        path = os.path.join(s.top, "server")
+        certificate(path)
+        s.certificate = path + ".crt"
+        if s.user:
+            os.chown(path + ".key", s.user.pw_uid, s.user.pw_gid)
+        os.chmod(path + ".key", 0o600)
+        s.settings.update(ssl="on", ssl_cert_file=s.certificate, ssl_key_file=path + ".key")
+    return server(prepare=prepare)
 
 
 def demand_replication(s):
