@@ -9,7 +9,8 @@ import sys
 import threading
 
 from cluster import free_port
-from nodes import GAFF, HERE, TOKEN, Daemon, Node, Skip, Target, common, config, database, github, main, server, until
+from nodes import (GAFF, HERE, TOKEN, Daemon, Node, Skip, Target, common, config,
+                   database, github, main, server, until)
 
 LANES = 8
 
