@@ -303,4 +303,43 @@ def test_a_backlog_survives_a_kill_and_is_worked_off():
         assert len({r["headers"]["gaff-event-id"] for r in target.requests}) <= 600
 
 
+def resting_kib(d):
+    """Resident memory once everything is in the database and a burst's is given back."""
+    until(lambda: d.api("GET", "/status").json()["store_lag_bytes"] == 0, "the database follows")
+    seen = []
+    for _ in range(20):
+        with open(f"/proc/{d.process.pid}/status", encoding="ascii") as f:
+            seen.append(int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)))
+        time.sleep(0.1)
+    return min(seen)
+
+
+def test_memory_does_not_grow_with_the_queue():
+    sqlite_only("on PostgreSQL the queue is elsewhere")
+    if "asan" in GAFF or "tsan" in GAFF:
+        raise Skip("sanitizers' allocators keep what is freed")
+    top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    hole = socket.create_server(("127.0.0.1", 0), backlog=1)
+    url = f"http://127.0.0.1:{hole.getsockname()[1]}/"
+    text = config(f"  hole: {{ http: {{ url: '{url}' }}, concurrency: 2, timeout: 1h }}",
+                  "  - { from: github, to: [hole] }")
+    body = b'{"x":"' + b"y" * 1000 + b'"}'
+    with Daemon(text, {"body": body.decode()}) as d:
+        subprocess.run(["cc", "-O1", "-D_GNU_SOURCE", "-o", d.path("load"),
+                        top + "/bench/load.c"], check=True)
+        signature = github(body)["X-Hub-Signature-256"]
+        kib = {}
+        for goal in (20000, 150000):
+            while (queued := d.api("GET", "/status").json()["deliveries"]["pending"]) < goal:
+                subprocess.run([d.path("load"), "--port", d.url.rsplit(":", 1)[1], "--path",
+                                "/in/github", "--connections", "64", "--seconds", "0.5", "--body",
+                                d.path("body"), "--header", "X-GitHub-Event: push", "--header",
+                                "X-Hub-Signature-256: " + signature, "--unique",
+                                "X-GitHub-Delivery"], check=True, stdout=subprocess.DEVNULL)
+            kib[goal] = resting_kib(d)
+            print(f"  {queued} queued: {kib[goal]} KiB", flush=True)
+        assert kib[150000] < 1.2 * kib[20000], kib
+    hole.close()
+
+
 run(globals())
