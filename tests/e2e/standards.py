@@ -150,13 +150,41 @@ def authority(folder, name, subject):
             name + ".pem")
 
 
-def certificate(folder, name, subject, ca, san="", usage="clientAuth", days="2"):
+CA_CONFIG = """[ca]
+default_ca = own
+[own]
+database = index.txt
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = names
+[names]
+commonName = supplied
+organizationName = optional
+"""
+
+
+def issue_ended(folder, name, ca):
+    """Of a day in 2020. `openssl x509` signs for days to come alone, from version 3.5 on."""
+    for file, text in (("ca.cnf", CA_CONFIG), ("index.txt", "")):
+        with open(f"{folder}/{file}", "w", encoding="ascii") as f:
+            f.write(text)
+    openssl(folder, "ca", "-batch", "-notext", "-preserveDN", "-create_serial", "-config",
+            "ca.cnf", "-cert", ca + ".pem", "-keyfile", ca + ".key", "-startdate",
+            "20200101000000Z", "-enddate", "20200102000000Z", "-in", name + ".csr", "-extfile",
+            name + ".ext", "-out", name + ".pem")
+
+
+def certificate(folder, name, subject, ca, san="", usage="clientAuth", ended=False):
     with open(f"{folder}/{name}.ext", "w", encoding="ascii") as f:
         f.write(f"extendedKeyUsage={usage}\n" + (f"subjectAltName={san}\n" if san else ""))
     openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
             "-subj", subject, "-keyout", name + ".key", "-out", name + ".csr")
+    if ended:
+        issue_ended(folder, name, ca)
+        return
     openssl(folder, "x509", "-req", "-in", name + ".csr", "-CA", ca + ".pem", "-CAkey",
-            ca + ".key", "-CAcreateserial", "-days", days, "-extfile", name + ".ext", "-out",
+            ca + ".key", "-CAcreateserial", "-days", "2", "-extfile", name + ".ext", "-out",
             name + ".pem")
 
 
@@ -171,7 +199,7 @@ def certificates():
     certificate(folder, "other", "/CN=other", "clients", "DNS:partner.example.org.evil.example")
     certificate(folder, "stranger", partner, "strangers", "DNS:partner.example.org")
     certificate(folder, "wrong_use", partner, "clients", "DNS:partner.example.org", "serverAuth")
-    certificate(folder, "ended", partner, "clients", "DNS:partner.example.org", days="-1")
+    certificate(folder, "ended", partner, "clients", "DNS:partner.example.org", ended=True)
     with open(folder + "/partner.pem", encoding="ascii") as f:
         der = ssl.PEM_cert_to_DER_cert(f.read())
     digest = hashlib.sha256(der).hexdigest().upper()
