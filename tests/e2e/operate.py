@@ -62,7 +62,7 @@ def test_a_reload_that_would_move_a_listener_warns_and_lives():
         d.config("listen: 127.0.0.1:1\nadmin: { listen: 127.0.0.1:0 }\n" + OPEN +
                  "  other: { provider: none }\n")
         until(lambda: d.post("/in/other", BODY).status == 200, "the rest of it is in force")
-        assert "at the next start only" in d.log()
+        until(lambda: "at the next start only" in d.log(), "it is said")
         assert "certificate" not in d.log()
 
 
