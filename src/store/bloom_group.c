@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 
+#include <endian.h>
+
 #define LINE_BITS (BLOOM_LINE * 8)
 
 struct bloom_group {
@@ -23,12 +25,23 @@ void bloom_group_free(struct bloom_group *g)
     free(g);
 }
 
+/* Eight bits as the lowest of eight bytes, bit 0 first: a byte in which its own bit is set passes
+ * 127 by adding that, and none passes 255. */
+static uint64_t spread(uint8_t bits)
+{
+    uint64_t own = bits * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+    return (own + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7 & UINT64_C(0x0101010101010101);
+}
+
 void bloom_group_put(struct bloom_group *g, unsigned slot, const struct bloom *b)
 {
     assert(slot < BLOOM_GROUP && b->bytes == BLOOM_BYTES);
-    for (size_t i = 0; i < BLOOM_BYTES; i++)
-        for (unsigned bit = 0; bit < 8; bit++)
-            g->slots[i * 8 + bit] |= (uint8_t)((b->bits[i] >> bit & 1u) << slot);
+    for (size_t i = 0; i < BLOOM_BYTES; i++) {
+        uint64_t eight;
+        memcpy(&eight, g->slots + i * 8, 8);
+        eight |= htole64(spread(b->bits[i]) << slot);
+        memcpy(g->slots + i * 8, &eight, 8);
+    }
 }
 
 static const uint8_t *line_of(const struct bloom_group *g, const uint64_t key[2])
