@@ -238,7 +238,7 @@ $(OUT)/unit-tests: $(UNIT_KEY).tests FORCE
 .PHONY: dropin run test unit e2e asan tsan fuzz fuzzers size lint format bench chaos \
         chaos-postgres docs
 run: $(OUT)/gaff ## Start gaff with a first-day configuration and print a curl line to try
-	$(OUT)/gaff serve --config examples/first-day/gaff.yaml
+	$(OUT)/gaff serve --config examples/first-day/gaff.yaml --first-steps
 
 test: test-programs ## Build and run every test; the last line is the sum
 	@BUILD_DIR=$(OUT) scripts/run-tests
@@ -334,6 +334,8 @@ install: all ## Install under PREFIX (/usr/local), below DESTDIR if set
 	[ -e $(DESTDIR)$(SYSCONFDIR)/gaff/gaff.yaml ] || \
 	    install -m 644 dist/gaff.yaml $(DESTDIR)$(SYSCONFDIR)/gaff/gaff.yaml
 	$(foreach page,$(MANUALS),install -D -m 644 $(page) $(DESTDIR)$(call man-path,$(page)) &&) true
+	@# So that a program linked to the library starts; who packages it has a DESTDIR.
+	@[ -n "$(DESTDIR)" ] || PATH=$$PATH:/sbin:/usr/sbin ldconfig 2>/dev/null || true
 
 uninstall: ## Remove what install put there; the configuration and the data stay
 	rm -f $(DESTDIR)$(BINDIR)/gaff $(DESTDIR)$(INCLUDEDIR)/gaff.h $(DESTDIR)$(LIBDIR)/libgaff.a \

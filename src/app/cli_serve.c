@@ -18,7 +18,7 @@
 
 int cli_serve(struct cli *c)
 {
-    return daemon_run(cli_config_path(c));
+    return daemon_run(cli_config_path(c), cli_flag(c, "first-steps"));
 }
 
 static struct config *load(const char *path, size_t *errors, size_t *warnings)

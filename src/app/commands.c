@@ -57,7 +57,8 @@
 
 const struct cli_command cli_commands[] = {
     {"serve", "", "run the daemon in the foreground",
-     "--config FILE       configuration (default: ./gaff.yaml, /etc/gaff/gaff.yaml)\n",
+     "--config FILE       configuration (default: ./gaff.yaml, /etc/gaff/gaff.yaml)\n"
+     "--first-steps       say what to send first, also where the output is no terminal\n",
      "gaff serve --config gaff.yaml", 0, 0, cli_serve},
     {"check", "", "check a configuration and list everything that is wrong with it",
      "--config FILE       configuration to check\n"

@@ -52,6 +52,7 @@ struct daemon {
     _Atomic int stops;     /* how many times it was asked to end */
     _Atomic bool moves;    /* to another store, when it hands over */
     bool fast, published, hands_over;
+    bool guides; /* says what to do first */
 };
 
 /* --- configuration --------------------------------------------------------------------------- */
@@ -442,10 +443,11 @@ static void announce(struct daemon *d, const char *ticket)
     log_event(LOG_INFO, "ready", LOG_I("sources", c->source_count),
               LOG_I("destinations", c->destination_count), LOG_I("routes", c->route_count),
               LOG_F("store", str_from_cstr(engine_core(d->engine)->store->ops->name)));
-    settings_print_first_steps(c, engine_url(d->engine, 0));
+    if (d->guides)
+        settings_print_first_steps(c, engine_url(d->engine, 0));
     config_unref(c);
     /* Who starts it by hand, or for the first time without a file, comes in by this link. */
-    if (web_count && api_url(d->api) && (!d->path || isatty(STDERR_FILENO)))
+    if (web_count && api_url(d->api) && (!d->path || d->guides))
         fprintf(stderr, "Open the dashboard (once, within 15 minutes):\n\n  %s/#/enter?t=%s\n\n",
                 api_url(d->api), ticket);
 }
@@ -537,11 +539,12 @@ static int end(struct daemon *d, int code)
     return EXIT_INTERNAL;
 }
 
-int daemon_run(const char *config_path)
+int daemon_run(const char *config_path, bool first_steps)
 {
     static struct daemon d;
     sigset_t set;
     d.path = config_path;
+    d.guides = first_steps || isatty(STDERR_FILENO);
     trim_steadily();
     pthread_mutex_init(&d.reload_lock, NULL);
     log_setup(LOG_AUTO, LOG_INFO);

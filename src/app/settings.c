@@ -187,11 +187,12 @@ static void print_curl(const char *url, const struct source_config *s)
 void settings_print_first_steps(const struct config *c, const char *url)
 {
     const char *program = program_invocation_name;
-    if (!isatty(STDERR_FILENO) || !url || c->source_count == 0)
+    if (!url || c->source_count == 0)
         return;
     fprintf(stderr, "\nSend a first event to source \"" STR_FMT "\":\n\n",
             STR_ARG(c->sources[0]->name));
     print_curl(url, c->sources[0]);
-    fprintf(stderr, "\nand look at it:\n\n  %s events ls --config %s\n  %s tail --config %s\n\n",
-            program, c->path, program, c->path);
+    const char *path = c->path ? c->path : "", *option = path[0] ? " --config " : "";
+    fprintf(stderr, "\nand look at it:\n\n  %s events ls%s%s\n  %s tail%s%s\n\n", program, option,
+            path, program, option, path);
 }

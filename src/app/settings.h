@@ -20,7 +20,7 @@ bool settings_jwt_secret(const struct config *c, const char *directory, struct s
 /* Leaves the admin address where the command line looks for it. */
 bool settings_publish_url(const char *directory, const char *url, struct reason *why);
 void settings_withdraw_url(const char *directory);
-/* On a terminal: a line that sends a first event, signed as the sender would, and how to look at
+/* To stderr: a line that sends a first event, signed as the sender would, and how to look at
  * it; ready to be copied. No secret is shown. */
 void settings_print_first_steps(const struct config *c, const char *url);
 

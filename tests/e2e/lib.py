@@ -239,10 +239,10 @@ class Daemon:
         except FileNotFoundError:
             return ""
 
-    def start(self, wait=True):
+    def start(self, wait=True, more=()):
         log = open(self.path("log"), "ab")
         mark = len(self.log())
-        self.process = subprocess.Popen([self.program, "serve", "--config", "gaff.yaml"],
+        self.process = subprocess.Popen([self.program, "serve", "--config", "gaff.yaml", *more],
                                         cwd=self.dir, env=self.env, stdout=log, stderr=log,
                                         stdin=subprocess.DEVNULL)
         log.close()

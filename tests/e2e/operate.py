@@ -66,6 +66,20 @@ def test_a_reload_that_would_move_a_listener_warns_and_lives():
         assert "certificate" not in d.log()
 
 
+def test_what_to_send_first_is_said_where_it_is_asked_for_and_is_accepted():
+    secret = "It's a secret of 30 characters"
+    with Daemon(f'sources:\n  github: {{ provider: github, secret: "{secret}" }}\n') as d:
+        assert "curl" not in d.log() and "/#/enter" not in d.log()
+        assert d.stop() == 0
+        d.start(more=["--first-steps"])
+        until(lambda: "/#/enter" in d.log() or "tail --config" in d.log(), "all of it is said")
+        line = re.search(r"^  (curl .*?[^\\])$", d.log(), re.M | re.S).group(1)
+        said = subprocess.run(["sh", "-c", line], check=True, capture_output=True, timeout=60)
+        event = json.loads(said.stdout)["id"]
+        assert d.cli("explain", event).stdout.count(b"verified") == 1
+        assert secret not in d.log()
+
+
 def test_a_symlink_swap_is_noticed():
     with Daemon(OPEN, start=False) as d:
         head = ("listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }\n"
