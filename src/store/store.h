@@ -129,7 +129,8 @@ struct store_ops {
     enum err (*object_changes)(struct store_reader *r, uint64_t after, size_t limit,
                                struct arena *a, struct object_list *out, struct reason *why);
     enum err (*counts)(struct store_reader *r, struct store_counts *out, struct reason *why);
-    /* Counted anew, over what waits and what is dead: for people and metrics. */
+    /* For people and metrics. Costs what there are destinations, however much waits; on PostgreSQL
+     * it is counted anew. */
     enum err (*queues)(struct store_reader *r, struct arena *a, struct queue_list *out,
                        struct reason *why);
     /* How many listed events of a source have ids from that time on, up to `most`: by an index

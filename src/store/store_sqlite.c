@@ -191,6 +191,7 @@ static void release(struct sqlite_store *s)
 {
     chunk_free(s->writer.chunk);
     buf_release(&s->writer.bytes);
+    queues_forget(&s->writer);
     buf_release(&s->part_bytes);
     map_release(&s->writer.names);
     map_release(&s->writer.order_cursors);

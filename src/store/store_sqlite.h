@@ -52,9 +52,16 @@ struct counters { /* the row `meta`, as it will be at the next commit */
     uint64_t by_state[DELIVERY_STATE_COUNT];
 };
 
+struct queue_changes { /* store_sqlite_queue.c */
+    struct queue_change *v;
+    size_t count, cap;
+    struct idmap places; /* destination -> place in v + 1 */
+};
+
 struct writer { /* guarded by the writer lock */
     struct connection c;
     struct counters now, committed;
+    struct queue_changes changes; /* since the last commit */
     bool in_transaction;
     bool is_full;     /* the connection is set to sync at each commit */
     struct map names; /* name -> id as a pointer; may hold names of this transaction */
@@ -185,11 +192,21 @@ void writer_checkpoint(struct sqlite_store *s, int64_t bytes);
 /* Copies it and makes its file empty, so that whoever opens the database after a crash has nothing
  * to read there: for when nothing else is to be done. Takes the lock; tries only. */
 void writer_empty_wal(struct sqlite_store *s);
-static inline void count_move(struct writer *w, int from, int to)
+
+/* --- store_sqlite_queue.c: how many deliveries of which state, in all and by destination ---------
+ */
+
+/* `n` more of a destination's deliveries are in that state. */
+void count_change(struct writer *w, int64_t destination, enum delivery_state state, int64_t n);
+static inline void count_move(struct writer *w, int64_t destination, enum delivery_state from,
+                              enum delivery_state to)
 {
-    w->now.by_state[from]--;
-    w->now.by_state[to]++;
+    count_change(w, destination, from, -1);
+    count_change(w, destination, to, 1);
 }
+/* Into the table `queues`, as part of the transaction. */
+bool queues_write(struct writer *w);
+void queues_forget(struct writer *w);
 
 /* --- store_sqlite_apply.c: journal -> tables
  * ------------------------------------------------------ */

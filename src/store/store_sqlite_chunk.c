@@ -4,6 +4,7 @@
 #include "store/store_sqlite_chunk.h"
 
 #include "base/log.h"
+#include "store/store_sqlite_rows.h"
 
 struct born { /* a delivery that came into being in this chunk */
     struct new_delivery d;
@@ -265,7 +266,8 @@ static bool write_born(struct sqlite_store *s, const struct chunk *c)
         bool is_new;
         if (!insert_once(w, q, &is_new))
             return false;
-        w->now.by_state[b->state] += is_new;
+        if (is_new)
+            count_change(w, destination, b->state, 1);
         note_id(w, b->d.id);
     }
     return true;
@@ -295,12 +297,11 @@ static bool write_attempt(struct writer *w, const struct attempt *a)
     return db_run(q);
 }
 
-static bool update_settled(struct writer *w, const struct settlement *t, enum delivery_state from,
-                           bool *changed)
+static bool update_settled(struct writer *w, const struct settlement *t)
 {
     sqlite3_stmt *q = db_statement(
-        &w->c, "UPDATE deliveries SET state=?2, attempts=?3, next_ms=?4, settled_ms=?5, reason=?6"
-               " WHERE id=?1 AND state=?7");
+        &w->c, "UPDATE deliveries SET state=?2, attempts=?3, next_ms=?4, settled_ms=?5,"
+               " reason=?6 WHERE id=?1");
     if (!q)
         return false;
     db_bind_u64(q, 1, t->delivery_id);
@@ -309,13 +310,7 @@ static bool update_settled(struct writer *w, const struct settlement *t, enum de
     sqlite3_bind_int64(q, 4, t->next_ms);
     sqlite3_bind_int64(q, 5, t->settled_ms);
     db_bind_str(q, 6, t->reason);
-    sqlite3_bind_int64(q, 7, from);
-    if (!db_run(q))
-        return false;
-    *changed = sqlite3_changes(w->c.db) > 0;
-    if (*changed)
-        count_move(w, (int)from, (int)t->state);
-    return true;
+    return db_run(q);
 }
 
 /* Only a claimed row can be settled: a lease that was lost changes nothing. In the journal of a
@@ -324,12 +319,15 @@ static bool update_settled(struct writer *w, const struct settlement *t, enum de
 static bool write_late(struct sqlite_store *s, const struct chunk *c, const struct settlement *t)
 {
     struct writer *w = &s->writer;
-    bool changed;
-    if (!update_settled(w, t, DELIVERY_CLAIMED, &changed))
+    struct placed d;
+    if (!rows_placed(&w->c, t->delivery_id, &d))
         return false;
-    if (!changed && c->is_former && !update_settled(w, t, DELIVERY_PENDING, &changed))
+    if (d.state != DELIVERY_CLAIMED && !(c->is_former && d.state == DELIVERY_PENDING))
+        return true;
+    if (!update_settled(w, t))
         return false;
-    return !changed || t->attempt.number == 0 || write_attempt(w, &t->attempt);
+    count_move(w, d.destination, (enum delivery_state)d.state, t->state);
+    return t->attempt.number == 0 || write_attempt(w, &t->attempt);
 }
 
 static bool write_superseding(struct sqlite_store *s, const struct superseding *by)
@@ -351,8 +349,9 @@ static bool write_superseding(struct sqlite_store *s, const struct superseding *
     db_bind_str(q, 5, superseded_text(by->id, text));
     if (!db_run(q))
         return false;
-    for (int n = sqlite3_changes(w->c.db); n > 0; n--)
-        count_move(w, DELIVERY_PENDING, DELIVERY_CANCELLED);
+    int n = sqlite3_changes(w->c.db);
+    count_change(w, destination, DELIVERY_PENDING, -n);
+    count_change(w, destination, DELIVERY_CANCELLED, n);
     return true;
 }
 
@@ -499,7 +498,9 @@ static bool void_leases(struct writer *w)
     uint64_t n = (uint64_t)sqlite3_changes(w->c.db);
     w->now.by_state[DELIVERY_CLAIMED] -= n;
     w->now.by_state[DELIVERY_PENDING] += n;
-    return true;
+    return queues_write(w) &&
+           db_run(db_statement(&w->c, "UPDATE queues SET pending=pending+claimed, claimed=0"
+                                      " WHERE claimed<>0"));
 }
 
 enum err chunk_apply(struct sqlite_store *s, struct chunk *c, str records, struct reason *why)

@@ -30,7 +30,7 @@ static bool take(struct taking *t, uint64_t id, uint64_t key)
         return false;
     t->ids[t->count] = id;
     t->keys[t->count++] = key;
-    count_move(w, DELIVERY_PENDING, DELIVERY_CLAIMED);
+    count_move(w, t->destination, DELIVERY_PENDING, DELIVERY_CLAIMED);
     return true;
 }
 
@@ -243,22 +243,31 @@ enum err sqlite_claim(struct store *base, const struct claim *c, struct arena *a
     return e;
 }
 
+static bool give_back(struct writer *w, uint64_t id)
+{
+    struct placed d;
+    if (!rows_placed(&w->c, id, &d))
+        return false;
+    if (d.state != DELIVERY_CLAIMED)
+        return true;
+    sqlite3_stmt *q = db_statement(&w->c, "UPDATE deliveries SET state=0 WHERE id=?1");
+    if (q)
+        db_bind_u64(q, 1, id);
+    if (!db_run(q))
+        return false;
+    count_move(w, d.destination, DELIVERY_CLAIMED, DELIVERY_PENDING);
+    return true;
+}
+
 enum err sqlite_unclaim(struct store *base, const uint64_t *ids, size_t count, struct reason *why)
 {
     struct sqlite_store *s = sqlite_of(base);
-    struct writer *w = &s->writer;
     writer_lock(s);
     enum err e = writer_begin(s, WRITER_LEASE, why);
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
-        sqlite3_stmt *q =
-            db_statement(&w->c, "UPDATE deliveries SET state=0 WHERE id=?1 AND state=1");
-        if (q)
-            db_bind_u64(q, 1, ids[i]);
-        if (!db_run(q)) {
-            e = db_fail(w->c.db, "give deliveries back", why);
+        if (!give_back(&s->writer, ids[i])) {
+            e = db_fail(s->writer.c.db, "give deliveries back", why);
             writer_rollback(s);
-        } else if (sqlite3_changes(w->c.db)) {
-            count_move(w, DELIVERY_CLAIMED, DELIVERY_PENDING);
         }
     }
     if (e == ERR_OK)

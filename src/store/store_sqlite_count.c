@@ -85,21 +85,30 @@ enum err sqlite_counts(struct store_reader *base, struct store_counts *out, stru
     return ERR_OK;
 }
 
-/* Each part walks an index that holds all it asks for, but that of the claimed, which are few. */
+/* However much waits, a row of `queues` and at most three of deliveries are read for each
+ * destination; the claimed are as many as the lanes' windows hold. */
 static const char queues_sql[] =
-    "SELECT n.name, t.pending, t.claimed, t.dead, d.created_ms FROM"
-    " (SELECT destination, sum(pending) AS pending, sum(claimed) AS claimed, sum(dead) AS dead,"
-    "   min(oldest) AS oldest FROM"
-    "  (SELECT destination, count(*) AS pending, 0 AS claimed, 0 AS dead, min(id) AS oldest"
-    "    FROM deliveries INDEXED BY deliveries_due WHERE state=0 GROUP BY destination"
-    "   UNION ALL SELECT destination, 0, count(*), 0, min(id)"
-    "    FROM deliveries INDEXED BY deliveries_by_state WHERE state=1 AND state<>2"
-    "    GROUP BY destination"
-    "   UNION ALL SELECT destination, 0, 0, count(*), NULL"
-    "    FROM deliveries INDEXED BY deliveries_dead WHERE state=3 GROUP BY destination)"
-    "  GROUP BY destination) t"
-    " JOIN names n ON n.id = t.destination LEFT JOIN deliveries d ON d.id = t.oldest"
-    " ORDER BY n.name";
+    "SELECT n.name, q.pending, q.claimed, q.dead,"
+    " (SELECT created_ms FROM deliveries INDEXED BY deliveries_due"
+    "   WHERE state=0 AND destination=q.destination ORDER BY next_ms LIMIT 1),"
+    " (SELECT created_ms FROM deliveries WHERE id=(SELECT min(id) FROM deliveries INDEXED BY"
+    "   deliveries_put_off WHERE state=0 AND next_ms<>created_ms AND destination=q.destination)),"
+    " (SELECT created_ms FROM deliveries WHERE id=c.oldest)"
+    " FROM queues q JOIN names n ON n.id=q.destination LEFT JOIN"
+    "  (SELECT destination, min(id) AS oldest FROM deliveries INDEXED BY deliveries_by_state"
+    "    WHERE state=1 AND state<>2 GROUP BY destination) c ON c.destination=q.destination"
+    " WHERE q.pending+q.claimed+q.dead<>0 ORDER BY n.name";
+
+static int64_t oldest(sqlite3_stmt *q, int first, int count)
+{
+    int64_t least = 0;
+    for (int i = first; i < first + count; i++) {
+        int64_t ms = sqlite3_column_int64(q, i);
+        if (ms && (!least || ms < least))
+            least = ms;
+    }
+    return least;
+}
 
 static bool add_queue(struct queue_list *out, size_t *cap, sqlite3_stmt *q, struct arena *a)
 {
@@ -117,7 +126,7 @@ static bool add_queue(struct queue_list *out, size_t *cap, sqlite3_stmt *q, stru
         .pending = db_u64(q, 1),
         .claimed = db_u64(q, 2),
         .dead = db_u64(q, 3),
-        .oldest_ms = sqlite3_column_int64(q, 4),
+        .oldest_ms = oldest(q, 4, 3),
     };
     return arena_ok(a);
 }

@@ -36,26 +36,6 @@ static bool used_bytes(struct connection *c, int64_t *out)
     return true;
 }
 
-/* Reads the states of an event's deliveries into by_state; *is_open: one of them is undelivered. */
-static bool read_states(struct connection *c, uint64_t event_id,
-                        uint64_t by_state[DELIVERY_STATE_COUNT], bool *is_open)
-{
-    sqlite3_stmt *q = db_statement(c, "SELECT state FROM deliveries WHERE event_id=?1");
-    if (!q)
-        return false;
-    db_bind_u64(q, 1, event_id);
-    int rc;
-    *is_open = false;
-    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-        int state = sqlite3_column_int(q, 0);
-        *is_open = *is_open || state == DELIVERY_PENDING || state == DELIVERY_CLAIMED;
-        if (state >= 0 && state < DELIVERY_STATE_COUNT)
-            by_state[state]++;
-    }
-    sqlite3_reset(q);
-    return rc == SQLITE_DONE;
-}
-
 static bool run_with(struct connection *c, const char *sql, uint64_t id)
 {
     sqlite3_stmt *q = db_statement(c, sql);
@@ -65,15 +45,35 @@ static bool run_with(struct connection *c, const char *sql, uint64_t id)
     return db_run(q);
 }
 
+/* *finished: all deliveries of the event have ended; then they are counted as gone. */
+static bool count_gone(struct writer *w, uint64_t event_id, bool *finished)
+{
+    sqlite3_stmt *q = db_statement(
+        &w->c, "SELECT state, destination FROM deliveries WHERE event_id=?1 ORDER BY state");
+    if (!q)
+        return false;
+    db_bind_u64(q, 1, event_id);
+    int rc = SQLITE_DONE;
+    *finished = true;
+    while (*finished && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        enum delivery_state state = (enum delivery_state)sqlite3_column_int(q, 0);
+        if (state == DELIVERY_PENDING || state == DELIVERY_CLAIMED)
+            *finished = false; /* these come first */
+        else
+            count_change(w, sqlite3_column_int64(q, 1), state, -1);
+    }
+    sqlite3_reset(q);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE;
+}
+
 /* Deletes an event if all its deliveries have ended. */
 static bool delete_finished(struct writer *w, uint64_t id, bool *deleted)
 {
-    uint64_t by_state[DELIVERY_STATE_COUNT] = {0};
-    bool is_open;
     *deleted = false;
-    if (!read_states(&w->c, id, by_state, &is_open))
+    bool finished;
+    if (!count_gone(w, id, &finished))
         return false;
-    if (is_open)
+    if (!finished)
         return true;
     if (!run_with(&w->c,
                   "DELETE FROM attempts WHERE delivery_id IN"
@@ -82,8 +82,6 @@ static bool delete_finished(struct writer *w, uint64_t id, bool *deleted)
         !run_with(&w->c, "DELETE FROM deliveries WHERE event_id=?1", id) ||
         !run_with(&w->c, "DELETE FROM events WHERE id=?1", id))
         return false;
-    for (int i = 0; i < DELIVERY_STATE_COUNT; i++)
-        w->now.by_state[i] -= by_state[i];
     w->now.events--;
     *deleted = true;
     return true;

@@ -16,7 +16,8 @@ static_assert(DELIVERY_PENDING == 0 && DELIVERY_CLAIMED == 1 && DELIVERY_DELIVER
 
 struct picked {
     uint64_t id;
-    int state;
+    int64_t destination;
+    enum delivery_state state;
 };
 
 static size_t pick(struct rows_scan *scan, enum store_move move, struct picked *out)
@@ -24,10 +25,10 @@ static size_t pick(struct rows_scan *scan, enum store_move move, struct picked *
     size_t n = 0;
     enum delivery_state to = move == STORE_REPLAY ? DELIVERY_PENDING : DELIVERY_CANCELLED;
     while (n < STEP_ROWS && rows_scan_next(scan)) {
-        int state = sqlite3_column_int(scan->q, 5);
+        enum delivery_state state = (enum delivery_state)sqlite3_column_int(scan->q, 5);
         /* What is claimed comes back to pending by its own settling. */
-        if (state != DELIVERY_CLAIMED && delivery_may_move((enum delivery_state)state, to))
-            out[n++] = (struct picked){db_u64(scan->q, 0), state};
+        if (state != DELIVERY_CLAIMED && delivery_may_move(state, to))
+            out[n++] = (struct picked){db_u64(scan->q, 0), sqlite3_column_int64(scan->q, 2), state};
     }
     return n;
 }
@@ -54,7 +55,8 @@ static enum err move_step(struct sqlite_store *s, enum store_move move,
         }
         if (!db_run(q))
             return db_fail(w->c.db, "move deliveries", why);
-        count_move(w, rows[i].state, move == STORE_REPLAY ? DELIVERY_PENDING : DELIVERY_CANCELLED);
+        count_move(w, rows[i].destination, rows[i].state,
+                   move == STORE_REPLAY ? DELIVERY_PENDING : DELIVERY_CANCELLED);
     }
     *moved = n;
     return e;
@@ -97,29 +99,15 @@ static bool event_exists(struct writer *w, uint64_t id)
     return found;
 }
 
-/* State of a delivery, or -1. */
-static int state_of(struct writer *w, uint64_t id)
-{
-    sqlite3_stmt *q = db_statement(&w->c, "SELECT state FROM deliveries WHERE id=?1");
-    int state = -1;
-    if (!q)
-        return -1;
-    db_bind_u64(q, 1, id);
-    if (sqlite3_step(q) == SQLITE_ROW)
-        state = sqlite3_column_int(q, 0);
-    sqlite3_reset(q);
-    return state;
-}
-
 /* Makes it, or puts it into this state. */
 static bool put_delivery(struct sqlite_store *s, const struct delivery *d)
 {
     struct writer *w = &s->writer;
     int64_t destination = writer_name(s, d->destination), route = writer_name(s, d->route);
-    int before = state_of(w, d->id);
+    struct placed before;
     sqlite3_stmt *q = db_statement(&w->c, "INSERT OR REPLACE INTO deliveries VALUES"
                                           " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
-    if (!q || !destination || !route)
+    if (!q || !destination || !route || !rows_placed(&w->c, d->id, &before))
         return false;
     db_bind_u64(q, 1, d->id);
     db_bind_u64(q, 2, d->event_id);
@@ -135,9 +123,9 @@ static bool put_delivery(struct sqlite_store *s, const struct delivery *d)
     sqlite3_bind_int(q, 12, d->listed);
     if (!db_run(q))
         return false;
-    if (before >= 0)
-        w->now.by_state[before]--;
-    w->now.by_state[d->state]++;
+    if (before.state >= 0)
+        count_change(w, before.destination, (enum delivery_state)before.state, -1);
+    count_change(w, destination, d->state, 1);
     if (d->id > w->now.max_id)
         w->now.max_id = d->id;
     return true;

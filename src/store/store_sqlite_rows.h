@@ -18,6 +18,13 @@ void rows_id_range(int64_t since_ms, int64_t until_ms, uint64_t *least, uint64_t
 /* The row a statement that selects DELIVERY_COLUMNS stands on. */
 struct delivery rows_delivery(struct connection *c, sqlite3_stmt *q, struct arena *a);
 
+/* Where a delivery stands; state -1: there is none of that id. False on an error. */
+struct placed {
+    int64_t destination;
+    int state;
+};
+bool rows_placed(struct connection *c, uint64_t id, struct placed *out);
+
 /* Walks over the deliveries that a filter selects, newest first, by the best index. Looks at
  * SCAN_ROWS_MAX rows at most. */
 struct rows_scan {

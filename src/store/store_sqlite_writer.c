@@ -63,6 +63,7 @@ void writer_rollback(struct sqlite_store *s)
     db_run(q);
     w->in_transaction = false;
     w->now = w->committed;
+    queues_forget(w);
     map_release(&w->names);
     w->names = (struct map){0};
     db_forget_names(&w->c);
@@ -73,7 +74,7 @@ enum err writer_commit(struct sqlite_store *s, struct reason *why)
 {
     struct writer *w = &s->writer;
     assert(w->in_transaction);
-    if (!write_meta(w) || !db_run(db_statement(&w->c, "COMMIT"))) {
+    if (!queues_write(w) || !write_meta(w) || !db_run(db_statement(&w->c, "COMMIT"))) {
         enum err e = db_fail(w->c.db, "write the database", why);
         writer_rollback(s);
         if (e == ERR_FULL)

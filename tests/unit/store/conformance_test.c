@@ -794,45 +794,6 @@ CASE(pending_destinations_are_those_that_wait)
     EXPECT_STR(v[1], "c");
 }
 
-CASE(queues_tell_what_each_destination_has)
-{
-    struct queue_list q;
-    EXPECT_OK(store_queues(k->r, &k->a, &q, &k->why), k->why);
-    EXPECT_EQ_UINT(q.count, 0);
-    int64_t first = kit_now(k);
-    kit_put(k, STR("b"), false);
-    uint64_t dies = kit_put(k, STR("c"), true);
-    clock_fake_advance(&k->clock, 5000);
-    kit_put(k, STR("a"), false);
-    kit_put(k, STR("b"), false);
-    kit_put(k, STR("b"), false);
-    EXPECT_OK(store_queues(k->r, &k->a, &q, &k->why), k->why);
-    EXPECT_EQ_UINT(q.count, 3);
-    EXPECT_STR(q.v[0].destination, "a");
-    EXPECT_EQ_UINT(q.v[0].pending, 1);
-    EXPECT_EQ_INT(q.v[0].oldest_ms, kit_now(k));
-    EXPECT_STR(q.v[1].destination, "b");
-    EXPECT_EQ_UINT(q.v[1].pending, 3);
-    EXPECT_EQ_UINT(q.v[1].claimed, 0);
-    EXPECT_EQ_INT(q.v[1].oldest_ms, first);
-    EXPECT_STR(q.v[2].destination, "c");
-    EXPECT_EQ_UINT(q.v[2].claimed, 1);
-    EXPECT_EQ_INT(q.v[2].oldest_ms, first);
-    kit_settle(k, dies, DELIVERY_DEAD, 0, 1);
-    EXPECT_OK(store_queues(k->r, &k->a, &q, &k->why), k->why);
-    EXPECT_EQ_UINT(q.count, 3);
-    EXPECT_EQ_UINT(q.v[2].claimed, 0);
-    EXPECT_EQ_UINT(q.v[2].dead, 1);
-    EXPECT_EQ_INT(q.v[2].oldest_ms, 0);
-    struct delivery_filter f = {.state = -1, .destination = STR("a")};
-    uint64_t moved = 0;
-    EXPECT_OK(store_move(k->s, STORE_CANCEL, &f, kit_now(k), &moved, &k->why), k->why);
-    EXPECT_EQ_UINT(moved, 1);
-    EXPECT_OK(store_queues(k->r, &k->a, &q, &k->why), k->why);
-    EXPECT_EQ_UINT(q.count, 2);
-    EXPECT_STR(q.v[0].destination, "b");
-}
-
 /* --- by hand ---------------------------------------------------------------------------------- */
 
 CASE(replay_moves_the_whole_result)
