@@ -141,7 +141,7 @@ static bool read_choice(struct send_call *s, struct choice *c)
 {
     str status = send_query(s, "status"), class = send_query(s, "status_code_class");
     uint64_t n;
-    c->f.result = -1;
+    c->f.result = ATTEMPTS_ANY;
     c->type_count = send_query_list(s, "event_types", c->types, ARRAY_LEN(c->types));
     c->channel = send_query(s, "channel");
     c->tag = send_query(s, "tag");
@@ -151,8 +151,8 @@ static bool read_choice(struct send_call *s, struct choice *c)
             return false;
         }
         c->f.result = n == STATUS_SUCCESS    ? ATTEMPT_SUCCESS
-                      : n == STATUS_FAIL     ? -2
-                      : n == STATUS_CANCELED ? ATTEMPT_SKIPPED
+                      : n == STATUS_FAIL     ? ATTEMPTS_FAILED
+                      : n == STATUS_CANCELED ? ATTEMPTS_ENDED
                                              : ATTEMPT_LOST;
     }
     if (class.p && class.n) {
@@ -269,7 +269,7 @@ static bool find(struct send_call *s, struct attempt *out)
     struct event e;
     struct attempt_log found = {0};
     struct reason why = {0};
-    struct attempt_filter f = {.result = -1, .limit = 1};
+    struct attempt_filter f = {.result = ATTEMPTS_ANY, .limit = 1};
     if (!send_find_message(s, &e))
         return false;
     f.event_id = e.id;

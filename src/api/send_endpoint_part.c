@@ -385,42 +385,22 @@ void send_endpoint_attempts(struct send_call *s)
 {
     struct object o;
     struct reason why;
-    int64_t since_ms = 0, until_ms = 0, success = 0, fail = 0, cancelled = 0;
+    struct attempt_counts n;
+    int64_t since_ms = 0, until_ms = 0;
     if (!send_find_endpoint(s, &o) || !read_range(s, &since_ms, &until_ms))
         return;
     since_ms -= since_ms % HOUR_MS;
     until_ms += HOUR_MS - until_ms % HOUR_MS;
-    struct attempt_filter f = {.destination = o.id,
-                               .result = -1,
-                               .after = id_before(since_ms),
-                               .before = id_floor(until_ms),
-                               .limit = 1000};
-    struct arena page;
-    struct attempt_log log;
-    arena_init(&page, 256u << 20);
-    enum err err;
-    do {
-        log = (struct attempt_log){0};
-        arena_reset(&page);
-        err = store_attempt_log(send_api(s)->reader, &f, &page, &log, &why);
-        for (size_t i = 0; i < log.count; i++) {
-            enum attempt_result r = log.v[i].result;
-            bool ended = r == ATTEMPT_CANCELLED || r == ATTEMPT_SKIPPED;
-            success += r == ATTEMPT_SUCCESS;
-            cancelled += ended;
-            fail += r != ATTEMPT_SUCCESS && !ended;
-        }
-        f.before = log.next;
-    } while (err == ERR_OK && log.next);
-    arena_release(&page);
+    enum err err = store_count_attempts(send_api(s)->reader, o.id, id_before(since_ms),
+                                        id_floor(until_ms), &n, &why);
     if (err != ERR_OK) {
         send_failed(s, err, &why);
         return;
     }
     json_open(send_json(s), '{');
-    json_pair_int(send_json(s), "success", success);
-    json_pair_int(send_json(s), "fail", fail);
-    json_pair_int(send_json(s), "canceled", cancelled);
+    json_pair_int(send_json(s), "success", (int64_t)n.success);
+    json_pair_int(send_json(s), "fail", (int64_t)n.failed);
+    json_pair_int(send_json(s), "canceled", (int64_t)n.ended);
     json_close(send_json(s), '}');
     send_ok(s, 200);
 }

@@ -32,11 +32,17 @@ struct delivery_filter {
     size_t limit;
 };
 
+/* Kinds of results, beside each one of enum attempt_result: those of a kind are found by
+ * themselves, however many others there are. */
+#define ATTEMPTS_ANY (-1)
+#define ATTEMPTS_FAILED (-2) /* retry, permanent, lost */
+#define ATTEMPTS_ENDED (-3)  /* without success or failure: skipped, cancelled */
+
 struct attempt_filter { /* of attempts with an id; destination or event_id must be set */
     uint64_t id;        /* 0: any */
     str destination;
     uint64_t event_id, delivery_id;
-    int result;                 /* attempt_result; -1: any; -2: any but success */
+    int result;                 /* attempt_result, or one of ATTEMPTS_... */
     int status_min, status_max; /* both 0: any */
     str event_type;
     uint64_t before, after; /* ids, both exclusive; 0: open */
@@ -47,8 +53,12 @@ struct attempt_filter { /* of attempts with an id; destination or event_id must 
 /* True when an attempt's own members are what the filter asks for. */
 static inline bool attempt_is_wanted(const struct attempt_filter *f, const struct attempt *x)
 {
-    if (f->result == -2 ? x->result == ATTEMPT_SUCCESS
-                        : f->result >= 0 && (int)x->result != f->result)
+    bool ended = x->result == ATTEMPT_SKIPPED || x->result == ATTEMPT_CANCELLED;
+    if (f->result == ATTEMPTS_ENDED && !ended)
+        return false;
+    if (f->result == ATTEMPTS_FAILED && (ended || x->result == ATTEMPT_SUCCESS))
+        return false;
+    if (f->result >= 0 && (int)x->result != f->result)
         return false;
     return (f->status_min == 0 && f->status_max == 0) ||
            (x->status >= f->status_min && x->status <= f->status_max);
@@ -82,6 +92,9 @@ struct delivery_list {
 struct attempt_list {
     struct attempt *v;
     size_t count;
+};
+struct attempt_counts { /* by kind of result */
+    uint64_t success, failed, ended;
 };
 struct attempt_log {
     struct attempt *v;

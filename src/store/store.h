@@ -137,6 +137,9 @@ struct store_ops {
      * alone, however many there are. */
     enum err (*count_listed)(struct store_reader *r, str source, int64_t since_ms, int64_t most,
                              int64_t *count, struct reason *why);
+    /* The attempts with an id of a destination, after < id < before (0: open): by indexes alone. */
+    enum err (*count_attempts)(struct store_reader *r, str destination, uint64_t after,
+                               uint64_t before, struct attempt_counts *out, struct reason *why);
     /* Further keys of a stored event that are known for MESSAGE_REQUEST_WINDOW_MS from received_ms
      * on; those of another window may be among them. NULL: it can't tell them, nor take a seed. */
     enum err (*keys)(struct store_reader *r, uint64_t event_id, int64_t received_ms,
@@ -377,6 +380,12 @@ static inline enum err store_count_listed(struct store_reader *r, str source, in
                                           int64_t most, int64_t *count, struct reason *why)
 {
     return r->store->ops->count_listed(r, source, since_ms, most, count, why);
+}
+static inline enum err store_count_attempts(struct store_reader *r, str destination, uint64_t after,
+                                            uint64_t before, struct attempt_counts *out,
+                                            struct reason *why)
+{
+    return r->store->ops->count_attempts(r, destination, after, before, out, why);
 }
 static inline enum err store_pending_destinations(struct store_reader *r, struct arena *a,
                                                   str **out, size_t *count, struct reason *why)

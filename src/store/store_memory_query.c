@@ -366,6 +366,30 @@ enum err memory_count_listed(struct store_reader *r, str source, int64_t since_m
     return ERR_OK;
 }
 
+enum err memory_count_attempts(struct store_reader *r, str destination, uint64_t after,
+                               uint64_t before, struct attempt_counts *out, struct reason *why)
+{
+    struct memory_store *s = store_of(r);
+    const struct memory_attempt *m;
+    UNUSED(why);
+    *out = (struct attempt_counts){0};
+    pthread_mutex_lock(&s->lock);
+    struct walk walk = walk_of(&s->attempts, before, after, false);
+    while ((m = walk_next(&walk)) != NULL) {
+        struct attempt_filter f = {.result = ATTEMPTS_ENDED};
+        if (!str_eq(m->delivery->d.destination, destination))
+            continue;
+        if (m->a.result == ATTEMPT_SUCCESS)
+            out->success++;
+        else if (attempt_is_wanted(&f, &m->a))
+            out->ended++;
+        else
+            out->failed++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return ERR_OK;
+}
+
 enum err memory_pending_destinations(struct store_reader *r, struct arena *a, str **out,
                                      size_t *count, struct reason *why)
 {

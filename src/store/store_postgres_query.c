@@ -379,18 +379,42 @@ static void where_number(struct buf *sql, struct pg_args *a, const char *conditi
     pg_add_i64(a, value);
 }
 
+/* What an index holds by itself: the attempts of an event, or of a destination those that failed or
+ * ended. */
+static void where_log(struct buf *sql, struct pg_args *a, const struct attempt_filter *f,
+                      const struct pg_span *span)
+{
+    where_id(sql, a, "id", span);
+    where_number(sql, a, "id >", (int64_t)f->after); /* in either direction; and none has id 0 */
+    buf_printf(sql, " AND id <> 0");
+    if (f->event_id)
+        where_number(sql, a, "event_id =", (int64_t)f->event_id);
+    else
+        where_text(sql, a, "destination", f->destination);
+    switch (f->result) {
+    case ATTEMPTS_FAILED:
+    case ATTEMPT_RETRY:
+    case ATTEMPT_PERMANENT:
+    case ATTEMPT_LOST:
+        buf_printf(sql, " AND result IN (1, 2, 5)");
+        break;
+    case ATTEMPTS_ENDED:
+    case ATTEMPT_SKIPPED:
+    case ATTEMPT_CANCELLED:
+        buf_printf(sql, " AND result IN (3, 4)");
+        break;
+    default:
+        break;
+    }
+}
+
 /* Those of a destination or of an event by its index, cut, then those that match. */
 static void attempt_sql(const struct attempt_filter *f, const struct pg_span *span, struct buf *sql,
                         struct pg_args *a)
 {
     buf_printf(sql, "SELECT " ATTEMPT_COLUMNS ", a.event_id, a.destination, e.type FROM"
                     " (SELECT * FROM gaff.attempts WHERE");
-    where_id(sql, a, "id", span);
-    buf_printf(sql, " AND id <> 0");
-    if (f->event_id)
-        where_number(sql, a, "event_id =", (int64_t)f->event_id);
-    else
-        where_text(sql, a, "destination", f->destination);
+    where_log(sql, a, f, span);
     buf_printf(sql,
                " ORDER BY id%s LIMIT %d) a LEFT JOIN gaff.events e ON e.id = a.event_id"
                " WHERE true",
@@ -401,9 +425,7 @@ static void attempt_sql(const struct attempt_filter *f, const struct pg_span *sp
         where_number(sql, a, "a.id =", (int64_t)f->id);
     if (f->delivery_id)
         where_number(sql, a, "a.delivery_id =", (int64_t)f->delivery_id);
-    if (f->result == -2)
-        where_number(sql, a, "a.result <>", ATTEMPT_SUCCESS);
-    else if (f->result >= 0)
+    if (f->result >= 0)
         where_number(sql, a, "a.result =", f->result);
     if (f->status_min || f->status_max) {
         where_number(sql, a, "a.status >=", f->status_min);
@@ -423,12 +445,7 @@ static enum err attempts_next(struct store_reader *base, const struct attempt_fi
     pg_args_init(&a);
     buf_init(&sql, SQL_MAX);
     buf_printf(&sql, "SELECT id FROM gaff.attempts WHERE");
-    where_id(&sql, &a, "id", span);
-    buf_printf(&sql, " AND id <> 0");
-    if (f->event_id)
-        where_number(&sql, &a, "event_id =", (int64_t)f->event_id);
-    else
-        where_text(&sql, &a, "destination", f->destination);
+    where_log(&sql, &a, f, span);
     buf_printf(&sql, " ORDER BY id%s OFFSET %d LIMIT 1", direction(span), PG_SCAN_ROWS_MAX - 1);
     enum err e = ask(base, &sql, &a, &r, why);
     *next = e == ERR_OK && pg_rows(r) ? (uint64_t)pg_i64(r, 0, 0) : 0;

@@ -43,6 +43,34 @@ enum err pg_count_listed(struct store_reader *base, str source, int64_t since_ms
     return e;
 }
 
+enum err pg_count_attempts(struct store_reader *base, str destination, uint64_t after,
+                           uint64_t before, struct attempt_counts *out, struct reason *why)
+{
+#define COUNT                                                                                      \
+    "(SELECT count(*) FROM gaff.attempts WHERE destination = $1 AND id <> 0"                       \
+    " AND id > $2 AND id < $3"
+    struct pg_args a;
+    struct PGresult *r = NULL;
+    *out = (struct attempt_counts){0};
+    pg_args_init(&a);
+    pg_add_text(&a, destination);
+    pg_add_i64(&a, (int64_t)after);
+    pg_add_i64(&a, before ? (int64_t)before : INT64_MAX);
+    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER,
+                        "SELECT " COUNT "), " COUNT " AND result IN (1, 2, 5)), " COUNT
+                        " AND result IN (3, 4))",
+                        &a, &r, why);
+    if (e == ERR_OK) { /* of one moment */
+        out->failed = (uint64_t)pg_i64(r, 0, 1);
+        out->ended = (uint64_t)pg_i64(r, 0, 2);
+        out->success = (uint64_t)pg_i64(r, 0, 0) - out->failed - out->ended;
+    }
+    pg_clear(r);
+    pg_args_release(&a);
+    return e;
+#undef COUNT
+}
+
 enum err pg_counts(struct store_reader *base, struct store_counts *out, struct reason *why)
 {
     struct PGresult *r = NULL;

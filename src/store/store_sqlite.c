@@ -242,6 +242,7 @@ static const struct store_ops sqlite_ops = {
     .counts = sqlite_counts,
     .queues = sqlite_queues,
     .count_listed = sqlite_count_listed,
+    .count_attempts = sqlite_count_attempts,
     .keys = sqlite_keys,
     .take_seed = sqlite_take_seed,
     .pending_destinations = sqlite_pending_destinations,

@@ -3,22 +3,35 @@
 #include "store/store_sqlite.h"
 #include "store/store_sqlite_rows.h"
 
-static const char *log_sql(const struct attempt_filter *f)
-{
-#define LOG                                                                                        \
+#define COLUMNS                                                                                    \
     "SELECT delivery_id, number, result, started_ms, duration_us, status, error_class, summary,"   \
     " request, response, timing, id, event_id, destination FROM attempts INDEXED BY "
+#define SPAN "=?3 AND id<>0 AND id>?2 AND id<?1"
+/* Word for word as in the schema: SQLite takes an index only for what it can see is in it. */
+#define FAILED " AND result IN (1, 2, 5)"
+#define ENDED " AND result IN (3, 4)"
+static_assert(ATTEMPT_RETRY == 1 && ATTEMPT_PERMANENT == 2 && ATTEMPT_LOST == 5, "FAILED");
+static_assert(ATTEMPT_SKIPPED == 3 && ATTEMPT_CANCELLED == 4, "ENDED");
+
+static const char *log_sql(const struct attempt_filter *f)
+{
+#define BOTH_WAYS(sql) (f->ascending ? COLUMNS sql " ORDER BY id" : COLUMNS sql " ORDER BY id DESC")
     if (f->event_id)
-        return f->ascending
-                   ? LOG "attempts_of_event WHERE event_id=?3 AND id<>0 AND id>?2 AND id<?1"
-                         " ORDER BY id"
-                   : LOG "attempts_of_event WHERE event_id=?3 AND id<>0 AND id>?2 AND id<?1"
-                         " ORDER BY id DESC";
-    return f->ascending ? LOG "attempts_of_destination WHERE destination=?3 AND id<>0 AND id>?2"
-                              " AND id<?1 ORDER BY id"
-                        : LOG "attempts_of_destination WHERE destination=?3 AND id<>0 AND id>?2"
-                              " AND id<?1 ORDER BY id DESC";
-#undef LOG
+        return BOTH_WAYS("attempts_of_event WHERE event_id" SPAN);
+    switch (f->result) {
+    case ATTEMPTS_FAILED:
+    case ATTEMPT_RETRY:
+    case ATTEMPT_PERMANENT:
+    case ATTEMPT_LOST:
+        return BOTH_WAYS("attempts_failed WHERE destination" SPAN FAILED);
+    case ATTEMPTS_ENDED:
+    case ATTEMPT_SKIPPED:
+    case ATTEMPT_CANCELLED:
+        return BOTH_WAYS("attempts_ended WHERE destination" SPAN ENDED);
+    default:
+        return BOTH_WAYS("attempts_of_destination WHERE destination" SPAN);
+    }
+#undef BOTH_WAYS
 }
 
 static void read_attempt(sqlite3_stmt *q, struct arena *a, struct attempt *out)
@@ -114,4 +127,37 @@ enum err sqlite_attempt_log(struct store_reader *base, const struct attempt_filt
     db_bind_u64(q, 2, least);
     sqlite3_bind_int64(q, 3, f->event_id ? (sqlite3_int64)f->event_id : destination);
     return read_log(r, q, f, destination, a, out, why);
+}
+
+enum err sqlite_count_attempts(struct store_reader *base, str destination, uint64_t after,
+                               uint64_t before, struct attempt_counts *out, struct reason *why)
+{
+#define COUNT(index) "(SELECT count(*) FROM attempts INDEXED BY " index " WHERE destination" SPAN
+    struct sqlite_reader *r = sqlite_reader_of(base);
+    *out = (struct attempt_counts){0};
+    (void)apply_barrier(sqlite_of(base->store), NULL);
+    int64_t number = rows_name_id(&r->c, destination);
+    if (number == 0)
+        return ERR_OK;
+    /* One statement: of one moment. */
+    sqlite3_stmt *q =
+        number < 0
+            ? NULL
+            : db_statement(&r->c,
+                           "SELECT " COUNT("attempts_of_destination") ")," COUNT("attempts_failed")
+                               FAILED ")," COUNT("attempts_ended") ENDED ")");
+    if (!q)
+        return db_fail(r->c.db, "count attempts", why);
+    db_bind_u64(q, 1, before ? before : INT64_MAX);
+    db_bind_u64(q, 2, after);
+    sqlite3_bind_int64(q, 3, number);
+    bool found = sqlite3_step(q) == SQLITE_ROW;
+    if (found) {
+        out->failed = db_u64(q, 1);
+        out->ended = db_u64(q, 2);
+        out->success = db_u64(q, 0) - out->failed - out->ended;
+    }
+    sqlite3_reset(q);
+    return found ? ERR_OK : db_fail(r->c.db, "count attempts", why);
+#undef COUNT
 }

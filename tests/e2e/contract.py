@@ -402,6 +402,45 @@ def test_a_key_holds_over_a_kill_and_is_bound_to_its_body():
         assert post("/app", {"name": "x"}, "again").status == 201
 
 
+def test_attempts_by_status_are_those_that_show_it():
+    target = Target(lambda request, count: (400 if json.loads(request["body"])["n"] % 3 == 1
+                                            else 200, {}, b""))
+    with Daemon(CONFIG) as d:
+        made(d, "/app", {"name": "A", "uid": "a"})
+        # Of three one succeeds, one fails, and one's body has nothing for the program.
+        e = d.api("POST", "/app/a/endpoint", {"url": target.url, "uid": "e", "retry": [],
+                                              "where": ".n % 3 != 2"})
+        if e.status == 422:
+            assert b"no jq library" in e.body or b"built without jq" in e.body, e.body
+            raise Skip("no libjq here")
+        for n in range(12):
+            made(d, "/app/a/msg", {"eventType": "x", "payload": {"n": n}}, 202)
+
+        def statuses(query=""):
+            found, iterator = [], ""
+            while True:
+                page = d.api("GET", f"/app/a/attempt/endpoint/e?limit=3{query}{iterator}").json()
+                found += [row["status"] for row in page["data"]]
+                if page["done"]:
+                    return found
+                iterator = "&iterator=" + page["iterator"]
+        until(lambda: len(statuses()) == 12, "each was attempted")
+        assert sorted(statuses()) == [0] * 4 + [2] * 4 + [4] * 4
+        for status in (0, 2, 4):
+            assert statuses(f"&status={status}") == [status] * 4
+        assert statuses("&status=2&status_code_class=400") == [2] * 4
+        assert statuses("&status=2&status_code_class=200") == []
+        assert statuses("&status=3") == []
+        counts = d.api("GET", "/app/a/endpoint/e/attempt-stats").json()
+        assert counts == {"success": 4, "fail": 4, "canceled": 4}, counts
+        for bound, most in (("after=2021-01-01", 4), ("after=2100-01-01", 0),
+                            ("before=2100-01-01", 4), ("before=2021-01-01", 0),
+                            ("after=2100-01-01T00:00:00Z&before=2101-01-01", 0)):
+            page = d.api("GET", f"/app/a/attempt/endpoint/e?status=2&{bound}T00:00:00Z").json()
+            assert [row["status"] for row in page["data"]] == [2] * most, (bound, page)
+    target.close()
+
+
 def test_under_pressure_it_is_503_which_the_packages_repeat():
     target = Target(lambda request, count: (503, {}, b""))
     with Daemon(CONFIG) as d:

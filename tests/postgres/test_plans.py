@@ -117,6 +117,38 @@ def test_lists_go_by_their_indexes():
         assert not [p for p in plans(s, mark) if scans(p)], found
 
 
+def test_attempts_of_an_endpoint_are_listed_and_counted_by_their_indexes():
+    s, target, url = filled()
+    name = url.rsplit("/", 1)[1]
+    with Node(url, "one", "sending: { policy: private }\n") as one:
+        assert one.api("POST", "/app", {"name": "a", "uid": "a"}).status == 201
+        made = one.api("POST", "/app/a/endpoint", {"url": target.url, "uid": "e"}).json()["id"]
+        # A fiftieth of all are its own: of those a hundredth failed, and as many were cancelled.
+        s.sql(f"UPDATE gaff.attempts SET destination = '{made}' WHERE destination = 'd7'; "
+              "WITH n AS (SELECT delivery_id, row_number() OVER (ORDER BY id) AS i "
+              f"FROM gaff.attempts WHERE destination = '{made}') UPDATE gaff.attempts a "
+              "SET result = CASE WHEN n.i % 100 = 1 THEN 1 ELSE 4 END FROM n "
+              "WHERE a.delivery_id = n.delivery_id AND n.i % 100 IN (1, 2)", name)
+        s.sql("VACUUM ANALYZE gaff.attempts", name)
+
+        def asked(path):
+            mark = len(s.log())
+            reply = one.api("GET", "/app/a/" + path)
+            assert reply.status == 200, reply.body
+            found = until(lambda: [p for p in plans(s, mark) if "FROM gaff.attempts" in p],
+                          "the plan of " + path)
+            assert not [p for p in found if scans(p)], found
+            return reply.json(), "".join(found)
+        counts, plan = asked("endpoint/e/attempt-stats")
+        assert counts == {"success": ROWS // 50 - 12, "fail": 6, "canceled": 6}, counts
+        for index in ("destination_id_idx", "destination_id_idx1", "destination_id_idx2"):
+            assert re.search(r"Index Only Scan using attempts_\w+_" + index + r"\b", plan), plan
+        for status, count, index in ((2, 6, "idx1"), (4, 6, "idx2"), (0, 50, "idx")):
+            page, plan = asked(f"attempt/endpoint/e?limit=50&status={status}")
+            assert [a["status"] for a in page["data"]] == [status] * count, page
+            assert re.search(r"destination_id_" + index + r"\b", plan), plan
+
+
 def statements(name):
     """Statements of the store's source that begin so."""
     with open(os.path.join(HERE, "../../src/store/store_postgres_move.c"), encoding="utf8") as f:

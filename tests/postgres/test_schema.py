@@ -16,6 +16,7 @@ FROZEN = {
     "003_filling.sql": "11f36bcd4901fb57c5c244aa8893643800251ee719faecbadec167cc5522c984",
     "004_days.sql": "0ed52513c681b892ec17aaab8e8cd00a1396ac9ab588141358257e802814ecbf",
     "005_keys.sql": "cddfbc7a4d1e1ee1c577e2525685872e8aed7093476383ae65242c6f0c51ca52",
+    "006_attempts.sql": "1d36c41f2120a75e1bd3d274fb60c4098e1983cacd9a8024b00c1e498e647bd2",
 }
 
 

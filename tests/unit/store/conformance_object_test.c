@@ -368,7 +368,7 @@ CASE(attempt_log_of_a_destination_and_of_an_event)
         struct batch b = {.settlements = &t, .settlement_count = 1};
         EXPECT_OK(store_commit(k->s, &b, &k->why), k->why);
     }
-    struct attempt_filter f = {.destination = STR("ep_1"), .result = -1, .limit = 10};
+    struct attempt_filter f = {.destination = STR("ep_1"), .result = ATTEMPTS_ANY, .limit = 10};
     struct attempt_log l;
     EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
     EXPECT_EQ_UINT(l.count, 1);
@@ -377,11 +377,12 @@ CASE(attempt_log_of_a_destination_and_of_an_event)
     EXPECT_STR(l.v[0].destination, "ep_1");
     EXPECT_STR(l.v[0].event_type, "push");
     EXPECT_EQ_UINT(l.v[0].event_id, kit_find(k, one).event_id);
-    f = (struct attempt_filter){.event_id = kit_find(k, two).event_id, .result = -1, .limit = 10};
+    f = (struct attempt_filter){
+        .event_id = kit_find(k, two).event_id, .result = ATTEMPTS_ANY, .limit = 10};
     EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
     EXPECT_EQ_UINT(l.count, 1);
     EXPECT_EQ_UINT(l.v[0].id, ids[1]);
-    f.result = -2;
+    f.result = ATTEMPTS_FAILED;
     EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
     EXPECT_EQ_UINT(l.count, 0);
     f = (struct attempt_filter){.destination = STR("ep_2"),
@@ -399,7 +400,115 @@ CASE(attempt_log_of_a_destination_and_of_an_event)
     /* Attempts without an id are in no log. */
     uint64_t three = kit_put(k, STR("ep_1"), true);
     kit_settle(k, three, DELIVERY_DELIVERED, 0, 1);
-    f = (struct attempt_filter){.destination = STR("ep_1"), .result = -1, .limit = 10};
+    f = (struct attempt_filter){.destination = STR("ep_1"), .result = ATTEMPTS_ANY, .limit = 10};
     EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
     EXPECT_EQ_UINT(l.count, 1);
+}
+
+/* Attempts of ep_1, an hour's hundredth apart, with results by turns; those of ep_2 between them.
+ */
+#define LOGGED 60
+static enum attempt_result logged_result(size_t i)
+{
+    return (enum attempt_result)(i % (ATTEMPT_LOST + 1));
+}
+
+static void put_logged(struct kit *k, uint64_t ids[LOGGED])
+{
+    for (size_t i = 0; i < LOGGED; i++)
+        for (int other = 0; other < 2; other++) {
+            uint64_t delivery = kit_put(k, other ? STR("ep_2") : STR("ep_1"), true);
+            uint64_t id = id_next(&k->ids);
+            struct settlement t = {.delivery_id = delivery,
+                                   .state = DELIVERY_DEAD,
+                                   .settled_ms = kit_now(k),
+                                   .attempts = 1,
+                                   .attempt = {.id = id, .number = 1, .result = logged_result(i)}};
+            struct batch b = {.settlements = &t, .settlement_count = 1};
+            EXPECT_OK(store_commit(k->s, &b, &k->why), k->why);
+            if (!other)
+                ids[i] = id;
+            clock_fake_advance(&k->clock, 36000);
+        }
+}
+
+/* All pages of the filter's list are those ids whose result it wants, in its order. */
+static void expect_logged(struct kit *k, struct attempt_filter f, const uint64_t ids[LOGGED])
+{
+    size_t at = 0, pages = 0;
+    struct attempt_log page = {.next = 1};
+    for (; page.next; pages++) {
+        EXPECT(pages < 2 * LOGGED);
+        EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &page, &k->why), k->why);
+        for (size_t i = 0; i < page.count; i++, at++) {
+            while (
+                at < LOGGED &&
+                !attempt_is_wanted(&f, &(struct attempt){.result = logged_result(
+                                                             f.ascending ? at : LOGGED - 1 - at)}))
+                at++;
+            EXPECT(at < LOGGED);
+            EXPECT_EQ_UINT(page.v[i].id, ids[f.ascending ? at : LOGGED - 1 - at]);
+            EXPECT_STR(page.v[i].destination, "ep_1");
+        }
+        *(f.ascending ? &f.after : &f.before) = page.next;
+    }
+    for (; at < LOGGED; at++)
+        EXPECT(!attempt_is_wanted(
+            &f, &(struct attempt){.result = logged_result(f.ascending ? at : LOGGED - 1 - at)}));
+}
+
+CASE(attempt_log_by_result_is_whole_and_in_order)
+{
+    uint64_t ids[LOGGED];
+    put_logged(k, ids);
+    for (int result = ATTEMPTS_ENDED; result <= ATTEMPT_LOST; result++)
+        for (int ascending = 0; ascending < 2; ascending++)
+            expect_logged(k,
+                          (struct attempt_filter){.destination = STR("ep_1"),
+                                                  .result = result,
+                                                  .ascending = ascending,
+                                                  .limit = 7},
+                          ids);
+    /* Both ends are open. */
+    struct attempt_log l;
+    struct attempt_filter f = {.destination = STR("ep_1"),
+                               .result = ATTEMPTS_FAILED,
+                               .after = ids[1],
+                               .before = ids[7],
+                               .limit = 10};
+    EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
+    EXPECT_EQ_UINT(l.count, 2);
+    EXPECT_EQ_UINT(l.v[0].id, ids[5]);
+    EXPECT_EQ_UINT(l.v[1].id, ids[2]);
+}
+
+static void expect_counts(struct kit *k, const char *destination, uint64_t after, uint64_t before,
+                          uint64_t success, uint64_t failed, uint64_t ended)
+{
+    struct attempt_counts n = {1, 1, 1};
+    EXPECT_OK(store_count_attempts(k->r, str_from_cstr(destination), after, before, &n, &k->why),
+              k->why);
+    EXPECT_EQ_UINT(n.success, success);
+    EXPECT_EQ_UINT(n.failed, failed);
+    EXPECT_EQ_UINT(n.ended, ended);
+}
+
+CASE(attempts_are_counted_by_result_and_time)
+{
+    uint64_t ids[LOGGED];
+    expect_counts(k, "ep_1", 0, 0, 0, 0, 0);
+    put_logged(k, ids);
+    expect_counts(k, "ep_1", 0, 0, 10, 30, 20);
+    expect_counts(k, "ep_2", 0, 0, 10, 30, 20);
+    expect_counts(k, "nobody", 0, 0, 0, 0, 0);
+    expect_counts(k, "", 0, 0, 0, 0, 0);
+    expect_counts(k, "ep_1", ids[0], ids[LOGGED - 1], 9, 29, 20); /* both ends are open */
+    expect_counts(k, "ep_1", ids[2], ids[3], 0, 0, 0);
+    expect_counts(k, "ep_1", ids[2], ids[2], 0, 0, 0);
+    expect_counts(k, "ep_1", ids[3], ids[2], 0, 0, 0);
+    expect_counts(k, "ep_1", ids[LOGGED - 1], 0, 0, 0, 0);
+    expect_counts(k, "ep_1", 0, ids[6] + 1, 2, 3, 2);
+    /* Those without an id are in no list, and so not here. */
+    kit_settle(k, kit_put(k, STR("ep_1"), true), DELIVERY_DELIVERED, 0, 1);
+    expect_counts(k, "ep_1", 0, 0, 10, 30, 20);
 }

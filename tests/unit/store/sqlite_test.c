@@ -641,17 +641,24 @@ void test_sqlite_what_was_in_the_hands_of_a_former_run_is_noted(void)
 /* --- beside the contract ------------------------------------------------------------------------
  */
 
-static bool uses_scan(sqlite3 *db, const char *sql)
+/* Some step of its plan begins so. */
+static bool plan_has(sqlite3 *db, const char *sql, const char *words)
 {
     sqlite3_stmt *q;
     char plan[512];
     snprintf(plan, sizeof(plan), "EXPLAIN QUERY PLAN %s", sql);
     EXPECT(sqlite3_prepare_v2(db, plan, -1, &q, NULL) == SQLITE_OK);
-    bool scan = false;
+    bool found = false;
     while (sqlite3_step(q) == SQLITE_ROW)
-        scan = scan || strncmp((const char *)sqlite3_column_text(q, 3), "SCAN", 4) == 0;
+        found =
+            found || strncmp((const char *)sqlite3_column_text(q, 3), words, strlen(words)) == 0;
     sqlite3_finalize(q);
-    return scan;
+    return found;
+}
+
+static bool uses_scan(sqlite3 *db, const char *sql)
+{
+    return plan_has(db, sql, "SCAN");
 }
 
 /* What runs at every claim, start and settle must not walk over a table. */
@@ -668,6 +675,37 @@ void test_sqlite_hot_statements_use_an_index(void)
     EXPECT(!uses_scan(db, "DELETE FROM dedupe_part WHERE id < 5"));
     EXPECT(uses_scan(db, "SELECT * FROM deliveries WHERE reason=''"));
     sqlite3_close(db);
+}
+
+/* Attempts of an endpoint are counted without a look at one of them, and those that failed are
+ * found without the others, in their order. */
+void test_sqlite_attempts_of_an_endpoint_go_by_their_indexes(void)
+{
+#define OF_ENDPOINT "destination=1 AND id<>0 AND id>2 AND id<9"
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    kit_close(&k);
+    sqlite3 *db;
+    EXPECT(sqlite3_open("store/gaff.db", &db) == SQLITE_OK);
+    static const char covered[] = "SEARCH attempts USING COVERING INDEX attempts_";
+    EXPECT(plan_has(db,
+                    "SELECT count(*) FROM attempts INDEXED BY attempts_of_destination"
+                    " WHERE " OF_ENDPOINT,
+                    covered));
+    EXPECT(plan_has(db,
+                    "SELECT count(*) FROM attempts INDEXED BY attempts_failed"
+                    " WHERE " OF_ENDPOINT " AND result IN (1, 2, 5)",
+                    covered));
+    EXPECT(plan_has(db,
+                    "SELECT count(*) FROM attempts INDEXED BY attempts_ended"
+                    " WHERE " OF_ENDPOINT " AND result IN (3, 4)",
+                    covered));
+    const char *list = "SELECT summary FROM attempts INDEXED BY attempts_failed"
+                       " WHERE " OF_ENDPOINT " AND result IN (1, 2, 5) ORDER BY id DESC";
+    EXPECT(plan_has(db, list, "SEARCH attempts USING INDEX attempts_failed"));
+    EXPECT(!plan_has(db, list, "USE TEMP B-TREE"));
+    sqlite3_close(db);
+#undef OF_ENDPOINT
 }
 
 void test_sqlite_opens_with_a_long_queue(void)
