@@ -5,8 +5,9 @@
  *        --header 'X-Hub-Signature-256: sha256=...' --unique X-GitHub-Delivery
  *
  * --unique NAME adds a header whose value differs in each request. --rate N paces to N requests a
- * second in all. --idle N opens N further connections that send nothing. Prints one line:
- *   rate=... p50_us=... p99_us=... max_us=... ok=... failed=... */
+ * second in all; each is then timed from the moment at which it was due, so that one that found no
+ * free connection counts the time for which it waited. --idle N opens N further connections that
+ * send nothing. Prints one line: rate=... p50_us=... p99_us=... max_us=... ok=... failed=... */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,12 +130,12 @@ static void send_some(struct connection *c)
     }
 }
 
-static void begin(struct connection *c)
+static void begin(struct connection *c, int64_t started_ns)
 {
     make_unique();
     c->sent = c->got = 0;
     c->busy = 1;
-    c->started_ns = now_ns();
+    c->started_ns = started_ns;
     send_some(c);
 }
 
@@ -192,35 +194,53 @@ static uint64_t percentile(double p)
     return 0;
 }
 
+/* Starts what is due, in turn on the connections that are free; *due_ns is when the next one is.
+ * 1 when none is free: only an answer helps. */
+static int begin_due(struct connection *c, double *due_ns, double interval_ns)
+{
+    static int next;
+    int tries = 0;
+    for (; tries < opt.connections && (double)now_ns() >= *due_ns; tries++) {
+        if (!c[next].busy) {
+            begin(&c[next], (int64_t)*due_ns);
+            *due_ns += interval_ns;
+            tries = -1;
+        }
+        next = (next + 1) % opt.connections;
+    }
+    return tries == opt.connections;
+}
+
+/* For answers, or until then: a generator that spins takes a core from the server. */
+static int wait_until(double due_ns, int epoll, struct epoll_event *events, int n)
+{
+    int64_t left_ns = (int64_t)due_ns - now_ns();
+    if (left_ns < 0)
+        left_ns = 0;
+    struct timespec left = {left_ns / 1000000000, left_ns % 1000000000};
+    return epoll_pwait2(epoll, events, n, &left, NULL);
+}
+
 static void run(struct connection *c, int epoll)
 {
     struct epoll_event events[256];
     int64_t start = now_ns(), measure = start + (int64_t)(opt.warmup * 1e9);
     int64_t end = measure + (int64_t)(opt.seconds * 1e9), now;
-    double interval_ns = opt.rate > 0 ? 1e9 / opt.rate : 0, due = (double)start;
-    int next = 0;
-    if (interval_ns == 0)
-        for (int i = 0; i < opt.connections; i++)
-            begin(&c[i]);
+    double interval_ns = opt.rate > 0 ? 1e9 / opt.rate : 0, due_ns = (double)start;
+    for (int i = 0; i < opt.connections && opt.rate <= 0; i++)
+        begin(&c[i], start);
     while ((now = now_ns()) < end) {
         measuring = now >= measure;
-        for (int tries = 0; interval_ns > 0 && (double)now >= due && tries < opt.connections;
-             tries++, next = (next + 1) % opt.connections)
-            if (!c[next].busy) {
-                begin(&c[next]);
-                due += interval_ns;
-            }
-        int wait = interval_ns > 0 ? 0 : 100;
-        int n = epoll_wait(epoll, events, 256, wait);
+        int only_answers = opt.rate <= 0 || begin_due(c, &due_ns, interval_ns);
+        int n = only_answers ? epoll_wait(epoll, events, 256, 100)
+                             : wait_until(due_ns, epoll, events, 256);
         for (int i = 0; i < n; i++) {
             struct connection *one = events[i].data.ptr;
             if (one->busy && one->sent < request_size)
                 send_some(one);
-            if ((events[i].events & EPOLLIN) && receive(one) && interval_ns == 0)
-                begin(one);
+            if ((events[i].events & EPOLLIN) && receive(one) && opt.rate <= 0)
+                begin(one, now_ns());
         }
-        if (interval_ns > 0 && n == 0 && (double)now + 50000 < due)
-            usleep(20);
     }
 }
 
@@ -258,6 +278,7 @@ static void read_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     read_options(argc, argv);
+    prctl(PR_SET_TIMERSLACK, 1UL); /* nanoseconds, of 50,000 */
     build_request();
     latency = calloc(BUCKETS, sizeof(*latency));
     int epoll = epoll_create1(0);
