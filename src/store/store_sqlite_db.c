@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "store/store_sqlite_paced.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,9 +100,10 @@ void db_close(struct connection *c)
     *c = (struct connection){0};
 }
 
-static enum err open_file(const char *path, int flags, sqlite3 **db, struct reason *why)
+static enum err open_file(const char *path, int flags, const char *vfs, sqlite3 **db,
+                          struct reason *why)
 {
-    if (sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
+    if (sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, vfs) == SQLITE_OK) {
         sqlite3_busy_timeout(*db, BUSY_MS);
         sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -117,7 +119,7 @@ static enum err open_file(const char *path, int flags, sqlite3 **db, struct reas
 enum err db_open_reader(const struct sqlite_store *s, struct connection *c, struct reason *why)
 {
     *c = (struct connection){0};
-    enum err e = open_file(s->path, SQLITE_OPEN_READONLY, &c->db, why);
+    enum err e = open_file(s->path, SQLITE_OPEN_READONLY, NULL, &c->db, why);
     if (e != ERR_OK)
         return e;
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -330,7 +332,8 @@ enum err db_open_writer(struct sqlite_store *s, struct reason *why)
     if (e == ERR_OK && application == APPLICATION_COPY)
         e = make_way_for_copy(s, why);
     if (e == ERR_OK)
-        e = open_file(s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &c->db, why);
+        e = open_file(s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, sqlite_paced_vfs(),
+                      &c->db, why);
     if (e == ERR_OK && !db_exec(c, writer_settings))
         e = db_fail(c->db, "open the database", why);
     s->writer.is_full = true;
