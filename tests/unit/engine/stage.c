@@ -81,9 +81,12 @@ static void model_supersede(const struct new_delivery *n)
 {
     for (size_t i = 0; i < spy.count; i++) {
         struct spy_delivery *d = spy.v[i];
-        if (d->state == DELIVERY_PENDING && d->order_key == n->order_key && d->id < n->id &&
-            str_eq(str_from_cstr(d->destination), n->destination))
+        if (d->order_key != n->order_key || d->id >= n->id ||
+            !str_eq(str_from_cstr(d->destination), n->destination))
+            continue;
+        if (d->state == DELIVERY_PENDING)
             model_move(d, DELIVERY_CANCELLED);
+        d->replaced = d->state == DELIVERY_CLAIMED;
     }
 }
 
@@ -109,12 +112,14 @@ static void model_add(uint64_t event_id, const struct new_delivery *n)
     idmap_put(&spy.by_id, d->id, d);
 }
 
-/* Of a destination in order: nothing older of its key may be open. */
+/* Of a destination in order: nothing older of its key may be open, but for what a newer one took
+ * the place of before it was attempted: its end may still be on the way to the store. */
 static void model_check_order(const struct spy_delivery *d)
 {
     for (size_t i = 0; i < spy.count; i++) {
         const struct spy_delivery *o = spy.v[i];
         if (o->id < d->id && o->order_key == d->order_key && !o->moved_by_hand &&
+            (o->attempting || !o->replaced) &&
             (o->state == DELIVERY_PENDING || o->state == DELIVERY_CLAIMED) &&
             strcmp(o->destination, d->destination) == 0)
             FAIL("delivery %llx was attempted while %llx of the same key is %s",

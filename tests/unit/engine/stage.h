@@ -80,7 +80,8 @@ struct spy_delivery {
     enum delivery_state state;
     bool attempting; /* from its function's call until its settlement */
     bool moved_by_hand;
-    int attempts; /* made in all */
+    bool replaced; /* claimed when a newer one of latest_wins or debounce was stored */
+    int attempts;  /* made in all */
 };
 /* Calls fn for each delivery of the model, by id; no call into the store meanwhile. */
 void spy_each(void (*fn)(const struct spy_delivery *d, void *arg), void *arg);
