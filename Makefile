@@ -240,15 +240,17 @@ $(OUT)/unit-tests: $(UNIT_KEY).tests FORCE
 run: $(OUT)/gaff ## Start gaff with a first-day configuration and print a curl line to try
 	$(OUT)/gaff serve --config examples/first-day/gaff.yaml --first-steps
 
-test: test-programs ## Build and run every test; the last line is the sum
-	@BUILD_DIR=$(OUT) scripts/run-tests
+# Runs the command with a PostgreSQL server when the daemons of the tests are to store there.
+ON_STORE = GAFF_TEST_STORE=$(STORE) $(if $(filter postgres,$(STORE)),tests/postgres/cluster.py)
+
+test: test-programs ## Every test; last line is the sum (STORE=postgres: e2e, sdk, web there)
+	@BUILD_DIR=$(OUT) $(ON_STORE) scripts/run-tests
 
 unit: $(OUT)/unit-tests ## Unit tests alone (T=name, LAYERS="base http")
 	@tests/postgres/cluster.py $(OUT)/unit-tests $(T)
 
 e2e: all examples ## End-to-end tests alone (T=name; STORE=postgres: their daemons on PostgreSQL)
-	@BUILD_DIR=$(OUT) GAFF_TEST_STORE=$(STORE) \
-	    $(if $(filter postgres,$(STORE)),tests/postgres/cluster.py) scripts/run-tests e2e $(T)
+	@BUILD_DIR=$(OUT) $(ON_STORE) scripts/run-tests e2e $(T)
 
 dropin: all ## Random rules and payloads beside Debian's webhook (ROUNDS=20000, SEED=n)
 	@GAFF=$(abspath $(OUT)/gaff) GAFF_DROPIN_ROUNDS=$(ROUNDS) GAFF_DROPIN_SEED=$(SEED) \

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The end-to-end suites about receiving, delivering, sending and filtering, on a store on
-PostgreSQL. All of them: make e2e STORE=postgres."""
+"""The end-to-end suites that ask most of a store, on PostgreSQL: receiving, delivering, sending,
+filtering, lists and moves by hand, the API and who may use it, jobs, polling and streams. All of
+them, with SDKs and dashboard: make test STORE=postgres."""
 import os
 import re
 import subprocess
@@ -9,7 +10,9 @@ import sys
 import cluster
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SUITES = ["receive.py", "deliver.py", "send.py", "filters.py"]
+SUITES = ["receive.py", "deliver.py", "send.py", "filters.py", "operate.py", "contract.py",
+          "access.py", "hub.py", "poll.py", "portal.py", "operational.py", "send_guard.py",
+          "listen.py", "channel.py"]
 
 
 def main():

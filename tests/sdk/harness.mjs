@@ -1,9 +1,10 @@
 // What the tests share: counting, a daemon of our own on a port that the system picks, and gaff as
 // a command.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TOKEN, makeStore } from "./store.mjs";
 
 const GAFF = process.env.GAFF;
 const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -66,7 +67,8 @@ export class Daemon {
   static async start(sources, more = {}) {
     const daemon = new Daemon();
     daemon.directory = mkdtempSync(join(tmpdir(), "gaff-sdk-"));
-    const env = { ...process.env };
+    daemon.store = makeStore();
+    const env = { ...process.env, ...daemon.store.env };
     for (const [name, source] of Object.entries(sources))
       source.secrets = source.secrets.map((secret, i) => {
         env[`SDK_${name.toUpperCase()}_${i}`] = secret;
@@ -94,7 +96,7 @@ export class Daemon {
       daemon.process.stderr.on("data", (chunk) => {
         daemon.log += chunk;
         const found = /listening\b.*?address="?(http:\/\/[^\s"]+)/.exec(daemon.log);
-        if (!found) return;
+        if (!found || !/msg=ready/.test(daemon.log)) return;
         clearTimeout(timer);
         resolve(found[1].replace(/\/$/, ""));
       });
@@ -102,6 +104,16 @@ export class Daemon {
       daemon.process.on("error", reject);
     });
     return daemon;
+  }
+
+  // The environment of a command that is to find the daemon: nodes tell none by a directory.
+  commandEnv() {
+    const admin = /msg=admin address=(\S+)/.exec(this.log)[1];
+    return TOKEN ? { ...process.env, GAFF_API: admin, GAFF_TOKEN: TOKEN } : { ...process.env };
+  }
+
+  token() {
+    return TOKEN ?? readFileSync(join(this.directory, "gaff-data", "admin.token"), "utf8").trim();
   }
 
   // The status of a POST to a source.
@@ -134,6 +146,7 @@ export class Daemon {
     const code = await ended;
     clearTimeout(timer);
     rmSync(this.directory, { recursive: true, force: true });
+    this.store.drop();
     return code;
   }
 }

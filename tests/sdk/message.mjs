@@ -1,9 +1,7 @@
 // HTTP message signatures (RFC 9421) both ways: what npm http-message-signatures signs the daemon
 // must accept, and what gaff signs (by hand, as a destination, as an endpoint) it must accept.
 import { createHash, createPublicKey, generateKeyPairSync } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { join } from "node:path";
 
 import { Daemon, expect, gaffSign, load, test } from "./harness.mjs";
 
@@ -140,7 +138,7 @@ async function endpoint(m) {
   const peer = await receiver();
   const daemon = await Daemon.start({}, { sending: { policy: "private" } });
   try {
-    const token = readFileSync(join(daemon.directory, "gaff-data", "admin.token"), "utf8").trim();
+    const token = daemon.token();
     const admin = /msg=admin address=(\S+)/.exec(daemon.log)[1];
     const call = async (path, body) => {
       const answer = await fetch(`${admin}/api/v1/${path}`, { method: "POST", body: JSON.stringify(body),

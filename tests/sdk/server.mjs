@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeStore } from "./store.mjs";
 
 const GAFF = process.env.GAFF;
 export const SECRET = "a secret for the tokens of the tests";
@@ -25,6 +26,7 @@ export class Server {
   static async start() {
     const server = new Server();
     server.directory = mkdtempSync(join(tmpdir(), "gaff-send-"));
+    server.store = makeStore();
     await server.run();
     return server;
   }
@@ -39,7 +41,7 @@ sending: { policy: private, jwt_secret: "\${env:JWT}" }
     );
     this.process = spawn(GAFF, ["serve", "--config", "gaff.yaml"], {
       cwd: this.directory,
-      env: { ...process.env, ADMIN: "the-admin-token", JWT: SECRET },
+      env: { ...process.env, ...this.store.env, GAFF_ADMIN__TOKEN: "the-admin-token", ADMIN: "the-admin-token", JWT: SECRET },
       stdio: ["ignore", "ignore", "pipe"],
     });
     this.url = await new Promise((resolve, reject) => {
@@ -64,6 +66,7 @@ sending: { policy: private, jwt_secret: "\${env:JWT}" }
       this.process.removeAllListeners("exit");
       this.process.on("exit", (code) => {
         rmSync(this.directory, { recursive: true, force: true });
+        this.store.drop();
         resolve(code);
       });
       this.process.kill("SIGTERM");

@@ -13,6 +13,7 @@ async function connect(daemon, more = []) {
   const transport = new StdioClientTransport({
     command: GAFF,
     args: ["mcp", "--config", join(daemon.directory, "gaff.yaml"), ...more],
+    env: daemon.commandEnv(),
     cwd: daemon.directory,
   });
   await client.connect(transport);

@@ -99,7 +99,7 @@ routes:
         expect(signs(second, await arrived(1)), "signed with the new one");
         expect(signs(first, await arrived(1)), "and with the old one, for a day");
 
-        const yaml = execFileSync(process.env.GAFF, ["export"], { cwd: daemon.dir, encoding: "utf8" });
+        const yaml = execFileSync(process.env.GAFF, ["export"], { cwd: daemon.dir, env: daemon.env, encoding: "utf8" });
         expect(yaml.includes("mirror") && yaml.includes("to-mirror") && !yaml.includes(second), yaml);
 
         await page.goto(`${daemon.admin}/#/routes`);

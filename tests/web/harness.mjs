@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { TOKEN, makeStore } from "./store.mjs";
 
 export const SECRET = "correct horse battery staple";
 const GAFF = process.env.GAFF;
@@ -44,12 +45,15 @@ export class Daemon {
         d.dir = mkdtempSync(join(tmpdir(), "gaff-web-"));
         if (config !== null) writeFileSync(join(d.dir, "gaff.yaml"), config);
         d.log = "";
-        d.process = spawn(GAFF, ["serve", ...args], { cwd: d.dir, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+        d.store = makeStore();
+        d.env = { ...process.env, ...d.store.env, ...env };
+        d.process = spawn(GAFF, ["serve", ...args], { cwd: d.dir, env: d.env, stdio: ["ignore", "pipe", "pipe"] });
         for (const stream of [d.process.stdout, d.process.stderr]) stream.on("data", (b) => (d.log += b));
         await until(() => d.log.includes("msg=ready") || d.process.exitCode !== null, "the daemon");
         expect(d.process.exitCode === null, d.log);
         d.url = /msg=listening address=(\S+)/.exec(d.log)[1];
         d.admin = /msg=admin address=(\S+)/.exec(d.log)[1];
+        if (TOKEN) d.env.GAFF_API = d.admin; // nodes are not found by their data directory
         return d;
     }
 
@@ -57,6 +61,7 @@ export class Daemon {
         this.process.kill("SIGINT");
         await until(() => this.process.exitCode !== null, "the end");
         rmSync(this.dir, { recursive: true, force: true });
+        this.store.drop();
     }
 
     write(name, text) {
@@ -64,12 +69,12 @@ export class Daemon {
     }
 
     token() {
-        return readFileSync(join(this.dir, "gaff-data/admin.token"), "utf8").trim();
+        return TOKEN ?? readFileSync(join(this.dir, "gaff-data/admin.token"), "utf8").trim();
     }
 
     /** The link that `gaff open` prints. */
     link() {
-        return execFileSync(GAFF, ["open"], { cwd: this.dir, encoding: "utf8" }).trim();
+        return execFileSync(GAFF, ["open"], { cwd: this.dir, env: this.env, encoding: "utf8" }).trim();
     }
 
     async api(method, path, body) {
