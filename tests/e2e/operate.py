@@ -138,7 +138,7 @@ class SteadyClient:
 
     def __init__(self, daemon):
         self.daemon, self.replies, self.failed, self.over = daemon, [], [], False
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
@@ -162,6 +162,30 @@ class SteadyClient:
         return [json.loads(body)["id"] for _, body in self.replies]
 
 
+def program_of(pid):
+    """The inode of what runs; None for who may not look into a process that hides its memory."""
+    try:
+        return os.stat(f"/proc/{pid}/exe").st_ino
+    except PermissionError:
+        return None
+
+
+def script(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f"#!/bin/sh\n{text}\n")
+    os.chmod(path, 0o755)
+
+
+def take_place(d, put_there):
+    mark = len(d.log())
+    put_there(d.path("new"))
+    os.rename(d.path("new"), d.program)
+    d.signal(signal.SIGUSR2)
+    until(lambda: "msg=ready" in d.log()[mark:], "the next program is ready")
+    addresses = re.findall(r"msg=(?:listening|admin) address=(\S+)", d.log()[mark:])
+    assert d.url in addresses and d.admin in addresses, addresses
+
+
 def test_usr2_gives_the_place_to_the_program_that_has_the_name_now():
     with Daemon("""listen: [127.0.0.1:0, "unix:in.sock"]
 admin: { listen: 127.0.0.1:0 }
@@ -177,15 +201,14 @@ routes: [{ from: github, to: [out, run] }]
         client, ids = SteadyClient(d), []
         for _ in range(3):
             client.sent(5)
-            mark, before = len(d.log()), os.stat(f"/proc/{d.process.pid}/exe").st_ino
-            shutil.copy(GAFF, d.path("new"))
-            os.rename(d.path("new"), d.program)
-            d.signal(signal.SIGUSR2)
-            until(lambda: "msg=ready" in d.log()[mark:], "the next program is ready")
-            assert os.stat(f"/proc/{d.process.pid}/exe").st_ino != before
-            addresses = re.findall(r"msg=(?:listening|admin) address=(\S+)", d.log()[mark:])
-            assert d.url in addresses and d.admin in addresses, addresses
+            before = program_of(d.process.pid)
+            take_place(d, lambda path: shutil.copy(GAFF, path))
+            assert before is None or program_of(d.process.pid) != before
             client.sent(5)
+        take_place(d, lambda path: script(path, f'echo "$1" >>ran; exec {GAFF} "$@"'))
+        with open(d.path("ran"), encoding="ascii") as f:
+            assert f.read().split() == ["check", "serve"]
+        client.sent(5)
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(d.path("in.sock"))
             s.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
