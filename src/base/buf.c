@@ -103,6 +103,17 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list args)
     va_end(again);
 }
 
+void buf_decimal(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    buf_append(b, digits + at, sizeof(digits) - at);
+}
+
 char *buf_reserve(struct buf *b, size_t n)
 {
     return grow(b, n) ? b->p + b->len : NULL;

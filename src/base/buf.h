@@ -42,6 +42,8 @@ void buf_str_append(struct buf *b, str s);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_vprintf(struct buf *b, const char *fmt, va_list args);
+/* v in decimal digits: as "%llu" would, at a fraction of its cost. */
+void buf_decimal(struct buf *b, uint64_t v);
 
 /* Room for at least n more bytes at the returned pointer, or NULL (then `failed`); follow with
  * buf_grew. */

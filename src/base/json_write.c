@@ -138,13 +138,15 @@ void json_string(struct json_writer *w, str s)
 void json_integer(struct json_writer *w, int64_t v)
 {
     begin_item(w);
-    buf_printf(w->out, "%lld", (long long)v);
+    if (v < 0)
+        buf_char(w->out, '-');
+    buf_decimal(w->out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void json_unsigned(struct json_writer *w, uint64_t v)
 {
     begin_item(w);
-    buf_printf(w->out, "%llu", (unsigned long long)v);
+    buf_decimal(w->out, v);
 }
 
 /* The fewest digits that read back as the same number. */

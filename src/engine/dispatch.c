@@ -12,6 +12,7 @@
 
 #define SETTLE_RETRY_MS 200
 #define CALLS_IN_FLIGHT_MAX 1024
+#define ROUND_WAITS_MAX 256 /* outcomes */
 
 struct offer_batch {
     struct loop_msg msg;
@@ -342,13 +343,21 @@ static void pump_turn(struct turn *who)
     lane_pump(CONTAINER_OF(who, struct lane, turn));
 }
 
+/* The store commits one batch at a time, or a few: handed over while those are on their way, a
+ * ticket would wait as well, and cost a wake-up for each turn. Their return ends a turn. */
+static bool may_wait(const struct dispatcher *d, const struct commit_ticket *t)
+{
+    unsigned writers = d->core->store->writers > 1 ? d->core->store->writers : 1;
+    return d->rounds_out >= writers && t->settlement_count < ROUND_WAITS_MAX;
+}
+
 static void turn_end(struct loop_hook *hook)
 {
     struct dispatcher *d = CONTAINER_OF(hook, struct dispatcher, hook);
     struct outcome_round *r = d->current;
     turns_run(&d->lanes_context.turns, pump_turn);
     store_rest(d->lanes_context.reader);
-    if (!commit_ticket_is_empty(&r->ticket)) {
+    if (!commit_ticket_is_empty(&r->ticket) && !may_wait(d, &r->ticket)) {
         d->current = round_take(d);
         d->lanes_context.outcomes = &d->current->ticket;
         d->rounds_out++;

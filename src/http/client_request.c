@@ -6,9 +6,9 @@
 
 static bool byte_is_token(unsigned char c)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-')
         return true;
-    return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+    return c != 0 && strchr("!#$%&'*+.^_`|~", c) != NULL;
 }
 
 static bool text_is_token(str s)
@@ -22,12 +22,13 @@ static bool text_is_token(str s)
 /* RFC 9110 section 5.5: no control byte but the tab. */
 static bool text_is_value(str s)
 {
+    unsigned bad = 0; /* without a branch: every byte of every request is looked at */
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
+        bad |= (unsigned)(c < 0x20) & (unsigned)(c != '\t');
+        bad |= (unsigned)(c == 0x7f);
     }
-    return true;
+    return !bad;
 }
 
 /* host or host:port, as RFC 9110 section 7.2 has it, without percent-encoding. */
@@ -45,14 +46,21 @@ static bool text_is_host(str s)
 /* Fields that frame the message or belong to one connection are libcurl's alone. */
 static bool field_is_ours(str name)
 {
-    static const char *const names[] = {"Content-Length", "Transfer-Encoding",
-                                        "Connection",     "Proxy-Connection",
-                                        "Keep-Alive",     "TE",
-                                        "Trailer",        "Upgrade",
-                                        "Expect",         "Proxy-Authorization",
-                                        "HTTP2-Settings"};
+    static const str names[] = {
+        {"Content-Length", 14},
+        {"Transfer-Encoding", 17},
+        {"Connection", 10},
+        {"Keep-Alive", 10},
+        {"Proxy-Connection", 16},
+        {"TE", 2},
+        {"Trailer", 7},
+        {"Upgrade", 7},
+        {"Expect", 6},
+        {"HTTP2-Settings", 14},
+        {"Proxy-Authorization", 19},
+    };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (str_eq_nocase(name, str_from_cstr(names[i])))
+        if (str_eq_nocase(name, names[i]))
             return true;
     return false;
 }
