@@ -29,7 +29,7 @@ static void close_store(struct store *base)
     struct pg_store *s = pg_of(base);
     pg_node_stop(s);
     pg_pool_release(s);
-    pg_recent_free(s->recent);
+    recent_free(s->recent);
     pthread_mutex_destroy(&s->days_lock);
     free(s->conninfo);
     free(s->read_conninfo);
@@ -141,7 +141,7 @@ struct store *store_postgres_open(str url, const struct store_options *o, const 
     s->require_replicated = o->require_replicated;
     s->day_last = -1;
     snprintf(s->version, sizeof(s->version), STR_FMT, STR_ARG(o->version));
-    s->recent = pg_recent_new(PG_RECENT_BYTES);
+    s->recent = recent_new(PG_RECENT_BYTES);
     pthread_mutex_init(&s->days_lock, NULL);
     pthread_mutex_init(&s->node.lock, NULL);
     name_node(s, o->node);

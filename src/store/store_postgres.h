@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "store/dedupe.h"
+#include "store/recent.h"
 #include "store/store.h"
 #include "store/store_postgres_lib.h"
 
@@ -119,18 +120,6 @@ str pg_bytes(const struct PGresult *r, int row, int column); /* until the result
 int pg_rows(const struct PGresult *r);
 void pg_clear(struct PGresult *r); /* accepts NULL */
 
-/* --- store_postgres_recent.c: events just stored, or just claimed ------------------------------
- */
-
-struct pg_recent;
-struct pg_recent *pg_recent_new(size_t bytes_max);
-void pg_recent_free(struct pg_recent *r);
-void pg_recent_put(struct pg_recent *r, const struct event *e);
-bool pg_recent_has(struct pg_recent *r, uint64_t id);
-void pg_recent_drop(struct pg_recent *r, uint64_t id);
-/* Copies it into the arena; false: not there. The arena tells whether it had room. */
-bool pg_recent_get(struct pg_recent *r, uint64_t id, struct arena *a, struct event *out);
-
 /* --- the store -------------------------------------------------------------------------------- */
 
 struct pg_doubt { /* a call that claimed, whose answer was lost: it is given back, some times over
@@ -193,7 +182,7 @@ struct pg_store {
     _Atomic int64_t offset_ms; /* the database's clock minus ours */
     int64_t offset_told_ms;    /* as the log last had it; of the node's thread */
     struct pg_node node;
-    struct pg_recent *recent;
+    struct recent *recent;
 
     pthread_mutex_t days_lock;
     int day_first, day_last; /* prepared; empty when first > last */

@@ -35,10 +35,10 @@ static void prefetch(struct pg_store *s, struct pg_link *l, const struct deliver
     size_t wanted = 0;
     pg_args_init(&a);
     for (size_t i = 0; i < count; i++)
-        wanted += !pg_recent_has(s->recent, v[i].event_id);
+        wanted += !recent_has(s->recent, v[i].event_id);
     pg_array(&a, PG_INT8_ARRAY, wanted);
     for (size_t i = 0, left = wanted; i < count && left; i++)
-        if (!pg_recent_has(s->recent, v[i].event_id)) {
+        if (!recent_has(s->recent, v[i].event_id)) {
             pg_put_i64(&a, (int64_t)v[i].event_id);
             left--;
         }
@@ -52,7 +52,7 @@ static void prefetch(struct pg_store *s, struct pg_link *l, const struct deliver
             pg_event_row(r, i, &e);
             e.head = pg_bytes(r, i, 14);
             e.body = pg_bytes(r, i, 15);
-            pg_recent_put(s->recent, &e);
+            recent_put(s->recent, &e);
         }
     pg_clear(r);
     pg_args_release(&a);
@@ -212,7 +212,7 @@ enum err pg_load(struct store_reader *base, uint64_t id, uint64_t locator, struc
     struct pg_args args;
     /* Attempts have a locator. Who shows an event asks the database: another node may have taken
      * its content out. */
-    if (locator && pg_recent_get(s->recent, id, a, out))
+    if (locator && recent_get(s->recent, id, a, out))
         return ERR_OK;
     if (!arena_ok(a))
         return out_of_arena(why);

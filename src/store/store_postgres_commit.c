@@ -274,7 +274,7 @@ static void after_commit(struct pg_commit *m)
                 pg_node_hint(m->s, e->deliveries[i].destination);
         }
         if (claimed)
-            pg_recent_put(m->s->recent, &e->event);
+            recent_put(m->s->recent, &e->event);
     }
 }
 

@@ -274,7 +274,7 @@ enum err pg_expunge(struct store *base, uint64_t id, uint32_t attempt, struct re
     if (e == ERR_OK && !pg_bool(r, 0, 0))
         e = fail(why, ERR_NOT_FOUND, "there is no such event or attempt");
     if (e == ERR_OK && !attempt)
-        pg_recent_drop(s->recent, id);
+        recent_drop(s->recent, id);
     pg_clear(r);
     pg_args_release(&a);
     pg_give(s, PG_USE_OTHER, l);

@@ -367,7 +367,7 @@ static void take_notices(struct pg_store *s)
         if (str_eq(str_from_cstr(channel), STR(OBJECT_CHANNEL)))
             tell(s, STORE_OBJECTS, STR(""));
         else if (str_eq(str_from_cstr(channel), STR(EXPUNGED_CHANNEL)))
-            pg_recent_drop(s->recent, strtoull(payload, NULL, 10));
+            recent_drop(s->recent, strtoull(payload, NULL, 10));
         else if (!own)
             tell(s, STORE_DUE, str_from_cstr(payload));
 }

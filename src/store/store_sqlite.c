@@ -200,6 +200,7 @@ static void release(struct sqlite_store *s)
     db_close(&s->writer.c);
     journal_close(s->journal);
     dedupe_free(s->dedupe);
+    recent_free(s->recent);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     pthread_mutex_destroy(&s->ticket_lock);
@@ -418,6 +419,7 @@ struct store *store_sqlite_open(const char *dir, const struct clock *clock,
     buf_init(&s->writer.bytes, RECORD_BYTES_MAX + JOURNAL_SEGMENT_BYTES);
     buf_init(&s->part_bytes, 1u << 20);
     s->dedupe = dedupe_new(keys_load_part, s);
+    s->recent = recent_new(RECENT_BYTES);
     enum err e = open_all(s, io, why);
     if (e == ERR_OK)
         return &s->base;

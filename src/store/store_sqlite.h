@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "store/dedupe.h"
 #include "store/journal.h"
+#include "store/recent.h"
 #include "store/record.h"
 #include "store/store.h"
 
@@ -26,6 +27,7 @@
 #define WAL_BYTES_IDLE (1 << 20)    /* as many may stay in its file when nothing is to be done */
 #define APPLICATION_COPY 0x47414643 /* the application id of a backup that no store has opened */
 #define BUSY_MS 10000               /* a connection waits for another */
+#define RECENT_BYTES (4u << 20)     /* of claimed events, held for their attempts */
 #define REJECTIONS_KEPT 1000
 #define REJECTION_BODY_MAX (64u << 10)
 
@@ -108,6 +110,8 @@ struct sqlite_store {
     pthread_cond_t ticket_turn;
     uint64_t ticket_next, ticket_serving;
     struct writer writer;
+
+    struct recent *recent; /* events of what was claimed last */
 
     _Atomic uint64_t applied_lsn; /* committed to the database */
     _Atomic uint64_t synced_lsn;  /* and synced with it: the journal may forget what is before */
@@ -288,6 +292,9 @@ enum err sqlite_backup(struct store *s, const char *path,
                        struct reason *why);
 struct store_reader *sqlite_reader_open(struct store *s, struct reason *why);
 void sqlite_reader_close(struct store_reader *r);
+/* On any connection; ERR_NOT_FOUND also when its body is longer than body_max. */
+enum err sqlite_event(struct connection *c, uint64_t id, int64_t body_max, struct arena *a,
+                      struct event *out, struct reason *why);
 enum err sqlite_load(struct store_reader *r, uint64_t id, uint64_t locator, struct arena *a,
                      struct event *out, struct reason *why);
 void sqlite_hold(struct store_reader *r);

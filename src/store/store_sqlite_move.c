@@ -258,6 +258,8 @@ enum err sqlite_expunge(struct store *base, uint64_t id, uint32_t attempt, struc
         e = writer_commit(s, why);
     else
         writer_rollback(s);
+    if (e == ERR_OK && !attempt) /* who claims reads events under the same lock */
+        recent_drop(s->recent, id);
     writer_unlock(s);
     return e;
 }

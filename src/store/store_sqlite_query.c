@@ -83,17 +83,18 @@ static void read_event(struct connection *c, sqlite3_stmt *q, struct arena *a, s
         memcpy(e->body_hash, hash.p, hash.n);
 }
 
-static enum err load_from_table(struct sqlite_reader *r, uint64_t id, struct arena *a,
-                                struct event *out, struct reason *why)
+enum err sqlite_event(struct connection *c, uint64_t id, int64_t body_max, struct arena *a,
+                      struct event *out, struct reason *why)
 {
-    sqlite3_stmt *q =
-        db_statement(&r->c, "SELECT " EVENT_COLUMNS ", head, body FROM events WHERE id=?1");
+    sqlite3_stmt *q = db_statement(c, "SELECT " EVENT_COLUMNS ", head, body FROM events"
+                                      " WHERE id=?1 AND length(body)<=?2");
     if (!q)
-        return db_fail(r->c.db, "read an event", why);
+        return db_fail(c->db, "read an event", why);
     db_bind_u64(q, 1, id);
+    sqlite3_bind_int64(q, 2, body_max);
     int rc = sqlite3_step(q);
     if (rc == SQLITE_ROW) {
-        read_event(&r->c, q, a, out);
+        read_event(c, q, a, out);
         out->head = arena_str(a, db_column(q, 15));
         out->body = arena_str(a, db_column(q, 16));
     }
@@ -101,7 +102,7 @@ static enum err load_from_table(struct sqlite_reader *r, uint64_t id, struct are
     if (rc == SQLITE_DONE)
         return fail(why, ERR_NOT_FOUND, "there is no such event; retention may have deleted it");
     if (rc != SQLITE_ROW)
-        return db_fail(r->c.db, "read an event", why);
+        return db_fail(c->db, "read an event", why);
     return arena_ok(a) ? ERR_OK : out_of_arena(why);
 }
 
@@ -131,17 +132,19 @@ enum err sqlite_load(struct store_reader *base, uint64_t id, uint64_t locator, s
     struct sqlite_store *s = sqlite_of(base->store);
     if (locator && load_from_journal(s, id, locator, a, out))
         return ERR_OK;
+    if (r->is_held && recent_get(s->recent, id, a, out))
+        return ERR_OK;
     if (!arena_ok(a))
         return out_of_arena(why);
     if (r->in_view) {
-        if (load_from_table(r, id, a, out, why) == ERR_OK)
+        if (sqlite_event(&r->c, id, INT64_MAX, a, out, why) == ERR_OK)
             return ERR_OK;
         leave_view(r);
     }
     /* Read before the table is: what is applied while the table is read is missing there too. */
     uint64_t applied = atomic_load(&s->applied_lsn);
     r->in_view = r->is_held && db_run(db_statement(&r->c, "BEGIN"));
-    enum err e = load_from_table(r, id, a, out, why);
+    enum err e = sqlite_event(&r->c, id, INT64_MAX, a, out, why);
     if (e == ERR_NOT_FOUND && applied < journal_end(s->journal)) {
         struct reason behind = {0};
         leave_view(r);
@@ -149,7 +152,7 @@ enum err sqlite_load(struct store_reader *base, uint64_t id, uint64_t locator, s
         if (apply_barrier(s, &behind) != ERR_OK)
             return fail(why, ERR_FULL, "the database can't be brought up to date now: %s",
                         behind.text);
-        e = load_from_table(r, id, a, out, why);
+        e = sqlite_event(&r->c, id, INT64_MAX, a, out, why);
     }
     return e;
 }

@@ -1,9 +1,10 @@
-/* store_postgres_recent.c -- the events that this node stored or claimed last, by id, so that an
- * attempt needs no way to the database. The oldest go when the bytes are used up; what is missing
- * is read from the database. Any thread. */
-#include "store/store_postgres.h"
+/* recent.c -- a chain of copies, oldest first, and a map over it. A copy is one allocation. */
+#include "store/recent.h"
 
 #include "base/log.h"
+#include "base/map.h"
+
+#include <pthread.h>
 
 struct kept {
     struct kept *newer;
@@ -11,22 +12,22 @@ struct kept {
     struct event event; /* its strings follow the struct */
 };
 
-struct pg_recent {
+struct recent {
     pthread_mutex_t lock;
     struct idmap by_id;
     struct kept *oldest, *newest;
     size_t bytes, bytes_max;
 };
 
-struct pg_recent *pg_recent_new(size_t bytes_max)
+struct recent *recent_new(size_t bytes_max)
 {
-    struct pg_recent *r = xcalloc(1, sizeof(*r));
+    struct recent *r = xcalloc(1, sizeof(*r));
     pthread_mutex_init(&r->lock, NULL);
     r->bytes_max = bytes_max;
     return r;
 }
 
-static void drop_oldest(struct pg_recent *r)
+static void drop_oldest(struct recent *r)
 {
     struct kept *k = r->oldest;
     r->oldest = k->newer;
@@ -38,7 +39,7 @@ static void drop_oldest(struct pg_recent *r)
     free(k);
 }
 
-void pg_recent_free(struct pg_recent *r)
+void recent_free(struct recent *r)
 {
     if (!r)
         return;
@@ -79,7 +80,7 @@ static void move_strings(struct event *e, char *to)
     }
 }
 
-void pg_recent_put(struct pg_recent *r, const struct event *e)
+void recent_put(struct recent *r, const struct event *e)
 {
     struct event copy = *e;
     size_t strings = string_bytes(&copy), n = sizeof(struct kept) + strings;
@@ -101,7 +102,7 @@ void pg_recent_put(struct pg_recent *r, const struct event *e)
     pthread_mutex_unlock(&r->lock);
 }
 
-bool pg_recent_has(struct pg_recent *r, uint64_t id)
+bool recent_has(struct recent *r, uint64_t id)
 {
     pthread_mutex_lock(&r->lock);
     bool there = idmap_get(&r->by_id, id) != NULL;
@@ -109,8 +110,7 @@ bool pg_recent_has(struct pg_recent *r, uint64_t id)
     return there;
 }
 
-/* What it held of the content is overwritten; the rest goes when its turn comes. */
-void pg_recent_drop(struct pg_recent *r, uint64_t id)
+void recent_drop(struct recent *r, uint64_t id)
 {
     pthread_mutex_lock(&r->lock);
     struct kept *k = idmap_get(&r->by_id, id);
@@ -121,7 +121,7 @@ void pg_recent_drop(struct pg_recent *r, uint64_t id)
     pthread_mutex_unlock(&r->lock);
 }
 
-bool pg_recent_get(struct pg_recent *r, uint64_t id, struct arena *a, struct event *out)
+bool recent_get(struct recent *r, uint64_t id, struct arena *a, struct event *out)
 {
     pthread_mutex_lock(&r->lock);
     struct kept *k = idmap_get(&r->by_id, id);
