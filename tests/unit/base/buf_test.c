@@ -60,6 +60,23 @@ void test_buf_printf_fits_exactly_or_fails(void)
     }
 }
 
+void test_buf_decimal_writes_all_digits(void)
+{
+    static const uint64_t all[] = {0, 1, 9, 10, 12345678901234567890u, UINT64_MAX};
+    struct buf b, short_one;
+    buf_init(&b, 100);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        buf_decimal(&b, all[i]);
+        buf_char(&b, ' ');
+    }
+    EXPECT_STR(buf_str(&b), "0 1 9 10 12345678901234567890 18446744073709551615 ");
+    buf_release(&b);
+    buf_init(&short_one, 2);
+    buf_decimal(&short_one, 123);
+    EXPECT(!buf_ok(&short_one) && short_one.len == 0);
+    buf_release(&short_one);
+}
+
 void test_buf_grows_over_many_appends(void)
 {
     struct buf b;

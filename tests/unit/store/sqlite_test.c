@@ -120,6 +120,29 @@ void test_sqlite_close_voids_leases_too(void)
     kit_close(&k);
 }
 
+/* An attempt gets a copy that the claim made; content taken out since is in no copy. */
+void test_sqlite_claimed_events_are_at_hand_until_their_content_is_taken_out(void)
+{
+    struct kit k;
+    struct event e;
+    kit_open(&k, "sqlite:store");
+    kit_put(&k, STR("ci"), false);
+    struct delivery_list l = kit_claim(&k, STR("ci"), 9, false, NULL);
+    EXPECT_EQ_UINT(l.count, 1);
+    store_hold(k.r);
+    EXPECT_OK(store_load(k.r, l.v[0].event_id, 0, &k.a, &e, &k.why), k.why);
+    EXPECT_EQ_UINT(e.id, l.v[0].event_id);
+    EXPECT_STR(e.head, "Host: localhost\r\n");
+    EXPECT(e.body.n > 0);
+    store_rest(k.r);
+    EXPECT_OK(store_expunge(k.s, l.v[0].event_id, 0, &k.why), k.why);
+    store_hold(k.r);
+    EXPECT_OK(store_load(k.r, l.v[0].event_id, 0, &k.a, &e, &k.why), k.why);
+    EXPECT_STR(e.body, "");
+    store_rest(k.r);
+    kit_close(&k);
+}
+
 void test_sqlite_greatest_id_survives_a_crash(void)
 {
     in_doomed_process(settle_one_of_three);
