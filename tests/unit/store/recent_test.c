@@ -1,4 +1,4 @@
-/* Events at hand: whole copies, by id, the oldest gone first, never more bytes than were allowed. */
+/* Events at hand: whole copies, by id, the oldest gone first, and never more bytes than allowed. */
 #include "unit.h"
 
 #include "store/recent.h"
