@@ -101,11 +101,35 @@ static int option_kind(const char *lines, str name)
 
 static void print_usage(const struct cli_command *command)
 {
-    printf("usage: gaff %s %s\n\n%s\n", command->words, command->args, command->summary);
+    printf("usage: gaff %s%s%s [options]\n\n%s\n", command->words, command->args[0] ? " " : "",
+           command->args, command->summary);
     if (command->options[0])
         printf("\n%s", command->options);
     bool own_config = option_kind(command->options, STR("config")) != 0;
     printf("\n%s%s\nexample:\n  %s\n", COMMON, own_config ? "" : CONFIG, command->example);
+}
+
+/* True for a verb of the noun; any command when that is empty. */
+static bool is_of(const struct cli_command *k, str noun)
+{
+    str words = str_from_cstr(k->words);
+    return !noun.n || str_eq(str_cut(&words, ' '), noun);
+}
+
+static bool is_noun(str word)
+{
+    for (const struct cli_command *k = cli_commands; k->words; k++)
+        if (word.n && is_of(k, word))
+            return true;
+    return false;
+}
+
+static void list_commands(str noun)
+{
+    for (const struct cli_command *k = cli_commands; k->words; k++)
+        if (is_of(k, noun))
+            printf("  %-19s %s\n", k->words, k->summary);
+    puts("\n`gaff COMMAND --help` shows options and an example.");
 }
 
 int cli_help(struct cli *c)
@@ -117,11 +141,15 @@ int cli_help(struct cli *c)
         print_usage(one);
         return CLI_OK;
     }
+    str noun = str_from_cstr(c->arg_count ? c->args[0] : "");
+    if (is_noun(noun)) {
+        printf("usage: gaff " STR_FMT " VERB [options]\n\n", STR_ARG(noun));
+        list_commands(noun);
+        return CLI_OK;
+    }
     puts("gaff: receive, act on and send webhooks; nothing lost, nothing let in\n\n"
          "usage: gaff COMMAND [options]\n");
-    for (const struct cli_command *k = cli_commands; k->words; k++)
-        printf("  %-19s %s\n", k->words, k->summary);
-    puts("\n`gaff COMMAND --help` shows options and an example.");
+    list_commands(STR(""));
     return CLI_OK;
 }
 
@@ -213,8 +241,12 @@ int main(int argc, char **argv)
     const struct cli_command *command = find(argc - 1, argv + 1, &length);
     if (!command) {
         bool help = argc < 2 || asks_help(argc - 1, argv + 1);
+        if (!help && is_noun(str_from_cstr(argv[1])))
+            return cli_error(CLI_USAGE, "which of them? see `gaff help %s`", argv[1]);
         if (!help)
             return cli_error(CLI_USAGE, "no command \"%s\"; see `gaff help`", argv[1]);
+        if (argc > 1)
+            c.args[c.arg_count++] = argv[1];
         cli_help(&c);
         return argc < 2 ? CLI_USAGE : CLI_OK;
     }

@@ -499,6 +499,17 @@ def test_forwarded_addresses_count_from_trusted_proxies_only():
         assert d.post("/in/open", BODY, {"X-Forwarded-For": "203.0.113.9"}).status == 403
 
 
+def test_help_of_a_noun_lists_its_verbs():
+    with Daemon(OPEN, start=False) as d:
+        for asked in (("help", "events"), ("events", "--help")):
+            said = d.cli(*asked).stdout.decode()
+            assert said.startswith("usage: gaff events VERB [options]\n"), said
+            listed = re.findall(r"^  (\S+ ?\S*)  +\S", said, re.M)
+            assert "events ls" in listed and all(w.startswith("events ") for w in listed), listed
+        p = d.cli("events", code=2)
+        assert b"gaff help events" in p.stderr, p.stderr
+
+
 def test_help_of_every_command_has_an_example():
     with Daemon(OPEN, start=False) as d:
         said = d.cli("help").stdout.decode()
