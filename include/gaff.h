@@ -108,7 +108,8 @@ GAFF_API gaff_err gaff_store(gaff_app *app, const char *url);
 
 /* Serves until gaff_stop, SIGINT or SIGTERM; then finishes what is in flight. */
 GAFF_API gaff_err gaff_run(gaff_app *app);
-/* gaff_run, an error message on stderr, gaff_free, and the exit code: the last line of main. */
+/* gaff_run, an error message on stderr, gaff_free, and the exit code: the last line of main. What
+ * handlers print goes out line by line, into a pipe or a file too. */
 GAFF_API int gaff_main(gaff_app *app);
 /* Starts without blocking and without signal handlers, inside a larger program; gaff_free ends
  * it. */

@@ -448,6 +448,7 @@ int gaff_main(gaff_app *app)
         fprintf(stderr, "out of memory\n");
         return 1;
     }
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     gaff_err err = gaff_run(app);
     if (err != GAFF_OK)
         fprintf(stderr, "gaff: %s\n", gaff_error(app));

@@ -18,8 +18,9 @@ static int direct(gaff_req *req, void *arg)
 {
     (void)arg;
     answered++;
+    static const char *none;
     return gaff_json(req, 201, "{\"s\": %s, \"slice\": %.*s, \"n\": %lld, \"f\": %g, \"none\": %s}",
-                     "quo\"te", GAFF_ARG(gaff_query(req, "q")), 1234567890123LL, 0.5, (char *)NULL);
+                     "quo\"te", GAFF_ARG(gaff_query(req, "q")), 1234567890123LL, 0.5, none);
 }
 static int item(gaff_req *req, void *arg)
 {

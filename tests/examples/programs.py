@@ -76,6 +76,7 @@ def test_webhook_receives_and_handles():
         assert status == 200 and b"evt_" in data
         assert p.request("POST", "/webhook", body + b" ", github(body))[0] == 401
         assert p.request("GET", "/webhook")[0] == 405
+        until(lambda: "push to acme/site\n" in p.text(), "the handler has printed")
         p.process.terminate()
         p.process.wait(60)
         assert p.text().count("push to acme/site") == 1
