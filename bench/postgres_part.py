@@ -178,9 +178,9 @@ INSERT INTO gaff.dedupe SELECT gen_random_uuid(), i, m.id + i, m.now, m.now + 86
 FILL_STEP = 250000
 
 
-# After a checkpoint PostgreSQL writes each page whole the first time it is touched. Keys fall anywhere
-# in their index: of a large one that costs for a while, of a small one for a moment, and neither is
-# what an event costs between two checkpoints. So the large one is loaded for a minute.
+# After a checkpoint PostgreSQL writes each page whole the first time it is touched. Keys fall
+# anywhere in their index: of a large one that costs for a while, of a small one for a moment, and
+# neither is what an event costs between two checkpoints. So the large one is loaded for a minute.
 GROWN_LOADS = 12
 
 
