@@ -336,46 +336,29 @@ static bool read_range(struct send_call *s, int64_t *since_ms, int64_t *until_ms
     return true;
 }
 
-/* Attempts by how they ended, deliveries by what they still wait for. */
+/* Deliveries by how they ended, or what they still wait for; each is of the time in its id. */
 void send_endpoint_stats(struct send_call *s)
 {
     struct object o;
     struct reason why;
+    struct delivery_counts n;
     int64_t since_ms = 0, until_ms = 0;
-    uint64_t by_state[DELIVERY_STATE_COUNT] = {0};
     if (!send_find_endpoint(s, &o) || !read_range(s, &since_ms, &until_ms))
         return;
-    struct delivery_filter f = {.destination = o.id,
-                                .listed = true,
-                                .state = -1,
-                                .since_ms = since_ms,
-                                .until_ms = until_ms + 1,
-                                .limit = 1000};
-    struct arena page;
-    arena_init(&page, 16u << 20);
-    enum err err;
-    do {
-        struct delivery_list list = {0};
-        arena_reset(&page);
-        err = store_deliveries(send_api(s)->reader, &f, &page, &list, &why);
-        for (size_t i = 0; i < list.count; i++) {
-            bool retries = list.v[i].state == DELIVERY_PENDING && list.v[i].attempts > 0;
-            by_state[retries ? DELIVERY_CLAIMED : list.v[i].state]++;
-        }
-        f.before = list.next;
-    } while (err == ERR_OK && f.before);
-    arena_release(&page);
+    enum err err = store_count_deliveries(send_api(s)->reader, o.id, id_before(since_ms),
+                                          id_floor(until_ms + 1), &n, &why);
     if (err != ERR_OK) {
         send_failed(s, err, &why);
         return;
     }
     struct json_writer *w = send_json(s);
+    const uint64_t *by = n.by_state;
     json_open(w, '{');
-    json_pair_int(w, "success", (int64_t)by_state[DELIVERY_DELIVERED]);
-    json_pair_int(w, "pending", (int64_t)by_state[DELIVERY_PENDING]);
-    json_pair_int(w, "sending", (int64_t)by_state[DELIVERY_CLAIMED]);
-    json_pair_int(w, "fail", (int64_t)(by_state[DELIVERY_DEAD] + by_state[DELIVERY_SKIPPED]));
-    json_pair_int(w, "canceled", (int64_t)by_state[DELIVERY_CANCELLED]);
+    json_pair_int(w, "success", (int64_t)by[DELIVERY_DELIVERED]);
+    json_pair_int(w, "pending", (int64_t)(by[DELIVERY_PENDING] - n.retried));
+    json_pair_int(w, "sending", (int64_t)(by[DELIVERY_CLAIMED] + n.retried));
+    json_pair_int(w, "fail", (int64_t)(by[DELIVERY_DEAD] + by[DELIVERY_SKIPPED]));
+    json_pair_int(w, "canceled", (int64_t)by[DELIVERY_CANCELLED]);
     json_close(w, '}');
     send_ok(s, 200);
 }

@@ -93,6 +93,10 @@ struct attempt_list {
     struct attempt *v;
     size_t count;
 };
+struct delivery_counts {
+    uint64_t by_state[DELIVERY_STATE_COUNT];
+    uint64_t retried; /* of those that are PENDING: with attempts behind them */
+};
 struct attempt_counts { /* by kind of result */
     uint64_t success, failed, ended;
 };

@@ -137,6 +137,10 @@ struct store_ops {
      * alone, however many there are. */
     enum err (*count_listed)(struct store_reader *r, str source, int64_t since_ms, int64_t most,
                              int64_t *count, struct reason *why);
+    /* Of a destination whose deliveries are all listed, those with after < id < before (0: open):
+     * by indexes alone, and at one moment. */
+    enum err (*count_deliveries)(struct store_reader *r, str destination, uint64_t after,
+                                 uint64_t before, struct delivery_counts *out, struct reason *why);
     /* The attempts with an id of a destination, after < id < before (0: open): by indexes alone. */
     enum err (*count_attempts)(struct store_reader *r, str destination, uint64_t after,
                                uint64_t before, struct attempt_counts *out, struct reason *why);
@@ -380,6 +384,12 @@ static inline enum err store_count_listed(struct store_reader *r, str source, in
                                           int64_t most, int64_t *count, struct reason *why)
 {
     return r->store->ops->count_listed(r, source, since_ms, most, count, why);
+}
+static inline enum err store_count_deliveries(struct store_reader *r, str destination,
+                                              uint64_t after, uint64_t before,
+                                              struct delivery_counts *out, struct reason *why)
+{
+    return r->store->ops->count_deliveries(r, destination, after, before, out, why);
 }
 static inline enum err store_count_attempts(struct store_reader *r, str destination, uint64_t after,
                                             uint64_t before, struct attempt_counts *out,

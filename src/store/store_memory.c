@@ -433,6 +433,7 @@ static const struct store_ops memory_ops = {
     .counts = memory_counts,
     .queues = memory_queues,
     .count_listed = memory_count_listed,
+    .count_deliveries = memory_count_deliveries,
     .count_attempts = memory_count_attempts,
     .pending_destinations = memory_pending_destinations,
     .move = memory_move,

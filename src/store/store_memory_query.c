@@ -121,13 +121,14 @@ struct walk {
     const struct memory_rows *rows;
     size_t low, high; /* what is left: [low, high) */
     bool ascending;
-    size_t looked;
+    size_t looked, most;
 };
 
 static struct walk walk_of(const struct memory_rows *rows, uint64_t before, uint64_t after,
                            bool ascending)
 {
-    struct walk w = {.rows = rows, .high = rows->count, .ascending = ascending};
+    struct walk w = {
+        .rows = rows, .high = rows->count, .ascending = ascending, .most = SCAN_ROWS_MAX};
     if (before)
         w.high = memory_find(rows, before);
     if (after)
@@ -135,9 +136,17 @@ static struct walk walk_of(const struct memory_rows *rows, uint64_t before, uint
     return w;
 }
 
+/* For who counts: over all of them. */
+static struct walk walk_all(const struct memory_rows *rows, uint64_t before, uint64_t after)
+{
+    struct walk w = walk_of(rows, before, after, false);
+    w.most = SIZE_MAX;
+    return w;
+}
+
 static const void *walk_next(struct walk *w)
 {
-    if (w->low >= w->high || w->looked == SCAN_ROWS_MAX)
+    if (w->low >= w->high || w->looked == w->most)
         return NULL;
     w->looked++;
     return w->ascending ? w->rows->v[w->low++] : w->rows->v[--w->high];
@@ -359,9 +368,28 @@ enum err memory_count_listed(struct store_reader *r, str source, int64_t since_m
     UNUSED(why);
     *count = 0;
     pthread_mutex_lock(&s->lock);
-    struct walk walk = walk_of(&s->events, 0, 0, false);
+    struct walk walk = walk_all(&s->events, 0, 0);
     while (*count < most && (e = walk_next(&walk)) != NULL && e->e.id >= least)
         *count += (e->e.flags & EVENT_LISTED) && str_eq(e->e.source, source);
+    pthread_mutex_unlock(&s->lock);
+    return ERR_OK;
+}
+
+enum err memory_count_deliveries(struct store_reader *r, str destination, uint64_t after,
+                                 uint64_t before, struct delivery_counts *out, struct reason *why)
+{
+    struct memory_store *s = store_of(r);
+    const struct memory_delivery *d;
+    UNUSED(why);
+    *out = (struct delivery_counts){0};
+    pthread_mutex_lock(&s->lock);
+    struct walk walk = walk_all(&s->deliveries, before, after);
+    while ((d = walk_next(&walk)) != NULL) {
+        if (!d->d.listed || !str_eq(d->d.destination, destination))
+            continue;
+        out->by_state[d->d.state]++;
+        out->retried += d->d.state == DELIVERY_PENDING && d->d.attempts > 0;
+    }
     pthread_mutex_unlock(&s->lock);
     return ERR_OK;
 }
@@ -374,7 +402,7 @@ enum err memory_count_attempts(struct store_reader *r, str destination, uint64_t
     UNUSED(why);
     *out = (struct attempt_counts){0};
     pthread_mutex_lock(&s->lock);
-    struct walk walk = walk_of(&s->attempts, before, after, false);
+    struct walk walk = walk_all(&s->attempts, before, after);
     while ((m = walk_next(&walk)) != NULL) {
         struct attempt_filter f = {.result = ATTEMPTS_ENDED};
         if (!str_eq(m->delivery->d.destination, destination))

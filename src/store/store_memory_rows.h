@@ -130,6 +130,8 @@ enum err memory_attempt_log(struct store_reader *r, const struct attempt_filter 
                             struct attempt_log *out, struct reason *why);
 enum err memory_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                            struct rejection_list *out, struct reason *why);
+enum err memory_count_deliveries(struct store_reader *r, str destination, uint64_t after,
+                                 uint64_t before, struct delivery_counts *out, struct reason *why);
 enum err memory_count_attempts(struct store_reader *r, str destination, uint64_t after,
                                uint64_t before, struct attempt_counts *out, struct reason *why);
 enum err memory_count_listed(struct store_reader *r, str source, int64_t since_ms, int64_t most,

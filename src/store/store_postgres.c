@@ -54,6 +54,7 @@ static const struct store_ops postgres_ops = {
     .counts = pg_counts,
     .queues = pg_queues,
     .count_listed = pg_count_listed,
+    .count_deliveries = pg_count_deliveries,
     .count_attempts = pg_count_attempts,
     .keys = pg_keys,
     .take_seed = pg_take_seed,

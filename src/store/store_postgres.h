@@ -286,6 +286,8 @@ enum err pg_rejections(struct store_reader *r, uint64_t before, size_t limit, st
 enum err pg_keys(struct store_reader *r, uint64_t event_id, int64_t received_ms, struct arena *a,
                  struct key_list *out, struct reason *why);
 enum err pg_take_seed(struct store *s, const uint8_t *seed, struct reason *why);
+enum err pg_count_deliveries(struct store_reader *r, str destination, uint64_t after,
+                             uint64_t before, struct delivery_counts *out, struct reason *why);
 enum err pg_count_attempts(struct store_reader *r, str destination, uint64_t after, uint64_t before,
                            struct attempt_counts *out, struct reason *why);
 enum err pg_count_listed(struct store_reader *r, str source, int64_t since_ms, int64_t most,

@@ -43,6 +43,47 @@ enum err pg_count_listed(struct store_reader *base, str source, int64_t since_ms
     return e;
 }
 
+/* What has ended without success is an index of its own, what waits or is claimed a table of its
+ * own; what is delivered is the rest. */
+static const char deliveries_sql[] =
+#define SPAN " listed AND destination = $1 AND id > $2 AND id < $3"
+    "SELECT q.pending, q.retried, q.claimed, e.n - u.n, u.dead, u.skipped, u.cancelled FROM"
+    " (SELECT count(*) FILTER (WHERE state = 0) AS pending,"
+    "   count(*) FILTER (WHERE state = 0 AND attempts > 0) AS retried,"
+    "   count(*) FILTER (WHERE state = 1) AS claimed FROM gaff.queue WHERE" SPAN ") q,"
+    " (SELECT count(*) AS n FROM gaff.deliveries WHERE" SPAN ") e,"
+    " (SELECT count(*) AS n, count(*) FILTER (WHERE state = 3) AS dead,"
+    "   count(*) FILTER (WHERE state = 4) AS skipped,"
+    "   count(*) FILTER (WHERE state = 5) AS cancelled"
+    "   FROM gaff.deliveries WHERE state <> 2 AND" SPAN ") u";
+#undef SPAN
+
+enum err pg_count_deliveries(struct store_reader *base, str destination, uint64_t after,
+                             uint64_t before, struct delivery_counts *out, struct reason *why)
+{
+    struct pg_args a;
+    struct PGresult *r = NULL;
+    *out = (struct delivery_counts){0};
+    pg_args_init(&a);
+    pg_add_text(&a, destination);
+    pg_add_i64(&a, (int64_t)after);
+    pg_add_i64(&a, before ? (int64_t)before : INT64_MAX);
+    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER, deliveries_sql, &a, &r, why);
+    if (e == ERR_OK) {
+        uint64_t *n = out->by_state;
+        n[DELIVERY_PENDING] = (uint64_t)pg_i64(r, 0, 0);
+        out->retried = (uint64_t)pg_i64(r, 0, 1);
+        n[DELIVERY_CLAIMED] = (uint64_t)pg_i64(r, 0, 2);
+        n[DELIVERY_DELIVERED] = (uint64_t)pg_i64(r, 0, 3);
+        n[DELIVERY_DEAD] = (uint64_t)pg_i64(r, 0, 4);
+        n[DELIVERY_SKIPPED] = (uint64_t)pg_i64(r, 0, 5);
+        n[DELIVERY_CANCELLED] = (uint64_t)pg_i64(r, 0, 6);
+    }
+    pg_clear(r);
+    pg_args_release(&a);
+    return e;
+}
+
 enum err pg_count_attempts(struct store_reader *base, str destination, uint64_t after,
                            uint64_t before, struct attempt_counts *out, struct reason *why)
 {

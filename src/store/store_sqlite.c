@@ -243,6 +243,7 @@ static const struct store_ops sqlite_ops = {
     .counts = sqlite_counts,
     .queues = sqlite_queues,
     .count_listed = sqlite_count_listed,
+    .count_deliveries = sqlite_count_deliveries,
     .count_attempts = sqlite_count_attempts,
     .keys = sqlite_keys,
     .take_seed = sqlite_take_seed,

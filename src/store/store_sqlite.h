@@ -315,6 +315,9 @@ enum err sqlite_object_changes(struct store_reader *r, uint64_t after, size_t li
                                struct arena *a, struct object_list *out, struct reason *why);
 enum err sqlite_rejections(struct store_reader *r, uint64_t before, size_t limit, struct arena *a,
                            struct rejection_list *out, struct reason *why);
+enum err sqlite_count_deliveries(struct store_reader *r, str destination, uint64_t after,
+                                 uint64_t before, struct delivery_counts *out, struct reason *why);
+extern const char sqlite_count_deliveries_sql[]; /* ?1 before, ?2 after, ?3 whose; for its test */
 enum err sqlite_count_attempts(struct store_reader *r, str destination, uint64_t after,
                                uint64_t before, struct attempt_counts *out, struct reason *why);
 enum err sqlite_count_listed(struct store_reader *r, str source, int64_t since_ms, int64_t most,

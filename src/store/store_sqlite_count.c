@@ -176,6 +176,56 @@ enum err sqlite_count_listed(struct store_reader *base, str source, int64_t sinc
     return found ? ERR_OK : db_fail(r->c.db, "count events", why);
 }
 
+/* What is delivered is what is left of all. The claimed are those of every destination that has
+ * any, by windows of lanes; the walk over them ends with the last of this one's. */
+#define COUNT " (SELECT count(*) FROM deliveries INDEXED BY "
+#define SPAN " AND destination=?3 AND id>?2 AND id<?1)"
+const char sqlite_count_deliveries_sql[] =
+    "SELECT" COUNT "deliveries_listed WHERE listed<>0" SPAN "," COUNT
+    "deliveries_due WHERE state=0" SPAN "," COUNT
+    "deliveries_retried WHERE listed<>0 AND state=0 AND attempts>0" SPAN
+    ", (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_by_state"
+    "   WHERE state=1 AND state<>2 AND destination=?3 AND id>?2 AND id<?1"
+    "   LIMIT ifnull((SELECT claimed FROM queues WHERE destination=?3), 0)))," COUNT
+    "deliveries_unsent WHERE listed<>0 AND state>2 AND state=3" SPAN "," COUNT
+    "deliveries_unsent WHERE listed<>0 AND state>2 AND state=4" SPAN "," COUNT
+    "deliveries_unsent WHERE listed<>0 AND state>2 AND state=5" SPAN;
+#undef SPAN
+#undef COUNT
+static_assert(DELIVERY_DEAD == 3 && DELIVERY_SKIPPED == 4 && DELIVERY_CANCELLED == 5,
+              "the statement names the states by number");
+
+enum err sqlite_count_deliveries(struct store_reader *base, str destination, uint64_t after,
+                                 uint64_t before, struct delivery_counts *out, struct reason *why)
+{
+    struct sqlite_reader *r = sqlite_reader_of(base);
+    *out = (struct delivery_counts){0};
+    (void)apply_barrier(sqlite_of(base->store), NULL);
+    int64_t number = rows_name_id(&r->c, destination);
+    if (number == 0)
+        return ERR_OK;
+    sqlite3_stmt *q = number < 0 ? NULL : db_statement(&r->c, sqlite_count_deliveries_sql);
+    if (!q)
+        return db_fail(r->c.db, "count deliveries", why);
+    db_bind_u64(q, 1, before ? before : INT64_MAX);
+    db_bind_u64(q, 2, after);
+    sqlite3_bind_int64(q, 3, number);
+    bool found = sqlite3_step(q) == SQLITE_ROW;
+    if (found) {
+        uint64_t *n = out->by_state;
+        n[DELIVERY_PENDING] = db_u64(q, 1);
+        out->retried = db_u64(q, 2);
+        n[DELIVERY_CLAIMED] = db_u64(q, 3);
+        n[DELIVERY_DEAD] = db_u64(q, 4);
+        n[DELIVERY_SKIPPED] = db_u64(q, 5);
+        n[DELIVERY_CANCELLED] = db_u64(q, 6);
+        n[DELIVERY_DELIVERED] = db_u64(q, 0) - n[DELIVERY_PENDING] - n[DELIVERY_CLAIMED] -
+                                n[DELIVERY_DEAD] - n[DELIVERY_SKIPPED] - n[DELIVERY_CANCELLED];
+    }
+    sqlite3_reset(q);
+    return found ? ERR_OK : db_fail(r->c.db, "count deliveries", why);
+}
+
 enum err sqlite_pending_destinations(struct store_reader *base, struct arena *a, str **out,
                                      size_t *count, struct reason *why)
 {

@@ -433,6 +433,21 @@ def test_attempts_by_status_are_those_that_show_it():
         assert statuses("&status=3") == []
         counts = d.api("GET", "/app/a/endpoint/e/attempt-stats").json()
         assert counts == {"success": 4, "fail": 4, "canceled": 4}, counts
+        stats = "/app/a/endpoint/e/stats"
+        every = {"success": 4, "pending": 0, "sending": 0, "fail": 8, "canceled": 0}
+        none = dict.fromkeys(every, 0)
+        assert d.api("GET", stats).json() == every
+        # Of a time, to the millisecond: from that of a message on there are the later ones alone.
+        times = [m["timestamp"] for m in d.api("GET", "/app/a/msg").json()["data"]]
+        later = d.api("GET", stats + "?since=" + quote(times[3])).json()
+        assert 4 <= sum(later.values()) < 12 or times[3] == times[-1], (later, times)
+        earlier = d.api("GET", stats + "?until=" + quote(times[-1])).json()
+        assert sum(earlier.values()) < 12 or times[0] == times[-1], (earlier, times)
+        assert d.api("GET", stats + "?until=2026-01-01T00:00:00Z").json() == none
+        for bad in ("until=2100-01-01T00:00:00Z", "since=2020-01-01T00:00:00Z",
+                    "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z"):
+            reply = d.api("GET", f"{stats}?{bad}")
+            assert (reply.status, reply.json()["code"]) == (400, "invalid_range"), (bad, reply.body)
         for bound, most in (("after=2021-01-01", 4), ("after=2100-01-01", 0),
                             ("before=2100-01-01", 4), ("before=2021-01-01", 0),
                             ("after=2100-01-01T00:00:00Z&before=2101-01-01", 0)):

@@ -149,6 +149,42 @@ def test_attempts_of_an_endpoint_are_listed_and_counted_by_their_indexes():
             assert re.search(r"destination_id_" + index + r"\b", plan), plan
 
 
+def test_deliveries_of_an_endpoint_are_counted_by_their_indexes():
+    s, target, url = filled()
+    name = url.rsplit("/", 1)[1]
+    with Node(url, "one", "sending: { policy: private }\n") as one:
+        assert one.api("POST", "/app", {"name": "a", "uid": "a"}).status == 201
+        made = one.api("POST", "/app/a/endpoint", {"url": target.url, "uid": "e",
+                                                   "delivery": "poll"}).json()["id"]
+        # A fiftieth of what has ended is its own, some of it dead or cancelled, and a fortieth of
+        # what waits.
+        mine = f"WHERE destination = '{made}'"
+        s.sql(f"UPDATE gaff.deliveries SET destination = '{made}' WHERE destination = 'd7'; "
+              "WITH n AS (SELECT id, row_number() OVER (ORDER BY id) AS i "
+              f"FROM gaff.deliveries {mine}) UPDATE gaff.deliveries d "
+              "SET state = CASE WHEN n.i % 100 = 1 THEN 3 ELSE 5 END FROM n "
+              "WHERE d.id = n.id AND n.i % 100 IN (1, 2); "
+              f"UPDATE gaff.queue SET destination = '{made}' WHERE destination = 'd11'; "
+              f"UPDATE gaff.queue SET attempts = 1 {mine} AND id % 5 = 0", name)
+        s.sql("VACUUM ANALYZE gaff.deliveries, gaff.queue", name)
+        waits, again = [int(n) for n in s.sql(
+            "SELECT count(*), count(*) FILTER (WHERE attempts > 0) FROM gaff.queue " + mine,
+            name).split("|")]
+        assert waits == ROWS // 40 and again, (waits, again)
+        mark = len(s.log())
+        reply = one.api("GET", "/app/a/endpoint/e/stats")
+        assert reply.json() == {"success": ROWS // 50 - 12, "fail": 6, "canceled": 6,
+                                "pending": waits - again, "sending": again}, reply.body
+        found = until(lambda: [p for p in plans(s, mark) if "FROM gaff.queue WHERE listed" in p],
+                      "the plan of the counts")
+        for plan in found:
+            assert not scans(plan), plan
+            for index in ("destination_id_idx", "destination_id_state_idx"):
+                by = r"Index Only Scan using deliveries_\w+_" + index + r"\b"
+                assert re.search(by, plan), plan
+            assert re.search(r"using queue_listed\b|on queue_listed\b", plan), plan
+
+
 def statements(name):
     """Statements of the store's source that begin so."""
     with open(os.path.join(HERE, "../../src/store/store_postgres_move.c"), encoding="utf8") as f:

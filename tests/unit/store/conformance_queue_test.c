@@ -1,5 +1,6 @@
-/* What each destination has, whatever was done: told by store_queues without counting, and compared
- * here with the deliveries themselves. */
+/* What each destination has, whatever was done: told by store_queues without counting, and by
+ * store_count_deliveries without reading any; compared here with the deliveries themselves. */
+#include "base/log.h"
 #include "cases.h"
 
 #include <sys/wait.h>
@@ -59,6 +60,12 @@ struct life { /* random, and the same in each run */
 
 static const char *const names[] = {"a", "b", "c"};
 
+/* As all of an endpoint's are. */
+static bool is_listed(str destination)
+{
+    return !str_eq(destination, STR("c"));
+}
+
 static unsigned pick(struct life *l, unsigned below)
 {
     l->random = l->random * 6364136223846793005u + 1442695040888963407u;
@@ -77,6 +84,7 @@ static void put_some(struct life *l)
             d->order_key = pick(l, 3);
             d->supersedes = !d->claimed && d->order_key && pick(l, 4) == 0;
             d->next_ms += pick(l, 3) == 0 ? 5000 : 0;
+            d->listed = is_listed(d->destination);
             if (d->claimed)
                 l->held[l->held_count++] = d->id;
         }
@@ -129,6 +137,7 @@ static void one_more(struct life *l)
                              .destination = str_from_cstr(names[pick(l, 3)]),
                              .route = STR("again"),
                              .next_ms = kit_now(k)};
+    d.listed = is_listed(d.destination);
     if (l->event)
         EXPECT_OK(store_add_delivery(k->s, l->event, &d, kit_now(k), &k->why), k->why);
 }
@@ -208,6 +217,100 @@ static bool compare(struct kit *k)
     EXPECT_EQ_UINT(told.count, at);
     arena_reset(&k->a);
     return waits;
+}
+
+static void expect_delivery_counts(struct kit *k, str destination, const struct delivery *all,
+                                   size_t count, uint64_t after, uint64_t before)
+{
+    struct delivery_counts is = {0}, told;
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].id <= after || (before && all[i].id >= before))
+            continue;
+        is.by_state[all[i].state]++;
+        is.retried += all[i].state == DELIVERY_PENDING && all[i].attempts > 0;
+    }
+    memset(&told, 1, sizeof(told));
+    EXPECT_OK(store_count_deliveries(k->r, destination, after, before, &told, &k->why), k->why);
+    for (int state = 0; state < DELIVERY_STATE_COUNT; state++)
+        EXPECT_EQ_UINT(told.by_state[state], is.by_state[state]);
+    EXPECT_EQ_UINT(told.retried, is.retried);
+}
+
+/* All of each destination, and those between any two of its ids; which states and how many retries
+ * there were is added to `seen`. */
+static void compare_delivery_counts(struct kit *k, struct delivery_counts *seen)
+{
+    struct delivery_list l;
+    for (size_t n = 0; n < ARRAY_LEN(names); n++) {
+        struct delivery_filter f = {
+            .state = -1, .destination = str_from_cstr(names[n]), .limit = 1000};
+        if (!is_listed(f.destination))
+            continue;
+        EXPECT_OK(store_deliveries(k->r, &f, &k->a, &l, &k->why), k->why);
+        EXPECT(l.next == 0);
+        expect_delivery_counts(k, f.destination, l.v, l.count, 0, 0);
+        for (size_t i = 0; i < l.count; i++) {
+            const struct delivery *d = &l.v[i], *other = &l.v[l.count - 1 - i];
+            expect_delivery_counts(k, f.destination, l.v, l.count, d->id, other->id);
+            expect_delivery_counts(k, f.destination, l.v, l.count, d->id - 1, d->id + 1);
+            seen->by_state[d->state]++;
+            seen->retried += d->state == DELIVERY_PENDING && d->attempts > 0;
+        }
+        arena_reset(&k->a);
+    }
+}
+
+CASE(deliveries_are_counted_by_state_and_time_whatever_was_done)
+{
+    struct life l = {.k = k, .random = 29};
+    struct delivery_counts seen = {0}, none;
+    EXPECT_OK(store_count_deliveries(k->r, STR("a"), 0, 0, &none, &k->why), k->why);
+    EXPECT_EQ_UINT(none.by_state[DELIVERY_DELIVERED], 0);
+    for (int i = 0; i < 8; i++) {
+        live(&l, 15);
+        compare_delivery_counts(k, &seen);
+    }
+    for (int state = 0; state < DELIVERY_STATE_COUNT; state++)
+        EXPECT(seen.by_state[state] > 10);
+    EXPECT(seen.retried > 10);
+    EXPECT_OK(store_count_deliveries(k->r, STR("nobody"), 0, 0, &none, &k->why), k->why);
+    EXPECT_EQ_UINT(none.by_state[DELIVERY_PENDING], 0);
+}
+
+/* However many there are: more than a list looks at in one call. */
+CASE(counts_are_of_all)
+{
+    enum { ALL = 20480 };
+    struct settlement *t = xcalloc(KIT_BATCH_MAX, sizeof(*t));
+    int64_t since_ms = kit_now(k), found;
+    for (int i = 0; i < ALL / KIT_BATCH_MAX; i++) {
+        for (size_t j = 0; j < KIT_BATCH_MAX; j++) {
+            struct new_event *e = kit_event(k, STR("{}"));
+            struct new_delivery *d = kit_delivery(k, e, STR("ep_1"));
+            e->event.flags |= EVENT_LISTED;
+            d->listed = d->claimed = true;
+            t[j] = (struct settlement){
+                .next = j + 1 < KIT_BATCH_MAX ? &t[j + 1] : NULL,
+                .delivery_id = d->id,
+                .event_id = e->event.id,
+                .state = DELIVERY_DELIVERED,
+                .settled_ms = kit_now(k),
+                .attempts = 1,
+                .attempt = {.id = id_next(&k->ids), .number = 1, .result = ATTEMPT_SUCCESS}};
+        }
+        kit_commit(k);
+        struct batch b = {.settlements = t, .settlement_count = KIT_BATCH_MAX};
+        EXPECT_OK(store_commit(k->s, &b, &k->why), k->why);
+    }
+    free(t);
+    struct delivery_counts deliveries;
+    struct attempt_counts attempts;
+    EXPECT_OK(store_count_deliveries(k->r, STR("ep_1"), 0, 0, &deliveries, &k->why), k->why);
+    EXPECT_EQ_UINT(deliveries.by_state[DELIVERY_DELIVERED], ALL);
+    EXPECT_OK(store_count_attempts(k->r, STR("ep_1"), 0, 0, &attempts, &k->why), k->why);
+    EXPECT_EQ_UINT(attempts.success, ALL);
+    EXPECT_OK(store_count_listed(k->r, STR("github"), since_ms, 2 * ALL, &found, &k->why), k->why);
+    EXPECT_EQ_INT(found, ALL);
 }
 
 CASE(queues_are_what_the_deliveries_say_whatever_was_done)

@@ -57,7 +57,7 @@ CASE(purge_by_bytes_deletes_the_oldest)
         EXPECT_OK(store_purge(k->s, &r, kit_now(k), &deleted, &k->why), k->why);
         all += deleted;
     } while (deleted == 64);
-    EXPECT(all >= 150 && all <= 350);
+    EXPECT(all >= 150 && all <= 400);
     EXPECT_EQ_UINT(kit_counts(k).events, 500 - all);
     EXPECT_OK(store_purge(k->s, &r, kit_now(k), &deleted, &k->why), k->why);
     EXPECT_EQ_UINT(deleted, 0);

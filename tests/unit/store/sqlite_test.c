@@ -731,6 +731,53 @@ void test_sqlite_attempts_of_an_endpoint_go_by_their_indexes(void)
 #undef OF_ENDPOINT
 }
 
+static sqlite3_int64 pages_asked_for(sqlite3 *db)
+{
+    int hits, misses, most;
+    EXPECT(sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_HIT, &hits, &most, 0) == SQLITE_OK);
+    EXPECT(sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_MISS, &misses, &most, 0) == SQLITE_OK);
+    return (sqlite3_int64)hits + misses;
+}
+
+/* Whatever an endpoint has, its statistics read some pages of indexes and none of its rows, of
+ * which ten are on a page here. */
+void test_sqlite_deliveries_of_an_endpoint_are_counted_by_indexes_alone(void)
+{
+    enum { ALL = 6000 }; /* of which a sixth is pending, dead, skipped and cancelled each */
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    kit_close(&k);
+    run_sql("WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 6000)"
+            " INSERT INTO deliveries SELECT n, n, 7, 1, 0,"
+            " CASE n % 6 WHEN 1 THEN 2 ELSE n % 6 END, n % 2, 0, n, 0,"
+            " printf('%.3000c', 'x'), 1 FROM i");
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    EXPECT(sqlite3_open("store/gaff.db", &db) == SQLITE_OK);
+    EXPECT(sqlite3_prepare_v2(db, sqlite_count_deliveries_sql, -1, &q, NULL) == SQLITE_OK);
+    sqlite3_bind_int64(q, 1, INT64_MAX);
+    sqlite3_bind_int64(q, 2, 0);
+    sqlite3_bind_int64(q, 3, 7);
+    sqlite3_int64 before = pages_asked_for(db);
+    EXPECT(sqlite3_step(q) == SQLITE_ROW);
+    EXPECT(pages_asked_for(db) - before < 100);
+    static const int told[] = {ALL, ALL / 6, 0, 0, ALL / 6, ALL / 6, ALL / 6};
+    for (int i = 0; i < (int)ARRAY_LEN(told); i++)
+        EXPECT_EQ_INT(sqlite3_column_int(q, i), told[i]);
+    sqlite3_finalize(q);
+    /* What it would be if rows were read. */
+    before = pages_asked_for(db);
+    EXPECT(sqlite3_exec(db,
+                        "SELECT sum(attempts) FROM deliveries INDEXED BY deliveries_listed"
+                        " WHERE destination=7 AND listed<>0",
+                        NULL, NULL, NULL) == SQLITE_OK);
+    EXPECT(pages_asked_for(db) - before > ALL / 10);
+    EXPECT(!uses_scan(db,
+                      "SELECT count(*) FROM deliveries INDEXED BY deliveries_unsent WHERE"
+                      " destination=7 AND listed<>0 AND state>2 AND state=3 AND id>1 AND id<9"));
+    sqlite3_close(db);
+}
+
 void test_sqlite_opens_with_a_long_queue(void)
 {
     struct kit k;
