@@ -54,7 +54,7 @@ static void set_callbacks(struct transfer *t)
     (void)libcurl.easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->pool->client);
     const struct fetch_extra *extra = t->pool->client->extra;
     if (extra && extra->unix_socket) { /* no address to judge */
-        transfer_set_text(e, CURLOPT_UNIX_SOCKET_PATH, extra->unix_socket);
+        libcurl_set(e, CURLOPT_UNIX_SOCKET_PATH, extra->unix_socket);
         return;
     }
     (void)libcurl.easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, client_on_open_socket);
@@ -74,12 +74,12 @@ static void set_constants(struct transfer *t)
     (void)libcurl.easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     (void)libcurl.easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     (void)libcurl.easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    transfer_set_text(e, CURLOPT_USERAGENT, c->user_agent);
+    libcurl_set(e, CURLOPT_USERAGENT, c->user_agent);
     if (c->ca_file)
-        transfer_set_text(e, CURLOPT_CAINFO, c->ca_file);
+        libcurl_set(e, CURLOPT_CAINFO, c->ca_file);
     /* Unset, the environment's http_proxy and no_proxy would count. */
-    transfer_set_text(e, CURLOPT_PROXY, c->proxy ? c->proxy : "");
-    transfer_set_text(e, CURLOPT_NOPROXY, "");
+    libcurl_set(e, CURLOPT_PROXY, c->proxy ? c->proxy : "");
+    libcurl_set(e, CURLOPT_NOPROXY, "");
     if (c->proxy) {
         (void)libcurl.easy_setopt(e, CURLOPT_HTTPPROXYTUNNEL, 1L);
         (void)libcurl.easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -105,7 +105,7 @@ static void set_route(struct transfer *t, const struct http_route *r)
     struct curl_blob key = {
         .data = (void *)(uintptr_t)r->key.p, .len = r->key.n, .flags = CURL_BLOB_COPY};
     if (r->proxy) {
-        (void)libcurl.easy_setopt(t->easy, CURLOPT_PROXY, r->proxy);
+        libcurl_set(t->easy, CURLOPT_PROXY, r->proxy);
         (void)libcurl.easy_setopt(t->easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
         (void)libcurl.easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     }
@@ -113,21 +113,25 @@ static void set_route(struct transfer *t, const struct http_route *r)
         struct curl_blob authority = {.data = (void *)(uintptr_t)r->authority.p,
                                       .len = r->authority.n,
                                       .flags = CURL_BLOB_COPY};
-        (void)libcurl.easy_setopt(t->easy, CURLOPT_CAINFO_BLOB, &authority);
+        libcurl_set(t->easy, CURLOPT_CAINFO_BLOB, &authority);
     }
     if (!r->certificate.n)
         return;
-    (void)libcurl.easy_setopt(t->easy, CURLOPT_SSLCERTTYPE, "PEM");
-    (void)libcurl.easy_setopt(t->easy, CURLOPT_SSLKEYTYPE, "PEM");
-    (void)libcurl.easy_setopt(t->easy, CURLOPT_SSLCERT_BLOB, &certificate);
-    (void)libcurl.easy_setopt(t->easy, CURLOPT_SSLKEY_BLOB, &key);
+    libcurl_set(t->easy, CURLOPT_SSLCERTTYPE, "PEM");
+    libcurl_set(t->easy, CURLOPT_SSLKEYTYPE, "PEM");
+    libcurl_set(t->easy, CURLOPT_SSLCERT_BLOB, &certificate);
+    libcurl_set(t->easy, CURLOPT_SSLKEY_BLOB, &key);
 }
 
-/* Forgets what the easy handle was told. */
+/* Forgets what the easy handle was told. It becomes another: curl_easy_reset tells nobody when it
+ * had no memory for all that a new one has (7.88 then reads answers into no bytes at all). */
 static void transfer_reset(struct transfer *t)
 {
     const struct http_route *r = t->call ? t->call->route : NULL;
-    libcurl.easy_reset(t->easy);
+    libcurl.easy_cleanup(t->easy); /* NULL is allowed */
+    t->easy = libcurl.easy_init();
+    if (!t->easy)
+        die_of_memory(0);
     http_url_release(&t->url);
     t->method_set = t->once = false;
     t->timeout_ms = 0;
@@ -142,9 +146,6 @@ static struct transfer *transfer_new(struct http_pool *pool)
 {
     struct transfer *t = (struct transfer *)xcalloc(1, sizeof(*t));
     t->pool = pool;
-    t->easy = libcurl.easy_init();
-    if (!t->easy)
-        die_of_memory(0);
     buf_init(&t->url_text, HTTP_URL_MAX);
     buf_init(&t->method, 64);
     buf_init(&t->lines, REQUEST_HEAD_MAX);

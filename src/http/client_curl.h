@@ -5,6 +5,7 @@
 #define GAFF_HTTP_CLIENT_CURL_H
 
 #include "base/err.h"
+#include "base/log.h"
 
 /* Or its calls would be macros that check the types of their arguments. */
 #define CURL_DISABLE_TYPECHECK
@@ -51,5 +52,13 @@ extern struct libcurl libcurl;
 /* Loads and initialises it once; cheap after that, from any thread. ERR_IO when there is none: the
  * reason names what is missing. */
 enum err libcurl_load(struct reason *why) MUST_USE;
+
+/* An option that libcurl copies, text or a struct curl_blob. Unset for want of memory it would be
+ * another request. */
+static inline void libcurl_set(CURL *easy, CURLoption option, const void *copied)
+{
+    if (libcurl.easy_setopt(easy, option, copied) == CURLE_OUT_OF_MEMORY)
+        die_of_memory(0);
+}
 
 #endif

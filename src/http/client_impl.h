@@ -86,13 +86,6 @@ struct transfer {
     char error[CURL_ERROR_SIZE];
 };
 
-/* An option that libcurl copies. Unset for want of memory it would be another request. */
-static inline void transfer_set_text(CURL *easy, CURLoption option, const char *text)
-{
-    if (libcurl.easy_setopt(easy, option, text) == CURLE_OUT_OF_MEMORY)
-        die_of_memory(0);
-}
-
 /* client_request.c: fills t's request from t->call; on failure the class and a sentence. */
 enum http_call_class transfer_prepare(struct transfer *t, struct reason *why) MUST_USE;
 

@@ -101,6 +101,15 @@ static void watch_set(struct watch *w, int interest)
     w->watched = interest;
 }
 
+/* libcurl cannot go on where it had no memory to note whose a socket is: it forgets its deadlines,
+ * and 7.88 leaves an emptied table behind, divides by its size next time, and crashes. */
+static void act(struct http_pool *pool, curl_socket_t fd, int flags)
+{
+    int running;
+    if (libcurl.multi_socket_action(pool->multi, fd, flags, &running) == CURLM_OUT_OF_MEMORY)
+        die_of_memory(0);
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct watch *w = (struct watch *)handle->data;
@@ -120,8 +129,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         flags |= CURL_CSELECT_OUT;
     struct http_client *c = w->client;
     struct http_pool *pool = w->pool;
-    int fd = w->fd, running;
-    (void)libcurl.multi_socket_action(pool->multi, fd, flags, &running);
+    int fd = w->fd;
+    act(pool, fd, flags);
     if (status < 0 && watch_at(c, fd) == w && w->wanted && !w->watched)
         watch_set(w, w->wanted);
     pool_reap(pool);
@@ -167,8 +176,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
 static void on_deadline(struct loop_timer *timer)
 {
     struct http_pool *pool = CONTAINER_OF(timer, struct http_pool, timer);
-    int running;
-    (void)libcurl.multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    act(pool, CURL_SOCKET_TIMEOUT, 0);
     pool_reap(pool);
 }
 

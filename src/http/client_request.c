@@ -199,7 +199,7 @@ static enum http_call_class prepare_method(struct transfer *t, struct reason *wh
     if (!is_head)
         (void)libcurl.easy_setopt(t->easy, sends_body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L);
     bool is_default = is_head || is_post || (str_eq(m, STR("GET")) && !sends_body);
-    transfer_set_text(t->easy, CURLOPT_CUSTOMREQUEST, is_default ? NULL : buf_cstr(&t->method));
+    libcurl_set(t->easy, CURLOPT_CUSTOMREQUEST, is_default ? NULL : buf_cstr(&t->method));
     t->sends_body = sends_body;
     t->method_set = true;
     return HTTP_CALL_OK;

@@ -75,12 +75,12 @@ struct smtp_client *smtp_client_new(const struct smtp_server *s)
     (void)snprintf(url, sizeof(url), "%s://%s%s%s:%u/localhost",
                    s->tls == SMTP_TLS ? "smtps" : "smtp", v6 ? "[" : "", s->host, v6 ? "]" : "",
                    (unsigned)s->port);
-    (void)libcurl.easy_setopt(c->easy, CURLOPT_URL, url);
-    (void)libcurl.easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    libcurl_set(c->easy, CURLOPT_URL, url);
+    libcurl_set(c->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     (void)libcurl.easy_setopt(c->easy, CURLOPT_USE_SSL,
                               (long)(s->tls == SMTP_PLAIN ? CURLUSESSL_NONE : CURLUSESSL_ALL));
     (void)libcurl.easy_setopt(c->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    (void)libcurl.easy_setopt(c->easy, CURLOPT_PROXY, "");
+    libcurl_set(c->easy, CURLOPT_PROXY, "");
     (void)libcurl.easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
     (void)libcurl.easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);
     (void)libcurl.easy_setopt(c->easy, CURLOPT_READFUNCTION, read_mail);
@@ -91,11 +91,11 @@ struct smtp_client *smtp_client_new(const struct smtp_server *s)
     (void)libcurl.easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c);
     (void)libcurl.easy_setopt(c->easy, CURLOPT_ERRORBUFFER, c->error);
     if (s->ca_file)
-        (void)libcurl.easy_setopt(c->easy, CURLOPT_CAINFO, s->ca_file);
+        libcurl_set(c->easy, CURLOPT_CAINFO, s->ca_file);
     if (s->user)
-        (void)libcurl.easy_setopt(c->easy, CURLOPT_USERNAME, s->user);
+        libcurl_set(c->easy, CURLOPT_USERNAME, s->user);
     if (s->password)
-        (void)libcurl.easy_setopt(c->easy, CURLOPT_PASSWORD, s->password);
+        libcurl_set(c->easy, CURLOPT_PASSWORD, s->password);
     return c;
 }
 
@@ -128,12 +128,15 @@ enum smtp_result smtp_send(struct smtp_client *c, const struct smtp_mail *m, int
 {
     struct curl_slist *to = NULL;
     long reply = 0;
-    for (size_t i = 0; m->to[i]; i++)
+    for (size_t i = 0; m->to[i]; i++) {
         to = libcurl.slist_append(to, m->to[i]);
+        if (!to) /* or those who remain would pass for all */
+            die_of_memory(0);
+    }
     c->rest = m->text;
     c->blocked = NULL;
     c->error[0] = c->reply[0] = '\0';
-    (void)libcurl.easy_setopt(c->easy, CURLOPT_MAIL_FROM, m->from);
+    libcurl_set(c->easy, CURLOPT_MAIL_FROM, m->from);
     (void)libcurl.easy_setopt(c->easy, CURLOPT_MAIL_RCPT, to);
     (void)libcurl.easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms > 0 ? timeout_ms : 1));
     CURLcode rc = libcurl.easy_perform(c->easy);
