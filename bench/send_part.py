@@ -135,7 +135,7 @@ class Sender:
 
 def run(bench):
     """bench: the functions of bench/run by name."""
-    for part in (accept, fan_out, deliver, isolate, listing, memory):
+    for part in (accept, fan_out, deliver, isolate, listing, large, memory):
         if os.environ.get("STEP", part.__name__) == part.__name__:
             part(bench)
 
@@ -262,9 +262,9 @@ def isolate(bench):
     hole.close()
 
 
-def many(s, count):
+def many(s, count, endpoints=ENDPOINTS):
     """Writes that many attempts into the store of a daemon that has stopped: by turns of the
-    endpoints it knows, ten a message."""
+    endpoints it knows, ten a message. Gives the first id."""
     with contextlib.closing(s.database()) as db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA cache_size = -1000000")
@@ -273,11 +273,12 @@ def many(s, count):
                    " WHERE name LIKE 'ep\\_%' ESCAPE '\\'")
         first = db.execute("SELECT min(id) FROM events").fetchone()[0] - (3600000 << 21)
         db.execute(MANY_EVENTS, (count, first))
-        db.execute(MANY_DELIVERIES, (count, first, ENDPOINTS))
-        db.execute(MANY_ATTEMPTS, (count, first, ENDPOINTS))
+        db.execute(MANY_DELIVERIES, (count, first, endpoints))
+        db.execute(MANY_ATTEMPTS, (count, first, endpoints))
         db.execute("UPDATE meta SET events = events + ?1 / 10, delivered = delivered + ?1",
                    (count,))
         db.commit()
+    return first
 
 
 def listing(bench):
@@ -307,6 +308,47 @@ def listing(bench):
                      f"{max(took):.2f})")
         if what == "of one endpoint":
             bench["figure"]("send_list_attempts_ms", bench["middle"](took))
+    bench["stop"](s.server)
+
+
+def large(bench):
+    """An endpoint with a million deliveries of which ten succeeded at their attempt, the oldest."""
+    count = 1000000
+    sink = bench["sink"]()
+    s = Sender(bench, "large")
+    app = s.application("acme")
+    one = s.endpoint(app, f"http://127.0.0.1:{sink.gaff_port}/")
+    s.ask("POST", f"/app/{app}/msg", {"eventType": "user.created", "payload": {"id": 7}})
+    s.until_idle()
+    bench["stop"](s.server)
+    bench["stop"](sink)
+    first = many(s, count, 1)
+    with contextlib.closing(s.database()) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("UPDATE attempts SET result = 1 WHERE id >= ?1 + 64", (first,))
+        db.commit()
+    s.restart()
+    bench["say"](f"\nan endpoint with {count} deliveries, of whose attempts ten succeeded")
+    shapes = {"its statistics": f"endpoint/{one}/stats",
+              "of its attempts": f"endpoint/{one}/attempt-stats",
+              "those that failed": f"attempt/endpoint/{one}?status=2",
+              "those that did not": f"attempt/endpoint/{one}?status=0"}
+    for what, path in shapes.items():
+        took = []
+        for _ in range(7):
+            began = time.monotonic()
+            page = s.ask("GET", f"/app/{app}/{path}")
+            took.append((time.monotonic() - began) * 1000)
+        expected = {"its statistics": lambda p: p["success"] == count + 1,
+                    "of its attempts": lambda p: (p["success"], p["fail"]) == (10, count - 9),
+                    "those that failed": lambda p: len(p["data"]) == 50,
+                    "those that did not": lambda p: len(p["data"]) == 10}
+        assert expected[what](page), page
+        bench["say"](f"  {what:<20}{bench['middle'](took):.1f} ms ({min(took):.1f} to "
+                     f"{max(took):.1f})")
+        if what in ("its statistics", "those that did not"):
+            name = "send_statistics_1m_ms" if "stat" in what else "send_succeeded_among_1m_ms"
+            bench["figure"](name, bench["middle"](took))
     bench["stop"](s.server)
 
 

@@ -512,3 +512,58 @@ CASE(attempts_are_counted_by_result_and_time)
     kit_settle(k, kit_put(k, STR("ep_1"), true), DELIVERY_DELIVERED, 0, 1);
     expect_counts(k, "ep_1", 0, 0, 10, 30, 20);
 }
+
+/* More that failed or ended than any store looks at before it skips them, and a few between. */
+CASE(attempts_that_succeeded_are_found_among_many_that_did_not)
+{
+    enum { ALL = 40 * KIT_BATCH_MAX };
+    static const size_t good[] = {0, 1, 70, 2200, 2201, ALL - 2};
+    uint64_t those[ARRAY_LEN(good)];
+    for (size_t n = 0, g = 0; n < ALL;) {
+        struct settlement t[KIT_BATCH_MAX];
+        for (size_t j = 0; j < KIT_BATCH_MAX; j++, n++) {
+            struct new_event *e = kit_event(k, STR("{}"));
+            struct new_delivery *d = kit_delivery(k, e, STR("ep_1"));
+            bool is_good = g < ARRAY_LEN(good) && good[g] == n;
+            enum attempt_result result = is_good      ? ATTEMPT_SUCCESS
+                                         : n % 7 == 0 ? ATTEMPT_SKIPPED
+                                                      : ATTEMPT_PERMANENT;
+            d->listed = d->claimed = true;
+            t[j] = (struct settlement){
+                .next = j + 1 < KIT_BATCH_MAX ? &t[j + 1] : NULL,
+                .delivery_id = d->id,
+                .event_id = e->event.id,
+                .state = is_good ? DELIVERY_DELIVERED : DELIVERY_DEAD,
+                .settled_ms = kit_now(k),
+                .attempts = 1,
+                .attempt = {.id = id_next(&k->ids), .number = 1, .result = result}};
+            if (is_good)
+                those[g++] = t[j].attempt.id;
+        }
+        kit_commit(k);
+        struct batch b = {.settlements = t, .settlement_count = KIT_BATCH_MAX};
+        EXPECT_OK(store_commit(k->s, &b, &k->why), k->why);
+    }
+    for (size_t limit = 1; limit <= ARRAY_LEN(those) + 1; limit += 3)
+        for (int ascending = 0; ascending < 2; ascending++) {
+            struct attempt_filter f = {.destination = STR("ep_1"),
+                                       .result = ATTEMPT_SUCCESS,
+                                       .ascending = ascending,
+                                       .limit = limit};
+            struct attempt_log l = {.next = 1};
+            size_t found = 0;
+            for (size_t calls = 0; l.next; calls++) {
+                EXPECT(calls < 20);
+                EXPECT_OK(store_attempt_log(k->r, &f, &k->a, &l, &k->why), k->why);
+                EXPECT(l.count <= limit);
+                for (size_t i = 0; i < l.count; i++, found++) {
+                    size_t at = ascending ? found : ARRAY_LEN(those) - 1 - found;
+                    EXPECT(found < ARRAY_LEN(those));
+                    EXPECT_EQ_UINT(l.v[i].id, those[at]);
+                    EXPECT_EQ_INT(l.v[i].result, ATTEMPT_SUCCESS);
+                }
+                *(ascending ? &f.after : &f.before) = l.next;
+            }
+            EXPECT_EQ_UINT(found, ARRAY_LEN(those));
+        }
+}

@@ -727,8 +727,67 @@ void test_sqlite_attempts_of_an_endpoint_go_by_their_indexes(void)
                        " WHERE " OF_ENDPOINT " AND result IN (1, 2, 5) ORDER BY id DESC";
     EXPECT(plan_has(db, list, "SEARCH attempts USING INDEX attempts_failed"));
     EXPECT(!plan_has(db, list, "USE TEMP B-TREE"));
+    static const char *const walks[] = {
+        "attempts_of_destination WHERE " OF_ENDPOINT,
+        "attempts_failed WHERE " OF_ENDPOINT " AND result IN (1, 2, 5)",
+        "attempts_ended WHERE " OF_ENDPOINT " AND result IN (3, 4)"};
+    for (size_t i = 0; i < 2 * ARRAY_LEN(walks); i++) {
+        char sql[200];
+        snprintf(sql, sizeof(sql), "SELECT id, delivery_id, number FROM attempts INDEXED BY %s%s",
+                 walks[i / 2], i % 2 ? " ORDER BY id" : " ORDER BY id DESC");
+        EXPECT(plan_has(db, sql, covered));
+        EXPECT(!plan_has(db, sql, "USE TEMP B-TREE"));
+    }
     sqlite3_close(db);
 #undef OF_ENDPOINT
+}
+
+/* The few attempts that succeeded among very many that did not: by ids alone, ten times as many at
+ * a call as rows would be. */
+void test_sqlite_attempts_that_succeeded_are_found_among_many_that_failed(void)
+{
+    struct kit k;
+    kit_open(&k, "sqlite:store");
+    kit_put(&k, STR("ep_1"), false);
+    kit_close(&k);
+    run_sql("WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 210000)"
+            " INSERT INTO attempts SELECT n, 1, CASE WHEN n IN (7, 8, 100000, 209999) THEN 0"
+            "  WHEN n % 9 = 0 THEN 4 ELSE 1 END, 0, 0, 200, '', 'n' || n, '', '', '', n, n,"
+            "  (SELECT id FROM names WHERE name = 'ep_1') FROM i");
+    kit_open(&k, "sqlite:store");
+    static const uint64_t those[] = {7, 8, 100000, 209999};
+    for (int ascending = 0; ascending < 2; ascending++) {
+        struct attempt_filter f = {.destination = STR("ep_1"),
+                                   .result = ATTEMPT_SUCCESS,
+                                   .ascending = ascending,
+                                   .limit = 10};
+        struct attempt_log l = {.next = 1};
+        size_t found = 0, calls = 0;
+        for (; l.next; calls++) {
+            EXPECT_OK(store_attempt_log(k.r, &f, &k.a, &l, &k.why), k.why);
+            for (size_t i = 0; i < l.count; i++, found++) {
+                EXPECT(found < ARRAY_LEN(those));
+                EXPECT_EQ_UINT(l.v[i].id, those[ascending ? found : ARRAY_LEN(those) - 1 - found]);
+            }
+            *(ascending ? &f.after : &f.before) = l.next;
+        }
+        EXPECT_EQ_UINT(found, ARRAY_LEN(those));
+        EXPECT_EQ_UINT(calls, 2); /* each of 200,000 ids at most */
+        /* One page is no more than it was asked for, and goes on behind it. */
+        f = (struct attempt_filter){.destination = STR("ep_1"),
+                                    .result = ATTEMPT_SUCCESS,
+                                    .ascending = ascending,
+                                    .limit = 1};
+        EXPECT_OK(store_attempt_log(k.r, &f, &k.a, &l, &k.why), k.why);
+        EXPECT_EQ_UINT(l.count, 1);
+        EXPECT_EQ_UINT(l.next, ascending ? 7 : 209999);
+        /* What else is asked of them is looked for in their rows. */
+        f.status_min = 400;
+        f.status_max = 499;
+        EXPECT_OK(store_attempt_log(k.r, &f, &k.a, &l, &k.why), k.why);
+        EXPECT_EQ_UINT(l.count, 0);
+    }
+    kit_close(&k);
 }
 
 static sqlite3_int64 pages_asked_for(sqlite3 *db)
