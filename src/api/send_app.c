@@ -235,12 +235,19 @@ static bool delete_endpoints(struct send_call *s)
     return err == ERR_OK;
 }
 
-void send_app_delete(struct send_call *s)
+/* As it was when its endpoints were looked through: where one was made together with a change of it
+ * (hub_errand.c), all of them are looked through again. */
+static void delete_once(struct send_call *s)
 {
     struct object o;
     if (!load(s, &o) || !delete_endpoints(s))
         return;
-    struct object_change changes[2] = {{.op = OBJECT_DELETE, .object = o}};
+    struct object_change changes[2] = {{.op = OBJECT_DELETE, .object = o, .expect = o.version}};
     if (send_commit(s, changes, 1, 204, NULL))
         send_empty(s, 204);
+}
+
+void send_app_delete(struct send_call *s)
+{
+    send_look_again(s, delete_once);
 }

@@ -109,11 +109,12 @@ enum err hub_commit(struct hub *h, struct object_change *changes, size_t count,
         app_message_settle(h->core, plan, err, &offers);
         dispatch_offers_send(&offers);
     }
-    if (err == ERR_OK)
-        err = set.err;
+    if (err == ERR_OK && set.err != ERR_OK)
+        err = fail(why, set.err, "what it was judged by was changed meanwhile");
     for (size_t i = 0; err == ERR_OK && i < count; i++) {
         changes[i].object.deleted = changes[i].op == OBJECT_DELETE;
-        if (str_eq(changes[i].object.kind, STR(ENDPOINT_KIND)))
+        if (str_eq(changes[i].object.kind, STR(ENDPOINT_KIND)) ||
+            str_eq(changes[i].object.kind, STR(APPLICATION_KIND)))
             follow_committed(h->core, &changes[i].object);
     }
     return err;
@@ -262,6 +263,18 @@ static enum err find(struct hub_errand *e, struct arena *a, struct found *out, s
     return err;
 }
 
+/* An endpoint is made with its application unchanged, in one commit: else the application could be
+ * deleted after its endpoints were looked through and before this one came, which would then belong
+ * to nothing and stay for ever. Who deletes it expects the version that was looked through. */
+static enum err hold_application(struct hub_errand *e, const struct found *f, struct arena *a,
+                                 struct object_change *out, struct reason *why)
+{
+    struct object o;
+    enum err err = store_object(e->hub->reader, STR(APPLICATION_KIND), f->app.id, a, &o, why);
+    *out = (struct object_change){.op = OBJECT_PUT, .object = o, .expect = o.version};
+    return err;
+}
+
 static void subscribe(struct hub_errand *e, const struct config *c, struct arena *a)
 {
     struct reason why = {.text = ""};
@@ -286,6 +299,10 @@ static void subscribe(struct hub_errand *e, const struct config *c, struct arena
         {.op = OBJECT_PUT,
          .object = f.object,
          .expect = f.there ? f.object.version : OBJECT_ABSENT}};
+    if (!f.there && (err = hold_application(e, &f, a, &changes[1], &why)) != ERR_OK) {
+        look_again(e, err, &why);
+        return;
+    }
     changes[0].object.doc =
         subscription_doc(json_root(old), &e->job, topic->name, now_ms + e->job.lease_s * 1000, a);
     changes[0].object.updated_ms = now_ms;
@@ -294,7 +311,7 @@ static void subscribe(struct hub_errand *e, const struct config *c, struct arena
     json_doc_free(old);
     int64_t lease_ms = e->job.lease_s * 1000;
     struct hub *h = e->hub;
-    if (conclude(e, changes, 1, NULL,
+    if (conclude(e, changes, f.there ? 1 : 2, NULL,
                  f.there ? "a subscription was renewed" : "a subscription was made") &&
         lease_ms < HUB_LOOK_MS)
         loop_timer_start(h->loop, &h->timer, lease_ms, h->timer.fn);

@@ -166,6 +166,75 @@ void test_hub_a_callback_that_says_nothing_is_asked_three_times(void)
     rig_stop(&r);
 }
 
+static struct rig *confirming; /* by the peer's thread: */
+static atomic_bool takes_application;
+
+static void confirm(struct peer *p)
+{
+    static const char name[] = "hub.challenge=";
+    const char *from = memmem(p->last, p->last_len, name, sizeof(name) - 1);
+    EXPECT(from);
+    from += sizeof(name) - 1;
+    size_t n = strcspn(from, "& ");
+    peer_set(p, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%.*s", n, (int)n, from);
+    if (atomic_exchange(&takes_application, false)) {
+        struct reason why = {0};
+        struct store_reader *r = store_reader_open(confirming->stage.core->store, &why);
+        EXPECT(r);
+        EXPECT_OK(object_delete(confirming->stage.core, r, STR(APPLICATION_KIND),
+                                confirming->app.id, &why),
+                  why);
+        store_reader_close(r);
+    }
+}
+
+static void list_endpoints(struct rig *r, struct object_list *out)
+{
+    struct object_filter f = {.kind = STR(ENDPOINT_KIND), .any_parent = true, .limit = 10};
+    EXPECT(store_objects(r->stage.reader, &f, &r->arena, out, NULL) == ERR_OK);
+}
+
+/* By another node, of which this one has not heard yet: the subscription was made for nobody, and
+ * stayed where none would find it. */
+void test_hub_a_subscription_whose_application_goes_meanwhile_is_made_in_the_next(void)
+{
+    struct rig r;
+    struct object o;
+    struct object_list list;
+    char form[300];
+    rig_start(&r, PEER_ANSWER, PEER_OK);
+    confirming = &r;
+    atomic_store(&takes_application, true);
+    r.peer->on_request = confirm;
+    (void)snprintf(form, sizeof(form),
+                   "hub.mode=subscribe&hub.topic=https%%3A%%2F%%2Fblog.example.org%%2Ffeed"
+                   "&hub.callback=http%%3A%%2F%%2F127.0.0.1%%3A%u%%2Fcallback",
+                   r.peer->port);
+    EXPECT_EQ_INT(ask(&r, form), 202);
+    STAGE_UNTIL(atomic_load(&r.peer->requests) == 1 && !atomic_load(&takes_application));
+    EXPECT_EQ_INT(jobs(&r), 1);
+    list_endpoints(&r, &list);
+    EXPECT_EQ_INT(list.count, 0);
+    /* Now it hears of it. */
+    o = (struct object){.kind = STR(APPLICATION_KIND),
+                        .id = r.app.id,
+                        .parent = STR(DEFAULT_ORG),
+                        .name = STR(HUB_APPLICATION),
+                        .deleted = true};
+    directory_apply(r.stage.core->directory, &o);
+    while (jobs(&r)) {
+        pass(&r, 1000);
+        stage_pause();
+    }
+    list_endpoints(&r, &list);
+    EXPECT_EQ_INT(list.count, 1);
+    EXPECT(!str_eq(list.v[0].parent, r.app.id));
+    EXPECT(store_object(r.stage.reader, STR(APPLICATION_KIND), list.v[0].parent, &r.arena, &o,
+                        NULL) == ERR_OK);
+    EXPECT_EQ_INT(directory_count(r.stage.core->directory), 1);
+    rig_stop(&r);
+}
+
 void test_hub_a_topic_without_change_is_distributed_once(void)
 {
     struct rig r;

@@ -66,6 +66,9 @@ int spy_commits_entered(void); /* also those held back */
 int spy_batch_events(int commit);
 pthread_t spy_commit_thread(void); /* of the last one */
 void spy_hold_commits(bool hold);
+/* As another node's would be: in the store beneath, also while commits are held back. Objects
+ * alone. */
+enum err spy_commit_elsewhere(struct store *s, struct object_set *set, struct reason *why);
 void spy_commits_take(int64_t ms);   /* on the fake clock */
 void spy_refuse_events(bool refuse); /* ERR_FULL for batches that hold events */
 /* After `after` more commits the next `count` fail. */
