@@ -349,6 +349,26 @@ void test_send_message_contents_of_many_end_together(void)
     desk_close(&d);
 }
 
+void test_send_message_contents_of_all_end_by_a_job(void)
+{
+    struct desk d;
+    const char *ids[3];
+    open_desk(&d);
+    const char *theirs =
+        id_of(make(&d, "/api/v1/app/b/msg", "{\"eventType\":\"x\",\"payload\":{\"p\":1}}"));
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        ids[i] = send_one(&d, "{\"eventType\":\"x\",\"payload\":{\"p\":1}}");
+    const struct json *v = make(&d, MSG "/expunge-all-contents", "");
+    EXPECT_EQ_INT(d.status, 202);
+    EXPECT_STR(at(v, "task"), "application.purge_content");
+    EXPECT_STR(at(v, "status"), "running");
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        STAGE_UNTIL(body_bytes(&d, ids[i]) == 0);
+    EXPECT_EQ_UINT(body_bytes(&d, theirs), 7);
+    EXPECT_EQ_UINT(messages(&d), 4); /* what they were stays */
+    desk_close(&d);
+}
+
 /* --- lists ------------------------------------------------------------------------------------ */
 
 /* The eventIds of a page, "c b a"; valid until the next. */
