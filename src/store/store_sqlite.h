@@ -65,6 +65,7 @@ struct writer { /* guarded by the writer lock */
     struct counters now, committed;
     struct queue_changes changes; /* since the last commit */
     bool in_transaction;
+    bool is_committing;
     bool is_full;     /* the connection is set to sync at each commit */
     struct map names; /* name -> id as a pointer; may hold names of this transaction */
     struct buf bytes; /* journal records being applied */
@@ -162,6 +163,9 @@ sqlite3_stmt *db_statement(struct connection *c, const char *sql);
 /* Steps a statement that gives no rows and resets it: true when done. */
 bool db_run(sqlite3_stmt *q);
 bool db_exec(struct connection *c, const char *sql);
+/* Ends a transaction, if there is one: whoever stays in it writes nothing any more, or reads for
+ * ever what was there when it began. The process ends where there is no memory even for that. */
+void db_rollback(struct connection *c);
 void db_bind_str(sqlite3_stmt *q, int at, str s);
 void db_bind_blob(sqlite3_stmt *q, int at, str s);
 void db_bind_u64(sqlite3_stmt *q, int at, uint64_t v);

@@ -59,6 +59,13 @@ bool db_exec(struct connection *c, const char *sql)
     return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
+void db_rollback(struct connection *c)
+{
+    if (!sqlite3_get_autocommit(c->db) && !db_run(db_statement(c, "ROLLBACK")) &&
+        !sqlite3_get_autocommit(c->db))
+        die_of_memory(0);
+}
+
 void db_bind_str(sqlite3_stmt *q, int at, str s)
 {
     sqlite3_bind_text64(q, at, s.p ? s.p : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
@@ -324,6 +331,13 @@ static int note_wal_bytes(void *arg, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
+/* SQLite ends a transaction by itself when even a read in it had no memory. What is written after
+ * that would stand alone, each statement in a transaction of its own: it is refused. */
+static int refuse_commit(void *arg)
+{
+    return !((const struct writer *)arg)->is_committing;
+}
+
 enum err db_open_writer(struct sqlite_store *s, struct reason *why)
 {
     struct connection *c = &s->writer.c;
@@ -347,7 +361,9 @@ enum err db_open_writer(struct sqlite_store *s, struct reason *why)
     s->writer.page_bytes = (int64_t)page_bytes;
     if (e == ERR_OK)
         e = read_meta(s, why);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
         sqlite3_wal_hook(c->db, note_wal_bytes, s);
+        sqlite3_commit_hook(c->db, refuse_commit, &s->writer);
+    }
     return e;
 }

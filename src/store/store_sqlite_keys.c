@@ -154,8 +154,7 @@ static bool read_new(struct connection *c, struct kept_keys *k, int64_t since_ms
         k->run = 0;
     }
     good = good && read_runs(c, k, since_ms);
-    if (!db_exec(c, "COMMIT"))
-        good = false;
+    db_rollback(c);
     k->open = good ? open : k->open;
     k->is_read = k->is_read || good;
     order(k, before);

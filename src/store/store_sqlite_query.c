@@ -109,7 +109,7 @@ enum err sqlite_event(struct connection *c, uint64_t id, int64_t body_max, struc
 static void leave_view(struct sqlite_reader *r)
 {
     if (r->in_view)
-        db_run(db_statement(&r->c, "COMMIT"));
+        db_rollback(&r->c);
     r->in_view = false;
 }
 

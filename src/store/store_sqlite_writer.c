@@ -58,9 +58,7 @@ void writer_rollback(struct sqlite_store *s)
     struct writer *w = &s->writer;
     if (!w->in_transaction)
         return;
-    /* Some errors have rolled back already; then this one fails, which is as good. */
-    sqlite3_stmt *q = db_statement(&w->c, "ROLLBACK");
-    db_run(q);
+    db_rollback(&w->c);
     w->in_transaction = false;
     w->now = w->committed;
     queues_forget(w);
@@ -70,11 +68,19 @@ void writer_rollback(struct sqlite_store *s)
     keys_committed(s, false);
 }
 
+static bool run_commit(struct writer *w)
+{
+    w->is_committing = true;
+    bool good = db_run(db_statement(&w->c, "COMMIT"));
+    w->is_committing = false;
+    return good;
+}
+
 enum err writer_commit(struct sqlite_store *s, struct reason *why)
 {
     struct writer *w = &s->writer;
     assert(w->in_transaction);
-    if (!queues_write(w) || !write_meta(w) || !db_run(db_statement(&w->c, "COMMIT"))) {
+    if (!queues_write(w) || !write_meta(w) || !run_commit(w)) {
         enum err e = db_fail(w->c.db, "write the database", why);
         writer_rollback(s);
         if (e == ERR_FULL)
