@@ -24,6 +24,7 @@
 #include "action/command.h"
 #include "action/event_text.h"
 #include "action/kinds.h"
+#include "action/worker_answer.h"
 #include "action/worker_child.h"
 
 #define PROCESSES_MAX 64
@@ -241,17 +242,6 @@ static void arm_deadline(struct worker *w)
 
 /* --- answers -------------------------------------------------------------------------------- */
 
-static bool answer_id(const struct json *root, uint64_t *id)
-{
-    const struct json *v = json_get(root, STR("id"));
-    int64_t n = 0;
-    if (json_i64(v, &n) && n > 0) {
-        *id = (uint64_t)n;
-        return true;
-    }
-    return json_kind_of(v) == JSON_STRING && str_to_u64(json_str(v), id);
-}
-
 static void complain(const struct worker *w, const char *what, str line)
 {
     uint64_t held = 0;
@@ -260,52 +250,31 @@ static void complain(const struct worker *w, const char *what, str line)
                   LOG_F("line", str_slice(line, 0, 200)), LOG_I("held_back", held));
 }
 
-static void settle(struct worker *w, struct flight *f, const struct json *root)
-{
-    struct arena *a = f->task->arena;
-    char took[CLOCK_TEXT_MAX];
-    str after = clock_duration_format((now_ns(w) - f->started_ns) / 1000000, took);
-    const struct json *retry = json_get(root, STR("retry"));
-    const struct json *error = json_get(root, STR("error"));
-    const struct json *output = json_get(root, STR("output"));
-    struct outcome o = {.error_class = ""};
-    if (json_bool(json_get(root, STR("ok")))) {
-        o.result = ATTEMPT_SUCCESS;
-        o.summary = arena_printf(a, "ok after " STR_FMT, STR_ARG(after));
-    } else {
-        o.result = retry && !json_bool(retry) ? ATTEMPT_PERMANENT : ATTEMPT_RETRY;
-        o.error_class = "worker";
-        str text = str_slice(error ? json_text(a, error) : STR("no reason given"), 0, 1000);
-        o.summary = arena_printf(a, "the worker refused the event after " STR_FMT ": " STR_FMT,
-                                 STR_ARG(after), STR_ARG(text));
-    }
-    if (output)
-        o.response = str_slice(json_text(a, output), 0, RUNNER_OUTPUT_MAX);
-    finish(w, f, &o);
-}
-
 static void on_line(struct child *c, str line)
 {
     struct process *proc = CONTAINER_OF(c, struct process, child);
     struct worker *w = proc->worker;
-    uint64_t id = 0;
+    struct worker_answer answer;
     if (w->closing)
         return;
     struct json_doc *doc = json_parse(line, NULL);
-    const struct json *root = json_root(doc);
-    const struct json *ok = json_get(root, STR("ok"));
-    if (!answer_id(root, &id) || !ok || json_kind_of(ok) != JSON_BOOL) {
+    if (!worker_answer_read(json_root(doc), &answer)) {
         complain(w, "a worker wrote a line that is no answer", line);
         json_doc_free(doc);
         return;
     }
     proc->answered_ns = now_ns(w);
-    struct flight *f = (struct flight *)idmap_get(&proc->flights, id);
+    struct flight *f = (struct flight *)idmap_get(&proc->flights, answer.id);
     enter(w);
-    if (f)
-        settle(w, f, root);
-    else
+    if (f) {
+        struct outcome o;
+        char took[CLOCK_TEXT_MAX];
+        str after = clock_duration_format((now_ns(w) - f->started_ns) / 1000000, took);
+        worker_answer_outcome(&answer, after, f->task->arena, &o);
+        finish(w, f, &o);
+    } else {
         complain(w, "a worker answered for an event that it does not hold any more", line);
+    }
     json_doc_free(doc);
     w->dirty = true; /* there is room in its window */
     leave(w);

@@ -134,15 +134,14 @@ bool frame_take(str *bytes, enum frame_kind *kind, str *payload, bool *broken)
     return true;
 }
 
-/* NULL for an empty one; a string without its NUL at the end is malformed. */
+/* NULL for an empty one, and for one without its NUL at the end, which is malformed. */
 static const char *get_cstr(struct cursor *c)
 {
     str s = cursor_blob(c);
     if (c->failed || s.n == 0)
         return NULL;
-    if (s.p[s.n - 1] != '\0')
-        c->failed = true;
-    return s.p;
+    c->failed = s.p[s.n - 1] != '\0';
+    return c->failed ? NULL : s.p;
 }
 
 static const char **get_list(struct cursor *c, struct arena *a)
