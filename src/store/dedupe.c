@@ -1,122 +1,13 @@
-/* dedupe.c -- the memory side of deduplication: a ring of recent keys with a hash index over it,
- * and the Bloom filters of the closed buckets. What is on disk is told by the applier (see
- * store_sqlite_dedupe.c) through a mutex that the committing thread takes once a batch. */
+/* dedupe.c -- the memory side of deduplication: a ring of the keys that only the journal has, with
+ * a hash index over it; fingerprints of those in the runs of the open bucket; and the closed
+ * buckets (dedupe_bucket.c). What is on disk is told by the applier (see store_sqlite_dedupe.c)
+ * through a mutex that the committing thread takes once a key. */
 #include "store/dedupe.h"
 
 #include "base/log.h"
-#include "store/bloom_group.h"
-#include "store/store.h"
+#include "store/dedupe_bucket.h"
 
-#include <endian.h>
 #include <pthread.h>
-
-/* --- SipHash-2-4 with 128 bits of output (Aumasson, Bernstein) ---------------------------------
- */
-
-struct sip {
-    uint64_t v0, v1, v2, v3;
-};
-
-static uint64_t rotate(uint64_t x, int by)
-{
-    return x << by | x >> (64 - by);
-}
-
-static void sip_rounds(struct sip *s, int count)
-{
-    while (count--) {
-        s->v0 += s->v1;
-        s->v1 = rotate(s->v1, 13) ^ s->v0;
-        s->v0 = rotate(s->v0, 32);
-        s->v2 += s->v3;
-        s->v3 = rotate(s->v3, 16) ^ s->v2;
-        s->v0 += s->v3;
-        s->v3 = rotate(s->v3, 21) ^ s->v0;
-        s->v2 += s->v1;
-        s->v1 = rotate(s->v1, 17) ^ s->v2;
-        s->v2 = rotate(s->v2, 32);
-    }
-}
-
-static void sip_word(struct sip *s, uint64_t word)
-{
-    s->v3 ^= word;
-    sip_rounds(s, 2);
-    s->v0 ^= word;
-}
-
-static uint64_t load_u64(const void *p)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return le64toh(v);
-}
-
-/* Whole words, then the rest with the length on top: so that no two inputs give one row of words,
- * "ab" + "c" and "a" + "bc" neither. */
-static void sip_str(struct sip *s, str text)
-{
-    size_t at = 0;
-    for (; at + 8 <= text.n; at += 8)
-        sip_word(s, load_u64(text.p + at));
-    uint64_t last = (uint64_t)text.n << 56;
-    for (int i = 0; at < text.n; at++, i++)
-        last |= (uint64_t)(uint8_t)text.p[at] << (8 * i);
-    sip_word(s, last);
-    sip_word(s, text.n);
-}
-
-void dedupe_ready(const uint64_t key[2], char out[DEDUPE_KEY_BYTES])
-{
-    const uint64_t v[] = {htole64(key[0]), htole64(key[1])};
-    memcpy(out, v, DEDUPE_KEY_BYTES);
-}
-
-void dedupe_key(const uint8_t seed[DEDUPE_SEED_BYTES], str source, str id, uint64_t out[2])
-{
-    if (id.n == DEDUPE_KEY_BYTES && str_eq(source, STR(DEDUPE_READY_SCOPE))) {
-        out[0] = load_u64(id.p);
-        out[1] = load_u64(id.p + 8);
-        return;
-    }
-    uint64_t k0 = load_u64(seed), k1 = load_u64(seed + 8);
-    struct sip s = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du ^ 0xee,
-                    k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
-    sip_str(&s, source);
-    sip_str(&s, id);
-    s.v2 ^= 0xee;
-    sip_rounds(&s, 4);
-    out[0] = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
-    s.v1 ^= 0xdd;
-    sip_rounds(&s, 4);
-    out[1] = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
-}
-
-uint64_t dedupe_fold(const uint8_t body_hash[16])
-{
-    return load_u64(body_hash) ^ rotate(load_u64(body_hash + 8), 32);
-}
-
-void dedupe_unfold(uint64_t fold, uint8_t out[16])
-{
-    const uint64_t v[] = {htole64(fold), 0};
-    memcpy(out, v, 16);
-}
-
-void dedupe_entry_write(const struct dedupe_entry *e, char out[DEDUPE_ENTRY_BYTES])
-{
-    const uint64_t v[] = {htole64(e->key[0]), htole64(e->key[1]), htole64(e->body),
-                          htole64(e->event_id), htole64((uint64_t)e->received_ms)};
-    memcpy(out, v, DEDUPE_ENTRY_BYTES);
-}
-
-void dedupe_entry_read(const char in[DEDUPE_ENTRY_BYTES], struct dedupe_entry *e)
-{
-    *e = (struct dedupe_entry){{load_u64(in), load_u64(in + 8)},
-                               load_u64(in + 16),
-                               load_u64(in + 24),
-                               (int64_t)load_u64(in + 32)};
-}
 
 /* --- Bloom filter ----------------------------------------------------------------------------- */
 
@@ -171,19 +62,18 @@ struct recent {
     uint64_t lsn;
 };
 
-#define GROUPS 32u /* a power of two; the buckets that count lie in 17 or 18 of them */
+#define SLOTS_MIN (2 * DEDUPE_BUCKET_KEYS)
+#define RUNS_ASKED_MAX 16u /* beyond them all are asked at once */
 
-struct bucket {
-    uint64_t id;
-    int64_t until_ms;     /* no window of its keys reaches beyond */
-    bool in_group;        /* its filter is in the group of its id */
-    struct bloom *filter; /* else here; NULL: not loaded yet */
+/* The keys in the runs of one bucket, open or just being closed: a part of each, and its run. */
+struct slot {
+    uint32_t print, run; /* run 0: free */
 };
 
-struct group {
-    struct bloom_group *filters; /* NULL: none */
-    uint64_t number;             /* the id of its buckets through BLOOM_GROUP */
-    unsigned count;              /* of its buckets whose filter is in it */
+struct open_keys {
+    uint64_t bucket;
+    struct slot *v; /* NULL: none; linear probing */
+    uint32_t cap, count;
 };
 
 struct dedupe {
@@ -196,10 +86,10 @@ struct dedupe {
     uint32_t *index; /* 2 * cap slots: ring position + 1, 0 free; linear probing */
 
     pthread_mutex_t lock; /* guards what follows */
-    struct bucket buckets[DEDUPE_BUCKETS_MAX + 1];
-    size_t bucket_count, grouped; /* grouped: of them in a group */
-    struct group groups[GROUPS];  /* at their number modulo GROUPS */
-    uint64_t closed_lsn;          /* keys of records before this are on disk */
+    struct buckets *buckets;
+    struct open_keys open[2]; /* at the bucket's lowest bit: one opens before the other is closed */
+    uint64_t disk_lsn;        /* keys of records before this are on disk */
+    struct bloom_file *file;  /* of the thread that puts filters away; read under the lock */
 };
 
 struct dedupe *dedupe_new(dedupe_load_part *load, void *arg)
@@ -207,6 +97,7 @@ struct dedupe *dedupe_new(dedupe_load_part *load, void *arg)
     struct dedupe *d = xcalloc(1, sizeof(*d));
     d->load = load;
     d->arg = arg;
+    d->buckets = buckets_new();
     pthread_mutex_init(&d->own, NULL);
     pthread_mutex_init(&d->lock, NULL);
     return d;
@@ -216,10 +107,10 @@ void dedupe_free(struct dedupe *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < d->bucket_count; i++)
-        free(d->buckets[i].filter);
-    for (size_t i = 0; i < GROUPS; i++)
-        bloom_group_free(d->groups[i].filters);
+    buckets_free(d->buckets);
+    bloom_file_free(d->file);
+    free(d->open[0].v);
+    free(d->open[1].v);
     pthread_mutex_destroy(&d->own);
     pthread_mutex_destroy(&d->lock);
     free(d->ring);
@@ -318,9 +209,9 @@ void dedupe_undo(struct dedupe *d, size_t count)
     pthread_mutex_unlock(&d->own);
 }
 
-static void forget_closed(struct dedupe *d)
+static void forget_written(struct dedupe *d)
 {
-    while (d->count > 0 && d->ring[d->first].lsn < d->closed_lsn) {
+    while (d->count > 0 && d->ring[d->first].lsn < d->disk_lsn) {
         index_remove(d, d->first);
         d->first = (d->first + 1) & (d->cap - 1);
         d->count--;
@@ -331,7 +222,7 @@ void dedupe_trim(struct dedupe *d)
 {
     pthread_mutex_lock(&d->own);
     pthread_mutex_lock(&d->lock);
-    forget_closed(d);
+    forget_written(d);
     pthread_mutex_unlock(&d->lock);
     uint32_t cap = CAP_MIN;
     while (cap < d->count)
@@ -372,137 +263,127 @@ static void look_recent(struct dedupe *d, struct look *l)
         consider(l, &d->ring[d->index[slot] - 1].e);
 }
 
-static void look_bucket(struct dedupe *d, struct look *l, uint64_t bucket)
+static void look_in(struct dedupe *d, struct look *l, uint64_t bucket, unsigned part)
 {
-    str part = d->load(d->arg, bucket, dedupe_part(l->e->key));
+    str entries = d->load(d->arg, bucket, part);
     struct dedupe_entry seen;
-    for (size_t at = 0; at + DEDUPE_ENTRY_BYTES <= part.n; at += DEDUPE_ENTRY_BYTES) {
-        dedupe_entry_read(part.p + at, &seen);
+    for (size_t at = 0; at + DEDUPE_ENTRY_BYTES <= entries.n; at += DEDUPE_ENTRY_BYTES) {
+        dedupe_entry_read(entries.p + at, &seen);
         consider(l, &seen);
     }
 }
 
-/* What each group says of the key; false when none may have it. */
-static bool find_in_groups(const struct dedupe *d, const uint64_t key[2], uint8_t found[GROUPS])
+/* What may have the key on disk. */
+struct asked {
+    uint64_t ids[DEDUPE_BUCKETS_MAX + 3]; /* buckets, newest first */
+    size_t count;
+    uint32_t runs[RUNS_ASKED_MAX];
+    size_t run_count; /* beyond RUNS_ASKED_MAX: all of them */
+};
+
+static void find_in_runs(const struct open_keys *o, const uint64_t key[2], struct asked *out)
 {
-    unsigned any = 0;
-    for (size_t i = 0; i < GROUPS; i++)
-        if (d->groups[i].filters)
-            bloom_group_prefetch(d->groups[i].filters, key);
-    for (size_t i = 0; i < GROUPS; i++) {
-        found[i] = 0;
-        if (d->groups[i].filters)
-            found[i] = (uint8_t)bloom_group_find(d->groups[i].filters, key);
-        any |= found[i];
+    uint32_t print = (uint32_t)key[1], mask = o->cap - 1;
+    size_t before = out->run_count;
+    for (uint32_t at = print & mask; o->v && o->v[at].run; at = (at + 1) & mask) {
+        if (o->v[at].print != print)
+            continue;
+        if (out->run_count < RUNS_ASKED_MAX)
+            out->runs[out->run_count] = o->v[at].run;
+        out->run_count++;
     }
-    return any;
+    /* Its runs may have become parts that were not told yet. */
+    if (out->run_count > before)
+        out->ids[out->count++] = o->bucket;
 }
 
-static bool may_have(const struct bucket *b, const uint64_t key[2], const uint8_t found[GROUPS])
+static void candidates(struct dedupe *d, const struct dedupe_entry *e, struct asked *out)
 {
-    if (b->in_group)
-        return found[b->id / BLOOM_GROUP % GROUPS] >> b->id % BLOOM_GROUP & 1;
-    return !b->filter || bloom_may_have(b->filter, key);
-}
-
-/* Fills `ids` with the buckets that may hold the key, newest first. */
-static size_t candidates(struct dedupe *d, const struct dedupe_entry *e, uint64_t *ids)
-{
-    size_t n = 0;
-    uint8_t found[GROUPS];
     pthread_mutex_lock(&d->lock);
-    forget_closed(d);
-    bool any = find_in_groups(d, e->key, found) || d->grouped < d->bucket_count;
-    for (size_t i = any ? d->bucket_count : 0; i-- > 0;) {
-        const struct bucket *b = &d->buckets[i];
-        if (b->until_ms >= e->received_ms && may_have(b, e->key, found))
-            ids[n++] = b->id;
-    }
+    forget_written(d);
+    find_in_runs(&d->open[0], e->key, out);
+    find_in_runs(&d->open[1], e->key, out);
+    out->count += buckets_find(d->buckets, e->key, e->received_ms, out->ids + out->count);
     pthread_mutex_unlock(&d->lock);
-    return n;
+}
+
+static void look_on_disk(struct dedupe *d, struct look *l, const struct asked *a)
+{
+    if (a->run_count > RUNS_ASKED_MAX)
+        look_in(d, l, DEDUPE_RUNS, 0);
+    else
+        for (size_t i = 0; i < a->run_count && l->answer != DEDUPE_REPEAT; i++)
+            look_in(d, l, DEDUPE_RUNS, a->runs[i]);
+    for (size_t i = 0; i < a->count && l->answer != DEDUPE_REPEAT; i++)
+        look_in(d, l, a->ids[i], dedupe_part(l->e->key));
 }
 
 enum dedupe_answer dedupe_find(struct dedupe *d, const struct dedupe_entry *e, int64_t window_ms,
                                uint64_t *first)
 {
-    uint64_t ids[DEDUPE_BUCKETS_MAX + 1];
+    struct asked a;
     struct look l = {.e = e, .window_ms = window_ms, .answer = DEDUPE_FRESH};
+    a.count = a.run_count = 0;
     pthread_mutex_lock(&d->own);
-    size_t n = candidates(d, e, ids);
+    candidates(d, e, &a);
     look_recent(d, &l);
     pthread_mutex_unlock(&d->own);
-    for (size_t i = 0; i < n && l.answer != DEDUPE_REPEAT; i++)
-        look_bucket(d, &l, ids[i]);
+    look_on_disk(d, &l, &a);
     *first = l.first;
     return l.answer;
 }
 
-void dedupe_event_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event *e,
-                        struct dedupe_entry *out)
+/* --- what is on disk -------------------------------------------------------------------------- */
+
+static bool add_slot(struct open_keys *o, struct slot s)
 {
-    *out = (struct dedupe_entry){
-        .body = dedupe_fold(e->body_hash), .event_id = e->id, .received_ms = e->received_ms};
-    dedupe_key(seed, e->source, e->dedupe_key, out->key);
+    uint32_t mask = o->cap - 1, at = s.print & mask;
+    for (; o->v[at].run; at = (at + 1) & mask)
+        if (o->v[at].print == s.print && o->v[at].run == s.run)
+            return false;
+    o->v[at] = s;
+    return true;
 }
 
-void dedupe_key_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event *e,
-                      const struct event_key *k, struct dedupe_entry *out)
+static void make_slots(struct open_keys *o, uint32_t cap)
 {
-    *out = (struct dedupe_entry){
-        .body = dedupe_fold(k->hash), .event_id = e->id, .received_ms = e->received_ms};
-    dedupe_key(seed, k->scope, k->key, out->key);
+    struct open_keys former = *o;
+    o->v = xcalloc(cap, sizeof(*o->v));
+    o->cap = cap;
+    for (uint32_t i = 0; i < former.cap; i++)
+        if (former.v[i].run)
+            add_slot(o, former.v[i]);
+    free(former.v);
 }
 
-/* --- buckets ---------------------------------------------------------------------------------- */
-
-static struct group *group_of(struct dedupe *d, const struct bucket *b)
+static void forget_open(struct open_keys *o)
 {
-    return &d->groups[b->id / BLOOM_GROUP % GROUPS];
+    free(o->v);
+    *o = (struct open_keys){0};
 }
 
-/* Takes the filter over, NULL for none: into its group, or as it is where that can't be. */
-static void give_filter(struct dedupe *d, struct bucket *b, struct bloom *filter)
+void dedupe_run_grew(struct dedupe *d, uint64_t bucket, uint32_t run, str entries)
 {
-    struct group *g = group_of(d, b);
-    uint64_t number = b->id / BLOOM_GROUP;
-    if (!filter || filter->bytes != BLOOM_BYTES || (g->filters && g->number != number)) {
-        b->filter = filter;
-        return;
+    assert(run > 0);
+    pthread_mutex_lock(&d->lock);
+    struct open_keys *o = &d->open[bucket & 1];
+    if (o->bucket != bucket)
+        forget_open(o);
+    o->bucket = bucket;
+    for (size_t at = 0; at + DEDUPE_ENTRY_BYTES <= entries.n; at += DEDUPE_ENTRY_BYTES) {
+        struct dedupe_entry e;
+        dedupe_entry_read(entries.p + at, &e);
+        if (o->count >= o->cap / 4 * 3)
+            make_slots(o, o->cap ? o->cap * 2 : SLOTS_MIN);
+        o->count += add_slot(o, (struct slot){(uint32_t)e.key[1], run});
     }
-    if (!g->filters)
-        *g = (struct group){.filters = bloom_group_new(), .number = number};
-    bloom_group_put(g->filters, (unsigned)(b->id % BLOOM_GROUP), filter);
-    free(filter);
-    b->in_group = true;
-    g->count++;
-    d->grouped++;
+    pthread_mutex_unlock(&d->lock);
 }
 
-static void drop_first(struct dedupe *d, size_t count)
-{
-    for (struct bucket *b = d->buckets; b < d->buckets + count; b++) {
-        struct group *g = group_of(d, b);
-        free(b->filter);
-        d->grouped -= b->in_group;
-        if (b->in_group && --g->count == 0) {
-            bloom_group_free(g->filters);
-            *g = (struct group){0};
-        }
-    }
-    d->bucket_count -= count;
-    memmove(d->buckets, d->buckets + count, d->bucket_count * sizeof(struct bucket));
-}
-
-void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, uint64_t end_lsn, int64_t until_ms,
-                          struct bloom *filter)
+void dedupe_written(struct dedupe *d, uint64_t end_lsn)
 {
     pthread_mutex_lock(&d->lock);
-    if (d->bucket_count == ARRAY_LEN(d->buckets))
-        drop_first(d, 1);
-    struct bucket *b = &d->buckets[d->bucket_count++];
-    *b = (struct bucket){.id = bucket, .until_ms = until_ms};
-    give_filter(d, b, filter);
-    d->closed_lsn = end_lsn;
+    d->disk_lsn = end_lsn;
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -510,30 +391,71 @@ void dedupe_forget(struct dedupe *d, uint64_t end_lsn)
 {
     pthread_mutex_lock(&d->own);
     pthread_mutex_lock(&d->lock);
-    d->closed_lsn = end_lsn;
-    forget_closed(d);
+    d->disk_lsn = end_lsn;
+    forget_written(d);
     pthread_mutex_unlock(&d->lock);
     pthread_mutex_unlock(&d->own);
+}
+
+void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, int64_t until_ms, struct bloom *filter)
+{
+    pthread_mutex_lock(&d->lock);
+    buckets_close(d->buckets, bucket, until_ms, filter);
+    if (d->open[bucket & 1].bucket == bucket)
+        forget_open(&d->open[bucket & 1]);
+    pthread_mutex_unlock(&d->lock);
 }
 
 void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, struct bloom *filter)
 {
     pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < d->bucket_count; i++)
-        if (d->buckets[i].id == bucket && !d->buckets[i].filter && !d->buckets[i].in_group) {
-            give_filter(d, &d->buckets[i], filter);
-            filter = NULL;
-        }
+    buckets_load(d->buckets, bucket, filter);
     pthread_mutex_unlock(&d->lock);
-    free(filter);
 }
 
 void dedupe_bucket_dropped(struct dedupe *d, uint64_t first_kept)
 {
     pthread_mutex_lock(&d->lock);
-    size_t gone = 0;
-    while (gone < d->bucket_count && d->buckets[gone].id < first_kept)
-        gone++;
-    drop_first(d, gone);
+    buckets_drop(d->buckets, first_kept);
     pthread_mutex_unlock(&d->lock);
+}
+
+/* --- filters to the file ---------------------------------------------------------------------- */
+
+static bool next_unfiled(struct dedupe *d, struct unfiled *out)
+{
+    pthread_mutex_lock(&d->lock);
+    bool found = buckets_unfiled(d->buckets, out);
+    pthread_mutex_unlock(&d->lock);
+    return found;
+}
+
+void dedupe_put_away(struct dedupe *d, const char *path)
+{
+    uint64_t held;
+    struct unfiled u;
+    struct reason why;
+    while (next_unfiled(d, &u)) {
+        if (!d->file)
+            d->file = bloom_file_new(path, &why);
+        bool good =
+            d->file && bloom_file_put(d->file, u.group, u.slot, u.first, u.filter, &why) == ERR_OK;
+        if (!good && log_rate("filters", &held))
+            log_event(LOG_WARN, "a filter of delivery ids stays in memory",
+                      LOG_F("error", str_from_cstr(why.text)), LOG_I("held", held));
+        pthread_mutex_lock(&d->lock);
+        buckets_filed(d->buckets, good ? d->file : NULL);
+        pthread_mutex_unlock(&d->lock);
+    }
+}
+
+size_t dedupe_bytes(struct dedupe *d)
+{
+    pthread_mutex_lock(&d->own);
+    pthread_mutex_lock(&d->lock);
+    size_t n = d->cap * (sizeof(*d->ring) + 2 * sizeof(*d->index)) + buckets_bytes(d->buckets) +
+               ((size_t)d->open[0].cap + d->open[1].cap) * sizeof(struct slot);
+    pthread_mutex_unlock(&d->lock);
+    pthread_mutex_unlock(&d->own);
+    return n;
 }

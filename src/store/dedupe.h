@@ -2,11 +2,12 @@
  * cost that does not grow with the store.
  *
  * A key is a 128-bit keyed hash (SipHash-2-4) of source and delivery id. Keys live in buckets of
- * some DEDUPE_BUCKET_KEYS events each. The newest keys (those of the open bucket and those that
- * were not yet applied to the database) are in an exact table in memory. Closed buckets are on
- * disk, sorted, with a Bloom filter of 20 bits a key in memory: a fresh key asks the disk about
- * one time in 2500 a bucket. The last DEDUPE_BUCKETS_MAX buckets count (four million ids);
- * older ids are forgotten even inside the window.
+ * some DEDUPE_BUCKET_KEYS events each. Those that were not yet applied to the database are in an
+ * exact table in memory. Those of the open bucket are on disk in runs, in the order they came, and
+ * memory has 32 bits of each key and its run. Closed buckets are on disk, sorted, with a Bloom
+ * filter of 20 bits a key in a file (bloom_file.h): a fresh key asks the disk about one time in
+ * 2500 a bucket. So memory does not grow with the number of ids. The last DEDUPE_BUCKETS_MAX
+ * buckets count (four million ids); older ids are forgotten even inside the window.
  *
  * Threads: find, add and undo belong to the thread that commits; the bucket calls may come from
  * any other. */
@@ -18,6 +19,7 @@
 #define DEDUPE_BUCKET_KEYS 32768u
 #define DEDUPE_BUCKETS_MAX 128u
 #define DEDUPE_PARTS 512u /* a closed bucket's keys are stored in parts, by their top bits */
+#define DEDUPE_RUN_KEYS 512u
 #define DEDUPE_RECENT_MAX (1u << 18) /* some 15 MB */
 #define DEDUPE_SEED_BYTES 16u
 #define DEDUPE_ENTRY_BYTES 40u /* on disk: the members of the struct, little-endian */
@@ -64,8 +66,10 @@ static inline size_t bloom_line(size_t bytes, const uint64_t key[2])
     return (size_t)((key[0] & 0xffffffffu) * lines >> 32) * BLOOM_LINE;
 }
 
-/* The entries of one part of a closed bucket as stored; STR_NONE when there are none. Valid until
- * the next call. Called by the committing thread. */
+/* The entries of one part of a closed bucket as stored; STR_NONE when there are none. With
+ * DEDUPE_RUNS for the bucket those of that run of the open one, or, with 0, of all its runs. Valid
+ * until the next call. Called by the committing thread. */
+#define DEDUPE_RUNS UINT64_MAX
 typedef str dedupe_load_part(void *arg, uint64_t bucket, unsigned part);
 
 struct dedupe;
@@ -95,13 +99,25 @@ void dedupe_undo(struct dedupe *d, size_t count);
 
 /* Forgets all keys of records before end_lsn; for a store without buckets. */
 void dedupe_forget(struct dedupe *d, uint64_t end_lsn);
-/* A bucket was closed on disk: all keys of records before end_lsn are in it or in older ones.
- * filter: taken over, or NULL when it is not loaded yet: then every key asks the disk. */
-void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, uint64_t end_lsn, int64_t until_ms,
+/* These entries are in that run (from 1 on) of the open bucket, or will be when the transaction
+ * under way is committed. */
+void dedupe_run_grew(struct dedupe *d, uint64_t bucket, uint32_t run, str entries);
+/* A bucket was closed on disk: what was told of its runs is in its parts. filter: taken over, or
+ * NULL when it is not loaded yet: then every key asks the disk. */
+void dedupe_bucket_closed(struct dedupe *d, uint64_t bucket, int64_t until_ms,
                           struct bloom *filter);
+/* All keys of records before end_lsn are committed: in closed buckets, or in runs that were told.
+ */
+void dedupe_written(struct dedupe *d, uint64_t end_lsn);
 /* The filter of a bucket that was announced without; taken over. */
 void dedupe_bucket_loaded(struct dedupe *d, uint64_t bucket, struct bloom *filter);
 /* Buckets before this one are gone. */
 void dedupe_bucket_dropped(struct dedupe *d, uint64_t first_kept);
+/* Writes filters of closed buckets to a file made at that path when it is first needed (it has no
+ * name from then on), and gives their memory back; where it can't be written they stay. One thread
+ * at a time. */
+void dedupe_put_away(struct dedupe *d, const char *path);
+/* All that is in memory for it. */
+size_t dedupe_bytes(struct dedupe *d);
 
 #endif

@@ -207,6 +207,7 @@ static void release(struct sqlite_store *s)
     pthread_cond_destroy(&s->ticket_turn);
     free(s->dir);
     free(s->path);
+    free(s->filters_path);
     free(s);
 }
 
@@ -414,11 +415,12 @@ struct store *store_sqlite_open(const char *dir, const struct clock *clock,
     s->clock = clock;
     s->dir = xstrdup(dir);
     s->path = join(dir, "gaff.db");
+    s->filters_path = join(dir, "filters");
     s->lock_fd = -1;
     pthread_mutex_init(&s->ticket_lock, NULL);
     pthread_cond_init(&s->ticket_turn, NULL);
     buf_init(&s->writer.bytes, RECORD_BYTES_MAX + JOURNAL_SEGMENT_BYTES);
-    buf_init(&s->part_bytes, 1u << 20);
+    buf_init(&s->part_bytes, RECORD_BYTES_MAX);
     s->dedupe = dedupe_new(keys_load_part, s);
     s->recent = recent_new(RECENT_BYTES);
     enum err e = open_all(s, io, why);

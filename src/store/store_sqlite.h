@@ -70,12 +70,16 @@ struct writer { /* guarded by the writer lock */
     struct map names; /* name -> id as a pointer; may hold names of this transaction */
     struct buf bytes; /* journal records being applied */
     struct chunk *chunk;
-    /* The open bucket of delivery ids: keys in its runs, and the id it will have. */
-    uint64_t bucket, run_keys, run_keys_committed;
+    uint64_t bucket;     /* the id that the open bucket of delivery ids will have */
+    struct dedupe_runs { /* where its keys are */
+        uint64_t keys;
+        uint32_t last; /* the one they are appended to; 0: there was none */
+        uint64_t last_keys;
+    } runs, runs_committed;
     uint64_t keys_lsn, keys_lsn_committed; /* all keys of records before this are in runs */
     struct dedupe_closing { /* closed in this transaction, to be told after its commit */
         bool is;
-        uint64_t bucket, first_kept, end_lsn;
+        uint64_t bucket, first_kept;
         int64_t until_ms;
         struct bloom *filter;
     } closing;
@@ -89,6 +93,7 @@ struct sqlite_store {
     struct store base;
     const struct clock *clock;
     char *dir, *path; /* of the database */
+    char *filters_path;
     int lock_fd;
     struct journal *journal;
     uint64_t store_id;
@@ -249,6 +254,7 @@ enum err keys_open(struct sqlite_store *s, struct reason *why);
 bool keys_append(struct sqlite_store *s, str entries, uint64_t end_lsn, int64_t until_ms);
 void keys_committed(struct sqlite_store *s, bool good);
 void keys_load_filters(struct sqlite_store *s); /* those not loaded yet; by the applier, unlocked */
+void keys_put_away(struct sqlite_store *s);     /* filters from memory to their file; as above */
 str keys_load_part(void *store, uint64_t bucket, unsigned part);
 
 /* --- store_sqlite_object.c -----------------------------------------------------------------------

@@ -260,6 +260,7 @@ static void *applier_main(void *arg)
     do {
         journal_release(s->journal, atomic_load(&s->synced_lsn));
         look_after_space(s);
+        keys_put_away(s);
         if (silent && !atomic_load(&s->is_short))
             writer_empty_wal(s);
         if (silent && untrimmed(s) > TRIM_BYTES_SILENT)

@@ -1,11 +1,15 @@
 /* store_sqlite_dedupe.c -- the disk side of dedupe.h. The keys of the open bucket are appended as
- * they come (`dedupe_run`: no random access, whatever the size of the store). A full bucket is
- * sorted once and written as 512 parts with its filter; a lookup then reads one part. */
+ * they come (`dedupe_run`: no random access, whatever the size of the store), in runs of
+ * DEDUPE_RUN_KEYS, so that who looks for one reads little. A full bucket is sorted once and written
+ * as 512 parts with its filter; a lookup then reads one part. */
 #include "store/store_sqlite.h"
 
 #include "base/log.h"
 
-static const char insert_run[] = "INSERT INTO dedupe_run (until_ms, entries) VALUES (?1, ?2)";
+static const char append_run[] =
+    "INSERT INTO dedupe_run (id, until_ms, entries) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE"
+    " SET until_ms=max(until_ms, excluded.until_ms),"
+    " entries=CAST(entries || excluded.entries AS BLOB)";
 static const char insert_part[] = "INSERT OR REPLACE INTO dedupe_part VALUES (?1, ?2)";
 
 /* --- closing a bucket ------------------------------------------------------------------------- */
@@ -119,27 +123,49 @@ static bool close_bucket(struct sqlite_store *s)
     w->closing = (struct dedupe_closing){.is = true,
                                          .bucket = w->bucket,
                                          .first_kept = first_kept,
-                                         .end_lsn = w->keys_lsn,
                                          .until_ms = until_ms,
                                          .filter = filter};
     w->bucket++;
-    w->run_keys = 0;
+    w->runs.keys = 0;
+    w->runs.last_keys = DEDUPE_RUN_KEYS; /* no number is used again while it may be known */
+    return true;
+}
+
+/* Some entries to the last run, or, when that is full, to a new one. */
+static bool append(struct sqlite_store *s, str entries, int64_t until_ms)
+{
+    struct writer *w = &s->writer;
+    sqlite3_stmt *q = db_statement(&w->c, append_run);
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, w->runs.last);
+    sqlite3_bind_int64(q, 2, until_ms);
+    db_bind_blob(q, 3, entries);
+    if (!db_run(q))
+        return false;
+    dedupe_run_grew(s->dedupe, w->bucket, w->runs.last, entries);
+    w->runs.keys += entries.n / DEDUPE_ENTRY_BYTES;
+    w->runs.last_keys += entries.n / DEDUPE_ENTRY_BYTES;
     return true;
 }
 
 bool keys_append(struct sqlite_store *s, str entries, uint64_t end_lsn, int64_t until_ms)
 {
     struct writer *w = &s->writer;
-    if (w->run_keys >= DEDUPE_BUCKET_KEYS && !w->closing.is && !close_bucket(s))
+    if (w->runs.keys >= DEDUPE_BUCKET_KEYS && !w->closing.is && !close_bucket(s))
         return false;
-    sqlite3_stmt *q = db_statement(&w->c, insert_run);
-    if (!q)
-        return false;
-    sqlite3_bind_int64(q, 1, until_ms);
-    db_bind_blob(q, 2, entries);
-    w->run_keys += entries.n / DEDUPE_ENTRY_BYTES;
+    for (size_t at = 0, to; at < entries.n; at = to) {
+        if (w->runs.last == 0 || w->runs.last_keys >= DEDUPE_RUN_KEYS) {
+            w->runs.last++;
+            w->runs.last_keys = 0;
+        }
+        to = at + (DEDUPE_RUN_KEYS - w->runs.last_keys) * DEDUPE_ENTRY_BYTES;
+        to = to < entries.n ? to : entries.n;
+        if (!append(s, str_slice(entries, at, to), until_ms))
+            return false;
+    }
     w->keys_lsn = end_lsn;
-    return db_run(q);
+    return true;
 }
 
 void keys_committed(struct sqlite_store *s, bool good)
@@ -148,17 +174,19 @@ void keys_committed(struct sqlite_store *s, bool good)
     struct dedupe_closing *c = &w->closing;
     if (good) {
         if (c->is) {
-            dedupe_bucket_closed(s->dedupe, c->bucket, c->end_lsn, c->until_ms, c->filter);
+            dedupe_bucket_closed(s->dedupe, c->bucket, c->until_ms, c->filter);
             dedupe_bucket_dropped(s->dedupe, c->first_kept);
         }
-        w->run_keys_committed = w->run_keys;
+        if (w->keys_lsn != w->keys_lsn_committed)
+            dedupe_written(s->dedupe, w->keys_lsn);
+        w->runs_committed = w->runs;
         w->keys_lsn_committed = w->keys_lsn;
     } else {
         if (c->is) {
             free(c->filter);
             w->bucket--;
         }
-        w->run_keys = w->run_keys_committed;
+        w->runs = w->runs_committed;
         w->keys_lsn = w->keys_lsn_committed;
     }
     *c = (struct dedupe_closing){0};
@@ -166,34 +194,42 @@ void keys_committed(struct sqlite_store *s, bool good)
 
 /* --- opening and looking up ------------------------------------------------------------------- */
 
-enum err keys_open(struct sqlite_store *s, struct reason *why)
+static bool open_buckets(struct sqlite_store *s)
 {
     struct writer *w = &s->writer;
     sqlite3_stmt *q = db_statement(&w->c, "SELECT id, until_ms FROM dedupe_bucket ORDER BY id");
-    if (!q)
-        return db_fail(w->c.db, "read the delivery ids", why);
-    int rc;
-    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+    int rc = SQLITE_ERROR;
+    while (q && (rc = sqlite3_step(q)) == SQLITE_ROW) {
         w->bucket = db_u64(q, 0) + 1;
-        dedupe_bucket_closed(s->dedupe, db_u64(q, 0), 0, sqlite3_column_int64(q, 1), NULL);
+        dedupe_bucket_closed(s->dedupe, db_u64(q, 0), sqlite3_column_int64(q, 1), NULL);
     }
     sqlite3_reset(q);
-    struct buf all;
-    buf_init(&all, RECORD_BYTES_MAX);
-    int64_t until_ms = 0;
-    if (rc != SQLITE_DONE || !collect_runs(&w->c, &all, &until_ms)) {
-        buf_release(&all);
-        return db_fail(w->c.db, "read the delivery ids", why);
+    return rc == SQLITE_DONE;
+}
+
+static bool open_runs(struct sqlite_store *s)
+{
+    struct writer *w = &s->writer;
+    sqlite3_stmt *q = db_statement(&w->c, "SELECT id, entries FROM dedupe_run ORDER BY id");
+    int rc = SQLITE_ERROR;
+    while (q && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        str entries = db_column(q, 1);
+        w->runs.last = (uint32_t)sqlite3_column_int64(q, 0);
+        w->runs.last_keys = entries.n / DEDUPE_ENTRY_BYTES;
+        w->runs.keys += w->runs.last_keys;
+        dedupe_run_grew(s->dedupe, w->bucket, w->runs.last, entries);
     }
-    for (size_t at = 0; at + DEDUPE_ENTRY_BYTES <= all.len; at += DEDUPE_ENTRY_BYTES) {
-        struct dedupe_entry e;
-        dedupe_entry_read(all.p + at, &e);
-        dedupe_add(s->dedupe, &e, w->now.applied_lsn - 1);
-    }
-    w->run_keys = w->run_keys_committed = all.len / DEDUPE_ENTRY_BYTES;
+    sqlite3_reset(q);
+    w->runs_committed = w->runs;
+    return rc == SQLITE_DONE;
+}
+
+enum err keys_open(struct sqlite_store *s, struct reason *why)
+{
+    struct writer *w = &s->writer;
     w->keys_lsn = w->keys_lsn_committed = w->now.applied_lsn;
-    buf_release(&all);
-    return ERR_OK;
+    return open_buckets(s) && open_runs(s) ? ERR_OK
+                                           : db_fail(w->c.db, "read the delivery ids", why);
 }
 
 void keys_load_filters(struct sqlite_store *s)
@@ -204,35 +240,64 @@ void keys_load_filters(struct sqlite_store *s)
     sqlite3_stmt *q = db_statement(&c, "SELECT id, bloom FROM dedupe_bucket ORDER BY id DESC");
     while (q && sqlite3_step(q) == SQLITE_ROW) {
         struct bloom *filter = bloom_of(db_column(q, 1));
-        if (filter)
-            dedupe_bucket_loaded(s->dedupe, db_u64(q, 0), filter);
+        if (!filter)
+            continue;
+        dedupe_bucket_loaded(s->dedupe, db_u64(q, 0), filter);
+        keys_put_away(s);
     }
     db_close(&c);
+}
+
+void keys_put_away(struct sqlite_store *s)
+{
+    dedupe_put_away(s->dedupe, s->filters_path);
+}
+
+/* Rows of `dedupe_run` and `dedupe_part` lie side by side in their tables: little of them is read
+ * again, and nothing is gained by keeping it. */
+static sqlite3_stmt *parts_statement(struct sqlite_store *s, const char *sql)
+{
+    if (!s->parts.db && (db_open_reader(s, &s->parts, NULL) != ERR_OK ||
+                         !db_exec(&s->parts, "PRAGMA cache_size=-128")))
+        return NULL;
+    return db_statement(&s->parts, sql);
+}
+
+static sqlite3_stmt *ask_part(struct sqlite_store *s, uint64_t bucket, unsigned part)
+{
+    sqlite3_stmt *q = parts_statement(s, "SELECT entries FROM dedupe_part WHERE id=?1");
+    if (q)
+        db_bind_u64(q, 1, bucket * DEDUPE_PARTS + part);
+    return q;
+}
+
+static sqlite3_stmt *ask_runs(struct sqlite_store *s, uint32_t run)
+{
+    sqlite3_stmt *q = parts_statement(s, "SELECT entries FROM dedupe_run WHERE id>=?1 AND id<=?2");
+    if (q) {
+        sqlite3_bind_int64(q, 1, run);
+        sqlite3_bind_int64(q, 2, run ? run : INT64_MAX);
+    }
+    return q;
 }
 
 str keys_load_part(void *store, uint64_t bucket, unsigned part)
 {
     struct sqlite_store *s = store;
     uint64_t held;
-    if (!s->parts.db && db_open_reader(s, &s->parts, NULL) != ERR_OK)
-        return STR_NONE;
-    sqlite3_stmt *q = db_statement(&s->parts, "SELECT entries FROM dedupe_part WHERE id=?1");
+    sqlite3_stmt *q = bucket == DEDUPE_RUNS ? ask_runs(s, part) : ask_part(s, bucket, part);
     if (!q)
         return STR_NONE;
-    db_bind_u64(q, 1, bucket * DEDUPE_PARTS + part);
-    int rc = sqlite3_step(q);
-    str found = STR_NONE;
-    if (rc == SQLITE_ROW) {
-        str bytes = db_column(q, 0);
-        buf_clear(&s->part_bytes);
-        buf_str_append(&s->part_bytes, bytes);
-        found = buf_str(&s->part_bytes);
-    } else if (rc != SQLITE_DONE && log_rate("dedupe", &held)) {
+    int rc;
+    buf_clear(&s->part_bytes);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW)
+        buf_str_append(&s->part_bytes, db_column(q, 0));
+    if ((rc != SQLITE_DONE || !buf_ok(&s->part_bytes)) && log_rate("dedupe", &held)) {
         /* Storing it twice is better than refusing it: delivery is at least once. */
         log_event(LOG_WARN, "a delivery id could not be looked up; taken as new",
                   LOG_F("error", str_from_cstr(sqlite3_errmsg(s->parts.db))), LOG_I("held", held));
     }
     /* Reset at once: an open read would keep the log from being reused. */
     sqlite3_reset(q);
-    return found;
+    return buf_str(&s->part_bytes);
 }

@@ -15,9 +15,10 @@ struct kept {
 struct kept_keys {
     struct kept *v; /* ordered by event */
     size_t count, cap;
-    bool is_read;   /* what is there was read once */
-    uint64_t open;  /* the bucket that was open at the last look */
-    int64_t run;    /* its last run that was read */
+    bool is_read;  /* what is there was read once */
+    uint64_t open; /* the bucket that was open at the last look */
+    int64_t run;   /* its last run that was read, and how far */
+    size_t run_bytes;
     uint64_t first; /* the oldest bucket that was there, and what it tells: */
     uint64_t forgotten;
 };
@@ -114,14 +115,18 @@ static bool read_buckets(struct connection *c, uint64_t from, uint64_t to, struc
 
 static bool read_runs(struct connection *c, struct kept_keys *k, int64_t since_ms)
 {
-    sqlite3_stmt *q = db_statement(c, "SELECT id, entries FROM dedupe_run WHERE id>?1 ORDER BY id");
+    sqlite3_stmt *q =
+        db_statement(c, "SELECT id, entries FROM dedupe_run WHERE id>=?1 ORDER BY id");
     int rc = SQLITE_ERROR;
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, k->run);
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        str entries = db_column(q, 1);
+        size_t from = sqlite3_column_int64(q, 0) == k->run ? k->run_bytes : 0;
+        add(k, str_slice(entries, from, entries.n), since_ms);
         k->run = sqlite3_column_int64(q, 0);
-        add(k, db_column(q, 1), since_ms);
+        k->run_bytes = entries.n;
     }
     sqlite3_reset(q);
     return rc == SQLITE_DONE;
@@ -152,6 +157,7 @@ static bool read_new(struct connection *c, struct kept_keys *k, int64_t since_ms
     if (good && (!k->is_read || open != k->open)) {
         good = read_buckets(c, k->is_read ? k->open : first, open, k, since_ms);
         k->run = 0;
+        k->run_bytes = 0;
     }
     good = good && read_runs(c, k, since_ms);
     db_rollback(c);

@@ -226,6 +226,31 @@ void test_sqlite_repeats_are_found_in_closed_buckets(void)
     kit_close(&k);
 }
 
+/* Each batch has a key of any batch before it, while the applier moves keys from memory to the open
+ * bucket, and from there to closed ones. */
+void test_sqlite_repeats_are_found_wherever_they_are_just_then(void)
+{
+    struct kit k;
+    struct rng r;
+    rng_init(&r, 11);
+    kit_open(&k, "sqlite:store");
+    uint64_t next = 0, repeats = 0;
+    while (next < 3 * DEDUPE_BUCKET_KEYS) {
+        struct new_event *n = next ? keyed(&k, rng_below(&r, next), STR("b")) : NULL;
+        int room = 1 + (int)rng_below(&r, KIT_BATCH_MAX - 1);
+        while (room--)
+            keyed(&k, next++, STR("b"));
+        kit_commit(&k);
+        EXPECT(!n || n->duplicate_of != 0);
+        repeats += n != NULL;
+        if (rng_below(&r, 200) == 0)
+            reopen(&k);
+    }
+    EXPECT(repeats > 100);
+    EXPECT_EQ_UINT(kit_counts(&k).events, next);
+    kit_close(&k);
+}
+
 static void copy_file(const char *from, const char *to)
 {
     char block[1 << 16];
