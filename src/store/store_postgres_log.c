@@ -204,7 +204,8 @@ static enum err rows_next(struct store_reader *base, const struct attempt_filter
  * (docs/why/2026-12-attempts-that-succeeded.md). They are the ids of a destination's index without
  * those in the indexes of the failed and of the ended; only then are rows read. */
 #define IDS_FEW (PG_SCAN_ROWS_MAX / 10) /* mostly there are enough among them */
-#define IDS_MAX (PG_SCAN_ROWS_MAX * 10)
+#define IDS_BLOCK PG_SCAN_ROWS_MAX
+#define IDS_MAX (10 * IDS_BLOCK) /* in one call, about */
 
 struct ids {
     uint64_t *v; /* f->limit at most, in the direction of the list */
@@ -212,13 +213,15 @@ struct ids {
     uint64_t next; /* as in attempt_log */
 };
 
-static void except(struct question *q, const struct ids *from, const char *kind)
+static void where_from(struct question *q, uint64_t next, const char *kind)
 {
     const struct attempt_filter *f = q->f;
-    uint64_t before = f->ascending ? f->before : from->next;
-    uint64_t after = f->ascending ? from->next : f->after;
-    buf_printf(&q->sql, " EXCEPT SELECT id FROM gaff.attempts WHERE");
-    where_index(q, before, after, kind);
+    where_index(q, f->ascending ? f->before : next, f->ascending ? next : f->after, kind);
+}
+
+static void where_in_span(struct question *q, uint64_t next, const char *kind)
+{
+    where_from(q, next, kind);
     buf_printf(&q->sql, " AND id BETWEEN (SELECT least FROM s) AND (SELECT most FROM s)");
 }
 
@@ -230,14 +233,16 @@ static enum err list_ids(struct store_reader *base, const struct attempt_filter 
     struct PGresult *r = NULL;
     begin(&q, base, f);
     buf_printf(&q.sql, "WITH c AS MATERIALIZED (SELECT id FROM gaff.attempts WHERE");
-    where_index(&q, f->ascending ? f->before : out->next, f->ascending ? out->next : f->after, "");
+    where_from(&q, out->next, "");
     buf_printf(&q.sql,
                " ORDER BY id%s LIMIT %d), s AS MATERIALIZED"
                " (SELECT min(id) AS least, max(id) AS most, count(*) AS n FROM c)"
                " SELECT * FROM (SELECT id, false AS is_last FROM (SELECT id FROM c",
                direction(&q), most);
-    except(&q, out, FAILED);
-    except(&q, out, ENDED);
+    buf_printf(&q.sql, " EXCEPT SELECT id FROM gaff.attempts WHERE");
+    where_in_span(&q, out->next, FAILED);
+    buf_printf(&q.sql, " EXCEPT SELECT id FROM gaff.attempts WHERE");
+    where_in_span(&q, out->next, ENDED);
     buf_printf(&q.sql,
                ") x ORDER BY id%s LIMIT %zu) y"
                " UNION ALL SELECT %s, true FROM s WHERE n = %d ORDER BY 2, 1%s",
@@ -257,6 +262,48 @@ static enum err list_ids(struct store_reader *base, const struct attempt_filter 
     return e;
 }
 
+/* Steps over the next block when all of it failed or ended, which counts tell faster than ids. */
+static enum err skip_block(struct store_reader *base, const struct attempt_filter *f, int size,
+                           uint64_t *next, bool *skipped, struct reason *why)
+{
+    struct question q;
+    struct PGresult *r = NULL;
+    begin(&q, base, f);
+    buf_printf(&q.sql, "WITH s AS MATERIALIZED (SELECT min(id) AS least, max(id) AS most,"
+                       " count(*) AS n FROM (SELECT id FROM gaff.attempts WHERE");
+    where_from(&q, *next, "");
+    buf_printf(&q.sql,
+               " ORDER BY id%s LIMIT %d) c) SELECT n, coalesce(%s, 0),"
+               " (SELECT count(*) FROM gaff.attempts WHERE",
+               direction(&q), size, f->ascending ? "most" : "least");
+    where_in_span(&q, *next, FAILED);
+    buf_printf(&q.sql, "), (SELECT count(*) FROM gaff.attempts WHERE");
+    where_in_span(&q, *next, ENDED);
+    buf_printf(&q.sql, ") FROM s");
+    enum err e = ask(&q, &r, why);
+    *skipped = e == ERR_OK && pg_i64(r, 0, 0) == pg_i64(r, 0, 2) + pg_i64(r, 0, 3);
+    if (*skipped)
+        *next = pg_i64(r, 0, 0) == size ? (uint64_t)pg_i64(r, 0, 1) : 0;
+    pg_clear(r);
+    return e;
+}
+
+static enum err find_ids(struct store_reader *base, const struct attempt_filter *f, struct ids *out,
+                         struct reason *why)
+{
+    bool skipped;
+    enum err e = list_ids(base, f, IDS_FEW, out, why);
+    if (e != ERR_OK || out->count > 0 || !out->next)
+        return e;
+    e = skip_block(base, f, IDS_MAX, &out->next, &skipped, why);
+    if (e != ERR_OK || skipped)
+        return e;
+    do /* it is in one of them */
+        e = skip_block(base, f, IDS_BLOCK, &out->next, &skipped, why);
+    while (e == ERR_OK && skipped && out->next);
+    return e == ERR_OK && !skipped ? list_ids(base, f, IDS_BLOCK, out, why) : e;
+}
+
 static enum err list_succeeded(struct store_reader *base, const struct attempt_filter *f,
                                struct arena *a, struct attempt_log *out, struct reason *why)
 {
@@ -265,9 +312,7 @@ static enum err list_succeeded(struct store_reader *base, const struct attempt_f
                       .next = f->ascending ? f->after : f->before};
     if (!ids.v)
         return out_of_arena(why);
-    enum err e = list_ids(base, f, IDS_FEW, &ids, why);
-    if (e == ERR_OK && ids.count == 0 && ids.next)
-        e = list_ids(base, f, IDS_MAX, &ids, why);
+    enum err e = find_ids(base, f, &ids, why);
     out->next = ids.next;
     if (e != ERR_OK || ids.count == 0)
         return e;

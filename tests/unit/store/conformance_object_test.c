@@ -516,7 +516,7 @@ CASE(attempts_are_counted_by_result_and_time)
 /* More that failed or ended than any store looks at before it skips them, and a few between. */
 CASE(attempts_that_succeeded_are_found_among_many_that_did_not)
 {
-    enum { ALL = 40 * KIT_BATCH_MAX };
+    enum { ALL = 440 * KIT_BATCH_MAX };
     static const size_t good[] = {0, 1, 70, 2200, 2201, ALL - 2};
     uint64_t those[ARRAY_LEN(good)];
     for (size_t n = 0, g = 0; n < ALL;) {
