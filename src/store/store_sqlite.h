@@ -124,7 +124,8 @@ struct sqlite_store {
     uint64_t open_lsn; /* of this run's RECORD_OPEN: what lies before is of former runs */
     _Atomic uint64_t max_id;
     _Atomic bool is_short; /* of space: new events are refused (store_sqlite_space.c) */
-    uint64_t trimmed_lsn;  /* applied when memory was given back last; of the applier */
+    /* Applied when memory was given back last, and when that was in silence; of the applier. */
+    uint64_t trimmed_lsn, trimmed_silent_lsn;
     pthread_t applier;
     bool applier_runs;
     pthread_mutex_t wake_lock;

@@ -137,9 +137,11 @@ static bool nothing_to_do(struct sqlite_store *s)
     return !s->stop && lag(s) == 0 && !atomic_load(&s->wal_is_full);
 }
 
-static uint64_t untrimmed(struct sqlite_store *s)
+/* Of what was applied, since memory was given back, or since that was done in silence: then those
+ * who sent had gone, and what was kept for them is free. */
+static uint64_t untrimmed(struct sqlite_store *s, bool in_silence)
 {
-    return atomic_load(&s->applied_lsn) - s->trimmed_lsn;
+    return atomic_load(&s->applied_lsn) - (in_silence ? s->trimmed_silent_lsn : s->trimmed_lsn);
 }
 
 /* Until there is something to do, or *silent: there was nothing for a while. */
@@ -147,7 +149,7 @@ static void wait_for_news(struct sqlite_store *s, bool *silent)
 {
     while (nothing_to_do(s) && !*silent) {
         if (atomic_load(&s->wal_file_bytes) <= WAL_BYTES_IDLE &&
-            untrimmed(s) <= TRIM_BYTES_SILENT) {
+            untrimmed(s, true) <= TRIM_BYTES_SILENT) {
             pthread_cond_wait(&s->wake, &s->wake_lock);
         } else {
             wait_ms(s, SILENCE_MS);
@@ -254,7 +256,7 @@ static void *applier_main(void *arg)
     bool silent = false;
     pthread_setname_np(pthread_self(), "gaff-store");
     step_back();
-    s->trimmed_lsn = atomic_load(&s->applied_lsn);
+    s->trimmed_lsn = s->trimmed_silent_lsn = atomic_load(&s->applied_lsn);
     keys_load_filters(s);
     space_keep(s);
     do {
@@ -263,8 +265,10 @@ static void *applier_main(void *arg)
         keys_put_away(s);
         if (silent && !atomic_load(&s->is_short))
             writer_empty_wal(s);
-        if (silent && untrimmed(s) > TRIM_BYTES_SILENT)
+        if (silent && untrimmed(s, true) > TRIM_BYTES_SILENT) {
             trim_memory(s);
+            s->trimmed_silent_lsn = s->trimmed_lsn;
+        }
         if (atomic_load(&s->wal_is_full))
             checkpoint(s);
         if (lag(s) == 0)
@@ -275,7 +279,7 @@ static void *applier_main(void *arg)
                 log_event(LOG_INFO, "the database is being written again",
                           LOG_I("lag_bytes", lag(s)));
             retry_ms = 0;
-            if (lag(s) == 0 && untrimmed(s) > TRIM_BYTES)
+            if (lag(s) == 0 && untrimmed(s, false) > TRIM_BYTES)
                 trim_memory(s);
             continue;
         }

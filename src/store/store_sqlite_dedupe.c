@@ -257,9 +257,12 @@ void keys_put_away(struct sqlite_store *s)
  * again, and nothing is gained by keeping it. */
 static sqlite3_stmt *parts_statement(struct sqlite_store *s, const char *sql)
 {
-    if (!s->parts.db && (db_open_reader(s, &s->parts, NULL) != ERR_OK ||
-                         !db_exec(&s->parts, "PRAGMA cache_size=-128")))
-        return NULL;
+    if (!s->parts.db) {
+        if (db_open_reader(s, &s->parts, NULL) != ERR_OK ||
+            !db_exec(&s->parts, "PRAGMA cache_size=-128"))
+            return NULL;
+        sqlite3_db_config(s->parts.db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
+    }
     return db_statement(&s->parts, sql);
 }
 
