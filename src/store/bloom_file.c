@@ -6,14 +6,17 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define LINES (BLOOM_BYTES / BLOOM_LINE)
 #define LINE_BYTES (BLOOM_LINE * 8) /* of a group */
-#define STRIDE (BLOOM_FILE_GROUPS * LINE_BYTES)
+#define GROUP_BYTES ((size_t)LINES * LINE_BYTES)
+#define FILE_BYTES (BLOOM_FILE_GROUPS * GROUP_BYTES)
 
 struct bloom_file {
     int fd;
+    uint8_t *map; /* all of it, to read */
 };
 
 struct bloom_file *bloom_file_new(const char *path, struct reason *why)
@@ -23,18 +26,20 @@ struct bloom_file *bloom_file_new(const char *path, struct reason *why)
         fail_errno(why, ERR_IO, "can't make %s", path);
         return NULL;
     }
-    if (unlink(path) != 0 || ftruncate(fd, (off_t)LINES * STRIDE) != 0) {
+    if (unlink(path) != 0 || ftruncate(fd, (off_t)FILE_BYTES) != 0) {
         fail_errno(why, ERR_IO, "can't prepare %s", path);
         close(fd);
         return NULL;
     }
-    /* A read is of what it asks for, and no news for the file. */
-#ifdef O_NOATIME
-    (void)fcntl(fd, F_SETFL, O_NOATIME);
-#endif
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    void *map = mmap(NULL, FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        fail_errno(why, ERR_IO, "can't map %s", path);
+        close(fd);
+        return NULL;
+    }
     struct bloom_file *f = xcalloc(1, sizeof(*f));
     f->fd = fd;
+    f->map = map;
     return f;
 }
 
@@ -42,8 +47,14 @@ void bloom_file_free(struct bloom_file *f)
 {
     if (!f)
         return;
+    munmap(f->map, FILE_BYTES);
     close(f->fd);
     free(f);
+}
+
+void bloom_file_rest(struct bloom_file *f)
+{
+    (void)madvise(f->map, FILE_BYTES, MADV_DONTNEED);
 }
 
 /* Eight bits as the lowest of eight bytes, bit 0 first: a byte in which its own bit is set passes
@@ -70,8 +81,8 @@ enum err bloom_file_put(struct bloom_file *f, unsigned group, unsigned slot, boo
                         const struct bloom *b, struct reason *why)
 {
     assert(group < BLOOM_FILE_GROUPS && slot < BLOOM_GROUP && b->bytes == BLOOM_BYTES);
-    off_t at = (off_t)group * LINE_BYTES;
-    for (size_t i = 0; i < LINES; i++, at += STRIDE) {
+    off_t at = (off_t)(group * GROUP_BYTES);
+    for (size_t i = 0; i < LINES; i++, at += LINE_BYTES) {
         errno = EIO; /* of a read or write that was cut short */
         if (!put_line(f->fd, at, slot, first, b->bits + i * BLOOM_LINE))
             return fail_errno(why, ERR_IO, "can't write the filters of delivery ids");
@@ -91,11 +102,14 @@ static uint8_t find_in_line(const uint8_t line[LINE_BYTES], const uint64_t key[2
 void bloom_file_find(const struct bloom_file *f, unsigned group, unsigned count,
                      const uint64_t key[2], uint8_t *found)
 {
-    uint8_t lines[STRIDE];
-    size_t bytes = (size_t)count * LINE_BYTES;
     assert(group + count <= BLOOM_FILE_GROUPS);
-    off_t at = (off_t)(bloom_line(BLOOM_BYTES, key) / BLOOM_LINE) * STRIDE;
-    bool good = pread(f->fd, lines, bytes, at + (off_t)group * LINE_BYTES) == (ssize_t)bytes;
+    const uint8_t *line =
+        f->map + group * GROUP_BYTES + bloom_line(BLOOM_BYTES, key) / BLOOM_LINE * LINE_BYTES;
+    /* The other probes follow at once where these two leave anything: in half of all cases. */
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(&line[i * GROUP_BYTES + key[1] % LINE_BYTES]);
+        __builtin_prefetch(&line[i * GROUP_BYTES + (key[1] >> 9) % LINE_BYTES]);
+    }
     for (size_t i = 0; i < count; i++)
-        found[i] = good ? find_in_line(lines + i * LINE_BYTES, key) : UINT8_MAX;
+        found[i] = find_in_line(line + i * GROUP_BYTES, key);
 }

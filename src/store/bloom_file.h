@@ -1,10 +1,10 @@
 /* bloom_file.h -- the filters of closed buckets, in a file instead of memory.
  *
  * Those of eight buckets that follow each other make a group: each bit of a filter has a byte, and
- * each bucket a bit of it. All groups lie line beside line, so that a key asks for 512 bytes a
- * group (64 for a bucket) in one place: one read of the page cache. Nothing in the file is of use
- * to another process or the next start (the database has the filters too): it has no name and is
- * never synced. 20 MiB at most; where nothing was put it has holes.
+ * each bucket a bit of it, so that a key asks for one page every eight buckets. The file is mapped:
+ * what is asked for is resident while there is work, as the page cache's, and given up in silence.
+ * Nothing in it is of use to another process or the next start (the database has the filters too):
+ * it has no name and is never synced. 20 MiB at most; where nothing was put it has holes.
  *
  * Threads: one puts, while any number find among what was put before. */
 #ifndef GAFF_STORE_BLOOM_FILE_H
@@ -24,8 +24,10 @@ void bloom_file_free(struct bloom_file *f); /* accepts NULL */
  * only this filter is void. */
 enum err bloom_file_put(struct bloom_file *f, unsigned group, unsigned slot, bool first,
                         const struct bloom *b, struct reason *why) MUST_USE;
+/* Gives up what is resident of it, until it is asked for again. */
+void bloom_file_rest(struct bloom_file *f);
 /* Of the groups from `group` on, as many as `count`: a bit for each slot whose filter may have the
- * key; all of them when they can't be read. Void for slots that nothing was put into. */
+ * key. Void for slots that nothing was put into. */
 void bloom_file_find(const struct bloom_file *f, unsigned group, unsigned count,
                      const uint64_t key[2], uint8_t *found);
 

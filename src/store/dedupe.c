@@ -89,7 +89,7 @@ struct dedupe {
     struct buckets *buckets;
     struct open_keys open[2]; /* at the bucket's lowest bit: one opens before the other is closed */
     uint64_t disk_lsn;        /* keys of records before this are on disk */
-    struct bloom_file *file;  /* of the thread that puts filters away; read under the lock */
+    struct bloom_file *file;  /* of the thread that puts filters away, and trims */
 };
 
 struct dedupe *dedupe_new(dedupe_load_part *load, void *arg)
@@ -224,6 +224,8 @@ void dedupe_trim(struct dedupe *d)
     pthread_mutex_lock(&d->lock);
     forget_written(d);
     pthread_mutex_unlock(&d->lock);
+    if (d->file)
+        bloom_file_rest(d->file);
     uint32_t cap = CAP_MIN;
     while (cap < d->count)
         cap *= 2;

@@ -92,7 +92,7 @@ void dedupe_key_entry(const uint8_t seed[DEDUPE_SEED_BYTES], const struct event 
 bool dedupe_add(struct dedupe *d, const struct dedupe_entry *e, uint64_t lsn);
 /* How many are remembered in memory, of DEDUPE_RECENT_MAX. */
 size_t dedupe_recent(const struct dedupe *d);
-/* Gives back the memory that a burst needed. Any thread. */
+/* Gives back the memory that a burst needed. By the thread that puts filters away. */
 void dedupe_trim(struct dedupe *d);
 /* Forgets the last `count` that were added (their commit failed). */
 void dedupe_undo(struct dedupe *d, size_t count);
