@@ -195,12 +195,14 @@ static void release(struct sqlite_store *s)
     buf_release(&s->part_bytes);
     map_release(&s->writer.names);
     map_release(&s->writer.order_cursors);
+    free(s->writer.returned);
     objects_release(s);
     db_close(&s->parts);
     db_close(&s->writer.c);
     journal_close(s->journal);
     dedupe_free(s->dedupe);
     recent_free(s->recent);
+    lent_close(s->lent);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     pthread_mutex_destroy(&s->ticket_lock);
@@ -382,6 +384,18 @@ static enum err open_journal(struct sqlite_store *s, const struct journal_io *io
     return journal_append(s->journal, RECORD_OPEN, 0, true, why);
 }
 
+static enum err open_lent(struct sqlite_store *s, struct reason *why)
+{
+    char *path = join(s->dir, "lent");
+    s->lent = lent_open(path, s->store_id, why);
+    free(path);
+    if (!s->lent)
+        return why ? why->code : ERR_IO;
+    return db_show_lent(&s->writer.c, s->lent)
+               ? ERR_OK
+               : db_fail(s->writer.c.db, "open the database", why);
+}
+
 static enum err open_all(struct sqlite_store *s, const struct journal_io *io, struct reason *why)
 {
     enum err e = fs_mkdirs(s->dir, why);
@@ -391,6 +405,8 @@ static enum err open_all(struct sqlite_store *s, const struct journal_io *io, st
         e = take_lock(s, why);
     if (e == ERR_OK)
         e = db_open_writer(s, why);
+    if (e == ERR_OK)
+        e = open_lent(s, why);
     if (e == ERR_OK)
         e = keys_open(s, why);
     if (e == ERR_OK)

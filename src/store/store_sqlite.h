@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "store/dedupe.h"
 #include "store/journal.h"
+#include "store/lent.h"
 #include "store/recent.h"
 #include "store/record.h"
 #include "store/store.h"
@@ -37,6 +38,7 @@
 #define NAMES_KEPT 64
 struct connection {
     sqlite3 *db;
+    struct lent *lent; /* what its function lent(id) tells of */
     struct {
         const char *sql;
         sqlite3_stmt *stmt;
@@ -87,6 +89,8 @@ struct writer { /* guarded by the writer lock */
     int64_t page_bytes;       /* of the database: those of older ones are smaller */
     int64_t wal_bytes;        /* in the write-ahead log after the last commit, not copied yet */
     struct map order_cursors; /* destination -> last key looked at (store_sqlite_claim.c) */
+    struct lent_row *returned; /* settled in this transaction */
+    size_t returned_count, returned_cap;
 };
 
 struct sqlite_store {
@@ -118,6 +122,7 @@ struct sqlite_store {
     struct writer writer;
 
     struct recent *recent; /* events of what was claimed last */
+    struct lent *lent;     /* claimed from the tables; changed under the writer lock */
 
     _Atomic uint64_t applied_lsn; /* committed to the database */
     _Atomic uint64_t synced_lsn;  /* and synced with it: the journal may forget what is before */
@@ -160,6 +165,8 @@ static inline struct sqlite_reader *sqlite_reader_of(struct store_reader *r)
 enum err db_fail(sqlite3 *db, const char *doing, struct reason *why);
 enum err db_open_writer(struct sqlite_store *s, struct reason *why);
 enum err db_open_reader(const struct sqlite_store *s, struct connection *c, struct reason *why);
+/* Gives the connection's statements the function lent(id): 1 or 0. */
+bool db_show_lent(struct connection *c, struct lent *l);
 void db_close(struct connection *c);
 /* What the connection remembers of `names`, which a rollback may take back. */
 void db_forget_names(struct connection *c);

@@ -273,15 +273,21 @@ static bool write_born(struct sqlite_store *s, const struct chunk *c)
     return true;
 }
 
-static bool write_attempt(struct writer *w, const struct attempt *a)
+/* of: the delivery's row as far as it is known, or NULL. */
+static bool write_attempt(struct writer *w, const struct attempt *a, const struct lent_row *of)
 {
+    bool looks_up = a->id && !of;
     sqlite3_stmt *q = db_statement(
-        &w->c, a->id ? "INSERT OR REPLACE INTO attempts SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-                       " ?10, ?11, ?12, event_id, destination FROM deliveries WHERE id=?1"
-                     : "INSERT OR REPLACE INTO attempts VALUES"
-                       " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, 0)");
+        &w->c, looks_up ? "INSERT OR REPLACE INTO attempts SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+                          " ?9, ?10, ?11, ?12, event_id, destination FROM deliveries WHERE id=?1"
+                        : "INSERT OR REPLACE INTO attempts VALUES"
+                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");
     if (!q)
         return false;
+    if (!looks_up) {
+        db_bind_u64(q, 13, a->id ? of->event_id : 0);
+        sqlite3_bind_int64(q, 14, a->id ? of->destination : 0);
+    }
     db_bind_u64(q, 1, a->delivery_id);
     sqlite3_bind_int64(q, 2, a->number);
     sqlite3_bind_int64(q, 3, a->result);
@@ -295,6 +301,16 @@ static bool write_attempt(struct writer *w, const struct attempt *a)
     db_bind_str(q, 11, a->timing);
     db_bind_u64(q, 12, a->id);
     return db_run(q);
+}
+
+/* Of a delivery that was born in this chunk. */
+static bool write_first_attempt(struct sqlite_store *s, const struct chunk *c,
+                                const struct attempt *a)
+{
+    const struct born *b = find_born(c, a->delivery_id);
+    const struct lent_row of = {.event_id = b->event_id,
+                                .destination = writer_name(s, b->d.destination)};
+    return of.destination && write_attempt(&s->writer, a, &of);
 }
 
 static bool update_settled(struct writer *w, const struct settlement *t)
@@ -313,21 +329,36 @@ static bool update_settled(struct writer *w, const struct settlement *t)
     return db_run(q);
 }
 
-/* Only a claimed row can be settled: a lease that was lost changes nothing. In the journal of a
- * former run a lease may be unknown that a power cut took (see WRITER_LEASE): who settled had it.
- */
+/* It is not lent any more, unless this transaction fails. */
+static bool take_back(struct sqlite_store *s, uint64_t id, struct lent_row *out)
+{
+    struct writer *w = &s->writer;
+    if (!lent_take_back(s->lent, id, out))
+        return false;
+    GROW(w->returned, w->returned_count, w->returned_cap);
+    w->returned[w->returned_count++] = *out;
+    return true;
+}
+
+/* Only what is claimed can be settled: a lease that was lost changes nothing. Of what a former run
+ * lent nothing is known but its journal: who settled there had it. */
 static bool write_late(struct sqlite_store *s, const struct chunk *c, const struct settlement *t)
 {
     struct writer *w = &s->writer;
+    struct lent_row row;
     struct placed d;
-    if (!rows_placed(&w->c, t->delivery_id, &d))
+    bool is_lent = take_back(s, t->delivery_id, &row);
+    if (is_lent)
+        d = (struct placed){row.destination, DELIVERY_PENDING};
+    else if (!rows_placed(&w->c, t->delivery_id, &d))
         return false;
-    if (d.state != DELIVERY_CLAIMED && !(c->is_former && d.state == DELIVERY_PENDING))
+    bool was_lent = is_lent || (c->is_former && d.state == DELIVERY_PENDING);
+    if (d.state != DELIVERY_CLAIMED && !was_lent)
         return true;
     if (!update_settled(w, t))
         return false;
     count_move(w, d.destination, (enum delivery_state)d.state, t->state);
-    return t->attempt.number == 0 || write_attempt(w, &t->attempt);
+    return t->attempt.number == 0 || write_attempt(w, &t->attempt, is_lent ? &row : NULL);
 }
 
 static bool write_superseding(struct sqlite_store *s, const struct superseding *by)
@@ -338,7 +369,8 @@ static bool write_superseding(struct sqlite_store *s, const struct superseding *
     sqlite3_stmt *q =
         db_statement(&w->c, "UPDATE deliveries INDEXED BY deliveries_in_order SET state=5,"
                             " settled_ms=?4, reason=?5 WHERE destination=?1 AND order_key=?2"
-                            " AND order_key<>0 AND state<2 AND state=0 AND id<?3");
+                            " AND order_key<>0 AND state<2 AND state=0 AND id<?3"
+                            " AND NOT lent(id)");
     static_assert(DELIVERY_CANCELLED == 5, "the state in the statement");
     if (!q || !destination)
         return false;
@@ -399,7 +431,7 @@ static bool write_out(struct sqlite_store *s, struct chunk *c)
         if (!write_late(s, c, &c->late[i]))
             return false;
     for (size_t i = 0; i < c->attempt_count; i++)
-        if (!write_attempt(w, &c->attempts[i]))
+        if (!write_first_attempt(s, c, &c->attempts[i]))
             return false;
     for (size_t i = 0; i < c->over_count; i++)
         if (!write_superseding(s, &c->over[i]))
@@ -469,23 +501,44 @@ static enum err apply_batch(struct sqlite_store *s, struct chunk *c, const struc
     return ERR_OK;
 }
 
-/* What the former process held may have been under way: number 0 says so, since whether there was
- * an attempt is not known. */
-static bool note_interrupted(struct writer *w, int64_t now_ms)
+#define INTERRUPTED                                                                                \
+    "INSERT OR REPLACE INTO attempts (delivery_id, number, result, started_ms, duration_us,"       \
+    " status, error_class, summary, request, response, timing)"                                    \
+    " SELECT id, 0, ?1, ?2, 0, 0, 'interrupted', ?3, '', x'', '' FROM deliveries WHERE "
+
+static sqlite3_stmt *interrupted_statement(struct writer *w, const char *sql, int64_t now_ms)
 {
-    sqlite3_stmt *q = db_statement(
-        &w->c, "INSERT OR REPLACE INTO attempts (delivery_id, number, result, started_ms,"
-               " duration_us, status, error_class, summary, request, response, timing)"
-               " SELECT id, 0, ?1, ?2, 0, 0, 'interrupted', ?3, '', x'', '' FROM deliveries"
-               " WHERE state=1 AND state<>2");
+    sqlite3_stmt *q = db_statement(&w->c, sql);
     if (!q)
-        return false;
+        return NULL;
     sqlite3_bind_int64(q, 1, ATTEMPT_LOST);
     sqlite3_bind_int64(q, 2, now_ms);
     db_bind_str(q, 3,
                 STR("the process ended with this delivery in its hands; an attempt may have been "
                     "under way, and is made again"));
-    return db_run(q);
+    return q;
+}
+
+/* What the former process held may have been under way: number 0 says so, since whether there was
+ * an attempt is not known. */
+static bool note_interrupted(struct sqlite_store *s, int64_t now_ms)
+{
+    struct writer *w = &s->writer;
+    if (!db_run(interrupted_statement(w, INTERRUPTED "state=1 AND state<>2", now_ms)))
+        return false;
+    size_t count;
+    const struct lent_row *v = lent_former(s->lent, &count);
+    for (size_t i = 0; i < count; i++) {
+        sqlite3_stmt *q =
+            interrupted_statement(w, INTERRUPTED "id=?4 AND state=0 AND next_ms=?5", now_ms);
+        if (!q)
+            return false;
+        db_bind_u64(q, 4, v[i].id);
+        sqlite3_bind_int64(q, 5, v[i].next_ms);
+        if (!db_run(q))
+            return false;
+    }
+    return true;
 }
 
 /* A new process took over: what the former one had claimed is pending again. */
@@ -516,7 +569,7 @@ enum err chunk_apply(struct sqlite_store *s, struct chunk *c, str records, struc
         } else if (j.kind != RECORD_OPEN) {
             e = fail(why, ERR_INVALID, "the journal record at %llu is of an unknown kind",
                      (unsigned long long)j.lsn);
-        } else if (!write_out(s, c) || !note_interrupted(w, clock_wall_ms(s->clock)) ||
+        } else if (!write_out(s, c) || !note_interrupted(s, clock_wall_ms(s->clock)) ||
                    !void_leases(w)) {
             e = db_fail(w->c.db, "write the database", why);
         }

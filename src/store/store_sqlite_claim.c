@@ -1,4 +1,6 @@
-/* store_sqlite_claim.c -- leases: handing out what is due and taking it back.
+/* store_sqlite_claim.c -- leases: handing out what is due and taking it back. What is handed out
+ * is noted in memory (lent.h), not in its row: a crash voids it, and it would be two writes more
+ * for each delivery.
  *
  * In order: of each order key only the first open delivery (pending or claimed) may go. What is
  * due is looked at first, oldest first; when many of those are not the first of their key, a few
@@ -14,43 +16,75 @@
 struct taking {
     struct sqlite_store *s;
     const struct claim *c;
+    struct arena *a;
     int64_t destination;
-    uint64_t *ids; /* of those taken, in order; c->max of them at most */
-    uint64_t *keys;
+    struct delivery *v; /* those taken; c->max of them at most */
     size_t count;
+    int64_t next_due_ms;
 };
 
-static bool take(struct taking *t, uint64_t id, uint64_t key)
+/* What is lent still stands in the index, before what is due. */
+#define DUE                                                                                        \
+    " FROM deliveries INDEXED BY deliveries_due WHERE state=0 AND destination=?1 AND next_ms<=?2"  \
+    " AND NOT lent(id) ORDER BY next_ms, id LIMIT ?3"
+
+static void take_row(struct taking *t, sqlite3_stmt *q)
 {
-    struct writer *w = &t->s->writer;
-    sqlite3_stmt *q = db_statement(&w->c, "UPDATE deliveries SET state=1 WHERE id=?1 AND state=0");
+    struct delivery *d = &t->v[t->count++];
+    *d = rows_delivery(&t->s->writer.c, q, t->a);
+    d->state = DELIVERY_CLAIMED;
+}
+
+static bool take(struct taking *t, uint64_t id)
+{
+    sqlite3_stmt *q = db_statement(&t->s->writer.c,
+                                   "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE id=?1");
     if (!q)
         return false;
     db_bind_u64(q, 1, id);
-    if (!db_run(q))
+    bool found = sqlite3_step(q) == SQLITE_ROW;
+    if (found)
+        take_row(t, q);
+    sqlite3_reset(q);
+    return found;
+}
+
+static sqlite3_stmt *due_statement(struct taking *t, const char *sql, size_t max)
+{
+    sqlite3_stmt *q = db_statement(&t->s->writer.c, sql);
+    if (!q)
+        return NULL;
+    sqlite3_bind_int64(q, 1, t->destination);
+    sqlite3_bind_int64(q, 2, t->c->now_ms);
+    sqlite3_bind_int64(q, 3, (int64_t)max);
+    return q;
+}
+/* Without order: the first of them, and when the next one is due if there are more. */
+static bool take_first(struct taking *t, bool *more)
+{
+    sqlite3_stmt *q = due_statement(t, "SELECT " DELIVERY_COLUMNS DUE, t->c->max + 1);
+    if (!q)
         return false;
-    t->ids[t->count] = id;
-    t->keys[t->count++] = key;
-    count_move(w, t->destination, DELIVERY_PENDING, DELIVERY_CLAIMED);
-    return true;
+    int rc;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW && t->count < t->c->max)
+        take_row(t, q);
+    *more = rc == SQLITE_ROW;
+    if (*more)
+        t->next_due_ms = sqlite3_column_int64(q, 8);
+    sqlite3_reset(q);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE;
 }
 
 struct due {
     uint64_t id, key;
 };
 
-/* The first `max` due ones; -1 on an error. Read whole before anything is changed. */
+/* The first `max` due ones; -1 on an error. */
 static ssize_t read_due(struct taking *t, struct due *out, size_t max)
 {
-    sqlite3_stmt *q = db_statement(&t->s->writer.c,
-                                   "SELECT id, order_key FROM deliveries INDEXED BY deliveries_due"
-                                   " WHERE state=0 AND destination=?1 AND next_ms<=?2"
-                                   " ORDER BY next_ms, id LIMIT ?3");
+    sqlite3_stmt *q = due_statement(t, "SELECT id, order_key" DUE, max);
     if (!q)
         return -1;
-    sqlite3_bind_int64(q, 1, t->destination);
-    sqlite3_bind_int64(q, 2, t->c->now_ms);
-    sqlite3_bind_int64(q, 3, (int64_t)max);
     size_t n = 0;
     int rc;
     while ((rc = sqlite3_step(q)) == SQLITE_ROW)
@@ -74,6 +108,14 @@ static bool head_of_key(struct taking *t, uint64_t key, uint64_t *id)
     *id = rc == SQLITE_ROW ? db_u64(q, 0) : 0;
     sqlite3_reset(q);
     return rc == SQLITE_ROW || rc == SQLITE_DONE;
+}
+
+static bool key_is_taken(const struct taking *t, uint64_t key)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->v[i].order_key == key)
+            return true;
+    return false;
 }
 
 /* Walks from key to key, at each taking the head if it is due. */
@@ -108,7 +150,8 @@ static bool take_by_key(struct taking *t)
         if (!found) {
             wrapped = true;
             from = INT64_MIN;
-        } else if (due && !take(t, id, (uint64_t)from)) {
+        } else if (due && !lent_has(t->s->lent, id) && !key_is_taken(t, (uint64_t)from) &&
+                   !take(t, id)) {
             return false;
         }
     }
@@ -116,26 +159,16 @@ static bool take_by_key(struct taking *t)
     return true;
 }
 
-static bool key_is_taken(const struct taking *t, uint64_t key)
+static bool take_in_order(struct taking *t)
 {
-    for (size_t i = 0; i < t->count; i++)
-        if (t->keys[i] == key)
-            return true;
-    return false;
-}
-
-static bool take_due(struct taking *t)
-{
-    size_t max = t->c->max;
-    if (t->c->in_order && max < DUE_LOOKED_MAX)
-        max = DUE_LOOKED_MAX;
-    struct due *due = calloc(max ? max : 1, sizeof(*due));
+    size_t max = t->c->max < DUE_LOOKED_MAX ? DUE_LOOKED_MAX : t->c->max;
+    struct due *due = calloc(max, sizeof(*due));
     ssize_t n = due ? read_due(t, due, max) : -1;
     bool good = n >= 0;
     uint64_t blocked = 0, first = 0; /* the last key whose head was another: they come in runs */
     for (ssize_t i = 0; i < n && good && t->count < t->c->max; i++) {
         uint64_t head = due[i].id, key = due[i].key;
-        if (t->c->in_order && key) {
+        if (key) {
             if ((key == blocked && head != first) || key_is_taken(t, key))
                 continue;
             good = head_of_key(t, key, &head);
@@ -145,59 +178,42 @@ static bool take_due(struct taking *t)
             }
         }
         if (good && head == due[i].id)
-            good = take(t, due[i].id, key);
+            good = take(t, due[i].id);
     }
     free(due);
     bool more = n == (ssize_t)max && t->count < t->c->max;
-    return good && (!more || !t->c->in_order || take_by_key(t));
+    return good && (!more || take_by_key(t));
 }
 
-/* When the next one left becomes due. Those in order that are due and were not taken wait for the
- * head of their key; its settling is what they wait for, not a time. */
-static bool find_next_due(struct taking *t, int64_t *next_due_ms)
+/* When the first of those left becomes due, of all or, with `later`, of those not due yet. Those in
+ * order that are due and were not taken wait for the head of their key; its settling is what they
+ * wait for, not a time. */
+static bool find_next_due(struct taking *t, bool later)
 {
-    bool full = t->count == t->c->max;
     sqlite3_stmt *q =
         db_statement(&t->s->writer.c, "SELECT next_ms FROM deliveries INDEXED BY deliveries_due"
                                       " WHERE state=0 AND destination=?1 AND next_ms>?2"
-                                      " ORDER BY next_ms LIMIT 1");
+                                      " AND NOT lent(id) ORDER BY next_ms LIMIT 1");
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, t->destination);
-    sqlite3_bind_int64(q, 2, full ? INT64_MIN : t->c->now_ms);
+    sqlite3_bind_int64(q, 2, later ? t->c->now_ms : INT64_MIN);
     int rc = sqlite3_step(q);
     if (rc == SQLITE_ROW)
-        *next_due_ms = sqlite3_column_int64(q, 0);
+        t->next_due_ms = sqlite3_column_int64(q, 0);
     sqlite3_reset(q);
     return rc == SQLITE_ROW || rc == SQLITE_DONE;
 }
 
-static bool read_taken(struct taking *t, struct arena *a, struct delivery_list *out)
+static bool take_due(struct taking *t)
 {
-    struct connection *c = &t->s->writer.c;
-    if (t->count == 0)
-        return true;
-    struct delivery *v = ARENA_ARRAY(a, struct delivery, out->count + t->count);
-    if (!v)
-        return false;
-    if (out->count)
-        memcpy(v, out->v, out->count * sizeof(*v));
-    for (size_t i = 0; i < t->count; i++) {
-        sqlite3_stmt *q =
-            db_statement(c, "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE id=?1");
-        if (!q)
-            return false;
-        db_bind_u64(q, 1, t->ids[i]);
-        if (sqlite3_step(q) != SQLITE_ROW)
-            return false;
-        v[out->count + i] = rows_delivery(c, q, a);
-        sqlite3_reset(q);
-    }
-    if (!arena_ok(a))
-        return false;
-    out->v = v;
-    out->count += t->count;
-    return true;
+    bool more = false;
+    t->destination = rows_name_id(&t->s->writer.c, t->c->destination);
+    if (t->destination <= 0)
+        return t->destination == 0;
+    if (!t->c->in_order)
+        return take_first(t, &more) && (more || find_next_due(t, true));
+    return take_in_order(t) && find_next_due(t, t->count < t->c->max);
 }
 
 /* What is claimed is attempted soon: its events are read here, many at once and on the thread that
@@ -219,14 +235,6 @@ static void read_events(struct sqlite_store *s, const struct delivery *v, size_t
     arena_release(&a);
 }
 
-static enum err claim_failed(struct sqlite_store *s, const struct arena *a, struct reason *why)
-{
-    enum err e = arena_ok(a) ? db_fail(s->writer.c.db, "claim deliveries", why)
-                             : fail(why, ERR_LIMIT, "the claimed deliveries do not fit the arena");
-    writer_rollback(s);
-    return e;
-}
-
 /* A transaction that changed nothing needs not be written. */
 static enum err commit_or_drop(struct sqlite_store *s, struct reason *why)
 {
@@ -236,38 +244,68 @@ static enum err commit_or_drop(struct sqlite_store *s, struct reason *why)
     return ERR_OK;
 }
 
+static enum err lend(struct taking *t, struct reason *why)
+{
+    struct lent_row *v = ARENA_ARRAY(t->a, struct lent_row, t->count + 1);
+    if (!v || !arena_ok(t->a))
+        return fail(why, ERR_LIMIT, "the claimed deliveries do not fit the arena");
+    for (size_t i = 0; i < t->count; i++)
+        v[i] = (struct lent_row){t->v[i].id, t->v[i].event_id, t->destination, t->v[i].next_ms};
+    enum err e = t->count ? lent_add(t->s->lent, v, t->count, why) : ERR_OK;
+    if (e == ERR_FULL)
+        space_spend(t->s);
+    return e;
+}
+
+/* Brings the tables up to now first: what is settled is not lent any more. Nothing is written for
+ * what is taken. */
+static enum err claim_locked(struct taking *t, struct reason *why)
+{
+    struct sqlite_store *s = t->s;
+    enum err e = writer_begin(s, WRITER_LEASE, why);
+    if (e != ERR_OK)
+        return e;
+    if (!take_due(t)) {
+        e = db_fail(s->writer.c.db, "claim deliveries", why);
+        writer_rollback(s);
+        return e;
+    }
+    e = commit_or_drop(s, why);
+    return e == ERR_OK ? lend(t, why) : e;
+}
+
 enum err sqlite_claim(struct store *base, const struct claim *c, struct arena *a,
                       struct delivery_list *out, int64_t *next_due_ms, struct reason *why)
 {
     struct sqlite_store *s = sqlite_of(base);
-    struct taking t = {.s = s, .c = c};
-    struct delivery_list kept = *out;
+    struct taking t = {.s = s, .c = c, .a = a, .next_due_ms = INT64_MAX};
+    struct delivery *v = ARENA_ARRAY(a, struct delivery, out->count + c->max + 1);
     *next_due_ms = INT64_MAX;
-    t.ids = ARENA_ARRAY(a, uint64_t, c->max + 1);
-    t.keys = ARENA_ARRAY(a, uint64_t, c->max + 1);
-    if (!t.ids || !t.keys)
+    if (!v)
         return fail(why, ERR_LIMIT, "the claimed deliveries do not fit the arena");
+    if (out->count)
+        memcpy(v, out->v, out->count * sizeof(*v));
+    t.v = v + out->count;
     writer_lock(s);
-    enum err e = writer_begin(s, WRITER_LEASE, why);
-    if (e == ERR_OK) {
-        t.destination = rows_name_id(&s->writer.c, c->destination);
-        bool good =
-            t.destination == 0 || (t.destination > 0 && take_due(&t) &&
-                                   find_next_due(&t, next_due_ms) && read_taken(&t, a, out));
-        if (good)
-            read_events(s, out->v + kept.count, t.count);
-        e = good ? commit_or_drop(s, why) : claim_failed(s, a, why);
-        writer_checkpoint(s, WAL_BYTES_MAX);
-    }
+    enum err e = claim_locked(&t, why);
+    if (e == ERR_OK)
+        read_events(s, t.v, t.count);
+    writer_checkpoint(s, WAL_BYTES_MAX);
     writer_unlock(s);
     if (e != ERR_OK)
-        *out = kept;
-    return e;
+        return e;
+    *out = (struct delivery_list){.v = v, .count = out->count + t.count, .next = out->next};
+    *next_due_ms = t.next_due_ms;
+    return ERR_OK;
 }
 
-static bool give_back(struct writer *w, uint64_t id)
+static bool give_back(struct sqlite_store *s, uint64_t id)
 {
+    struct writer *w = &s->writer;
     struct placed d;
+    struct lent_row row;
+    if (lent_take_back(s->lent, id, &row))
+        return true;
     if (!rows_placed(&w->c, id, &d))
         return false;
     if (d.state != DELIVERY_CLAIMED)
@@ -287,7 +325,7 @@ enum err sqlite_unclaim(struct store *base, const uint64_t *ids, size_t count, s
     writer_lock(s);
     enum err e = writer_begin(s, WRITER_LEASE, why);
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
-        if (!give_back(&s->writer, ids[i])) {
+        if (!give_back(s, ids[i])) {
             e = db_fail(s->writer.c.db, "give deliveries back", why);
             writer_rollback(s);
         }

@@ -67,14 +67,24 @@ static bool read_oldest(struct connection *c, struct store_counts *out)
     return rc == SQLITE_ROW || rc == SQLITE_DONE;
 }
 
+/* Rows of what is lent say pending. The two are not of one moment: never more than there are. */
+static uint64_t claimed_of(uint64_t *pending, size_t lent)
+{
+    uint64_t n = lent < *pending ? lent : *pending;
+    *pending -= n;
+    return n;
+}
+
 enum err sqlite_counts(struct store_reader *base, struct store_counts *out, struct reason *why)
 {
     struct sqlite_reader *r = sqlite_reader_of(base);
     struct sqlite_store *s = sqlite_of(base->store);
     *out = (struct store_counts){0};
     (void)apply_barrier(s, NULL);
+    size_t lent = lent_count(s->lent);
     if (!read_counters(&r->c, out) || !read_oldest(&r->c, out) || !count_objects(&r->c, out))
         return db_fail(r->c.db, "count", why);
+    out->by_state[DELIVERY_CLAIMED] += claimed_of(&out->by_state[DELIVERY_PENDING], lent);
     uint64_t noted = atomic_load(&s->max_id), applied = atomic_load(&s->applied_lsn);
     if (noted > out->max_id)
         out->max_id = noted;
@@ -93,7 +103,7 @@ static const char queues_sql[] =
     "   WHERE state=0 AND destination=q.destination ORDER BY next_ms LIMIT 1),"
     " (SELECT created_ms FROM deliveries WHERE id=(SELECT min(id) FROM deliveries INDEXED BY"
     "   deliveries_put_off WHERE state=0 AND next_ms<>created_ms AND destination=q.destination)),"
-    " (SELECT created_ms FROM deliveries WHERE id=c.oldest)"
+    " (SELECT created_ms FROM deliveries WHERE id=c.oldest), q.destination"
     " FROM queues q JOIN names n ON n.id=q.destination LEFT JOIN"
     "  (SELECT destination, min(id) AS oldest FROM deliveries INDEXED BY deliveries_by_state"
     "    WHERE state=1 AND state<>2 GROUP BY destination) c ON c.destination=q.destination"
@@ -110,7 +120,8 @@ static int64_t oldest(sqlite3_stmt *q, int first, int count)
     return least;
 }
 
-static bool add_queue(struct queue_list *out, size_t *cap, sqlite3_stmt *q, struct arena *a)
+static bool add_queue(struct queue_list *out, size_t *cap, sqlite3_stmt *q, struct lent *lent,
+                      struct arena *a)
 {
     if (out->count == *cap) {
         *cap = *cap ? *cap * 2 : 16;
@@ -121,13 +132,15 @@ static bool add_queue(struct queue_list *out, size_t *cap, sqlite3_stmt *q, stru
             memcpy(v, out->v, out->count * sizeof(*v));
         out->v = v;
     }
-    out->v[out->count++] = (struct queue_row){
+    struct queue_row *row = &out->v[out->count++];
+    *row = (struct queue_row){
         .destination = arena_str(a, db_column(q, 0)),
         .pending = db_u64(q, 1),
         .claimed = db_u64(q, 2),
         .dead = db_u64(q, 3),
         .oldest_ms = oldest(q, 4, 3),
     };
+    row->claimed += claimed_of(&row->pending, lent_count_of(lent, sqlite3_column_int64(q, 7)));
     return arena_ok(a);
 }
 
@@ -144,7 +157,7 @@ enum err sqlite_queues(struct store_reader *base, struct arena *a, struct queue_
     if (!q)
         return db_fail(r->c.db, "count by destination", why);
     while (fits && (rc = sqlite3_step(q)) == SQLITE_ROW)
-        fits = add_queue(out, &cap, q, a);
+        fits = add_queue(out, &cap, q, r->c.lent, a);
     sqlite3_reset(q);
     if (!fits)
         return out_of_arena(why);

@@ -131,11 +131,25 @@ enum err db_open_reader(const struct sqlite_store *s, struct connection *c, stru
         return e;
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (db_exec(c, "PRAGMA query_only=ON; PRAGMA wal_autocheckpoint=0; PRAGMA mmap_size=0;"
-                   "PRAGMA cache_size=-1024; PRAGMA cell_size_check=ON"))
+                   "PRAGMA cache_size=-1024; PRAGMA cell_size_check=ON") &&
+        db_show_lent(c, s->lent))
         return ERR_OK;
     e = db_fail(c->db, "open the database for reading", why);
     db_close(c);
     return e;
+}
+
+static void lent_of(sqlite3_context *call, int count, sqlite3_value **v)
+{
+    UNUSED(count);
+    sqlite3_result_int(call, lent_has(sqlite3_user_data(call), (uint64_t)sqlite3_value_int64(v[0])));
+}
+
+bool db_show_lent(struct connection *c, struct lent *l)
+{
+    c->lent = l;
+    return sqlite3_create_function_v2(c->db, "lent", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, l, lent_of,
+                                      NULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* --- migrations ------------------------------------------------------------------------------- */

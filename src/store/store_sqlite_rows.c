@@ -93,15 +93,40 @@ static const char *scan_sql(const struct delivery_filter *f)
 #define SCAN "SELECT " DELIVERY_COLUMNS " FROM deliveries"
     if (f->event_id)
         return WALK(f, SCAN " INDEXED BY deliveries_by_event WHERE event_id=?3 AND id<?1"
-                            " AND id>=?2 AND (?4<0 OR state=?4)");
+                            " AND id>=?2 AND (?4<0 OR " STATE_NOW "=?4)");
     if (f->listed)
         return WALK(f, SCAN " INDEXED BY deliveries_listed WHERE destination=?5 AND listed<>0"
-                            " AND id<?1 AND id>=?2 AND (?4<0 OR state=?4)");
+                            " AND id<?1 AND id>=?2 AND (?4<0 OR " STATE_NOW "=?4)");
+    if (f->state == DELIVERY_CLAIMED)
+        return WALK(f, SCAN " WHERE id IN (SELECT id FROM deliveries INDEXED BY"
+                            " deliveries_by_state WHERE state=1 AND state<>2 AND id<?1 AND id>=?2"
+                            " UNION ALL SELECT value FROM json_each(?6)) AND id<?1 AND id>=?2");
     if (f->state >= 0 && f->state != DELIVERY_DELIVERED)
         return WALK(f, SCAN " INDEXED BY deliveries_by_state WHERE state=?4 AND state<>2"
                             " AND id<?1 AND id>=?2");
     return WALK(f, SCAN " NOT INDEXED WHERE id<?1 AND id>=?2");
 #undef SCAN
+}
+
+/* The ids as a JSON list, which is what a statement can read a set from. */
+static bool bind_lent(sqlite3_stmt *q, int at, struct lent *l)
+{
+    size_t room = lent_count(l) + 1, n;
+    uint64_t *ids = calloc(room, sizeof(*ids));
+    struct buf text;
+    buf_init(&text, SIZE_MAX / 2);
+    n = ids ? lent_ids(l, ids, room) : 0;
+    for (size_t i = 0; i < n && i < room; i++) {
+        buf_char(&text, i ? ',' : '[');
+        buf_decimal(&text, ids[i]);
+    }
+    buf_str_append(&text, text.len ? STR("]") : STR("[]"));
+    bool good = ids && buf_ok(&text) &&
+                sqlite3_bind_text64(q, at, text.p, text.len, SQLITE_TRANSIENT, SQLITE_UTF8) ==
+                    SQLITE_OK;
+    buf_release(&text);
+    free(ids);
+    return good;
 }
 
 enum err rows_scan_open(struct rows_scan *s, struct connection *c, const struct delivery_filter *f,
@@ -129,11 +154,14 @@ enum err rows_scan_open(struct rows_scan *s, struct connection *c, const struct 
         return db_fail(c->db, "read the database", why);
     db_bind_u64(s->q, 1, most);
     db_bind_u64(s->q, 2, least);
-    if (sqlite3_bind_parameter_count(s->q) > 2) {
+    int count = sqlite3_bind_parameter_count(s->q);
+    if (count > 2) {
         db_bind_u64(s->q, 3, f->event_id);
         sqlite3_bind_int(s->q, 4, f->state);
         sqlite3_bind_int64(s->q, 5, s->destination);
     }
+    if (count > 5 && !bind_lent(s->q, 6, c->lent))
+        return fail(why, ERR_NOMEM, "out of memory");
     return ERR_OK;
 }
 

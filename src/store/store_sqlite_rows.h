@@ -12,13 +12,15 @@ int64_t rows_name_id(struct connection *c, str name);
 /* Narrows [*least, *most) to the ids that rows of [since_ms, until_ms) can have; 0: open. */
 void rows_id_range(int64_t since_ms, int64_t until_ms, uint64_t *least, uint64_t *most);
 
+/* A delivery's state: the row of one that was claimed from the tables says pending (lent.h). */
+#define STATE_NOW "(state + (state=0 AND lent(id)))"
 #define DELIVERY_COLUMNS                                                                           \
-    "id, event_id, destination, route, order_key, state, attempts, created_ms, next_ms,"           \
+    "id, event_id, destination, route, order_key, " STATE_NOW ", attempts, created_ms, next_ms,"   \
     " settled_ms, reason, listed"
 /* The row a statement that selects DELIVERY_COLUMNS stands on. */
 struct delivery rows_delivery(struct connection *c, sqlite3_stmt *q, struct arena *a);
 
-/* Where a delivery stands; state -1: there is none of that id. False on an error. */
+/* Where a delivery's row stands; state -1: there is none of that id. False on an error. */
 struct placed {
     int64_t destination;
     int state;

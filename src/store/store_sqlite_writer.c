@@ -66,6 +66,9 @@ void writer_rollback(struct sqlite_store *s)
     w->names = (struct map){0};
     db_forget_names(&w->c);
     keys_committed(s, false);
+    for (size_t i = 0; i < w->returned_count; i++)
+        lent_again(s->lent, &w->returned[i]);
+    w->returned_count = 0;
 }
 
 static bool run_commit(struct writer *w)
@@ -89,6 +92,7 @@ enum err writer_commit(struct sqlite_store *s, struct reason *why)
     }
     w->in_transaction = false;
     w->committed = w->now;
+    w->returned_count = 0;
     atomic_store(&s->applied_lsn, w->now.applied_lsn);
     if (w->is_full)
         atomic_store(&s->synced_lsn, w->now.applied_lsn);
