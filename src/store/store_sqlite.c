@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "store/store_sqlite_settle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -391,7 +392,7 @@ static enum err open_lent(struct sqlite_store *s, struct reason *why)
     free(path);
     if (!s->lent)
         return why ? why->code : ERR_IO;
-    return db_show_lent(&s->writer.c, s->lent)
+    return db_show_lent(&s->writer.c, s->lent) && settle_open(s) && sqlite_events_open(s)
                ? ERR_OK
                : db_fail(s->writer.c.db, "open the database", why);
 }

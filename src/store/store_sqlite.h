@@ -16,6 +16,7 @@
 #include "store/recent.h"
 #include "store/record.h"
 #include "store/store.h"
+#include "store/store_sqlite_given.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -91,6 +92,8 @@ struct writer { /* guarded by the writer lock */
     struct map order_cursors; /* destination -> last key looked at (store_sqlite_claim.c) */
     struct lent_row *returned; /* settled in this transaction */
     size_t returned_count, returned_cap;
+    struct given settled; /* store_sqlite_settle.c */
+    struct given wanted;  /* store_sqlite_query.c: ids of events */
 };
 
 struct sqlite_store {
@@ -313,6 +316,11 @@ void sqlite_reader_close(struct store_reader *r);
 /* On any connection; ERR_NOT_FOUND also when its body is longer than body_max. */
 enum err sqlite_event(struct connection *c, uint64_t id, int64_t body_max, struct arena *a,
                       struct event *out, struct reason *why);
+/* Of the writer, events of whom it knows the ids, as far as they are there and their bodies are no
+ * longer: each is told, until `take` says false. It stays until `take` returns. */
+bool sqlite_events_of(struct sqlite_store *s, const uint64_t *ids, size_t count, int64_t body_max,
+                      bool (*take)(const struct event *e, void *arg), void *arg);
+bool sqlite_events_open(struct sqlite_store *s); /* once, when the writer is open */
 enum err sqlite_load(struct store_reader *r, uint64_t id, uint64_t locator, struct arena *a,
                      struct event *out, struct reason *why);
 void sqlite_hold(struct store_reader *r);

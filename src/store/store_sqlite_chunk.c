@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "store/store_sqlite_rows.h"
+#include "store/store_sqlite_settle.h"
 
 struct born { /* a delivery that came into being in this chunk */
     struct new_delivery d;
@@ -273,92 +274,21 @@ static bool write_born(struct sqlite_store *s, const struct chunk *c)
     return true;
 }
 
-/* of: the delivery's row as far as it is known, or NULL. */
-static bool write_attempt(struct writer *w, const struct attempt *a, const struct lent_row *of)
+/* Of deliveries that were born in this chunk. */
+static bool write_first_attempts(struct sqlite_store *s, const struct chunk *c)
 {
-    bool looks_up = a->id && !of;
-    sqlite3_stmt *q = db_statement(
-        &w->c, looks_up ? "INSERT OR REPLACE INTO attempts SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
-                          " ?9, ?10, ?11, ?12, event_id, destination FROM deliveries WHERE id=?1"
-                        : "INSERT OR REPLACE INTO attempts VALUES"
-                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");
-    if (!q)
-        return false;
-    if (!looks_up) {
-        db_bind_u64(q, 13, a->id ? of->event_id : 0);
-        sqlite3_bind_int64(q, 14, a->id ? of->destination : 0);
-    }
-    db_bind_u64(q, 1, a->delivery_id);
-    sqlite3_bind_int64(q, 2, a->number);
-    sqlite3_bind_int64(q, 3, a->result);
-    sqlite3_bind_int64(q, 4, a->started_ms);
-    sqlite3_bind_int64(q, 5, a->duration_us);
-    sqlite3_bind_int64(q, 6, a->status);
-    db_bind_str(q, 7, a->error_class);
-    db_bind_str(q, 8, a->summary);
-    db_bind_str(q, 9, a->request);
-    db_bind_blob(q, 10, a->response);
-    db_bind_str(q, 11, a->timing);
-    db_bind_u64(q, 12, a->id);
-    return db_run(q);
-}
-
-/* Of a delivery that was born in this chunk. */
-static bool write_first_attempt(struct sqlite_store *s, const struct chunk *c,
-                                const struct attempt *a)
-{
-    const struct born *b = find_born(c, a->delivery_id);
-    const struct lent_row of = {.event_id = b->event_id,
+    struct settled *v = calloc(c->attempt_count, sizeof(*v));
+    bool good = v != NULL;
+    for (size_t i = 0; i < c->attempt_count && good; i++) {
+        const struct born *b = find_born(c, c->attempts[i].delivery_id);
+        v[i] = (struct settled){.attempt = &c->attempts[i],
+                                .event_id = b->event_id,
                                 .destination = writer_name(s, b->d.destination)};
-    return of.destination && write_attempt(&s->writer, a, &of);
-}
-
-static bool update_settled(struct writer *w, const struct settlement *t)
-{
-    sqlite3_stmt *q = db_statement(
-        &w->c, "UPDATE deliveries SET state=?2, attempts=?3, next_ms=?4, settled_ms=?5,"
-               " reason=?6 WHERE id=?1");
-    if (!q)
-        return false;
-    db_bind_u64(q, 1, t->delivery_id);
-    sqlite3_bind_int64(q, 2, t->state);
-    sqlite3_bind_int64(q, 3, t->attempts);
-    sqlite3_bind_int64(q, 4, t->next_ms);
-    sqlite3_bind_int64(q, 5, t->settled_ms);
-    db_bind_str(q, 6, t->reason);
-    return db_run(q);
-}
-
-/* It is not lent any more, unless this transaction fails. */
-static bool take_back(struct sqlite_store *s, uint64_t id, struct lent_row *out)
-{
-    struct writer *w = &s->writer;
-    if (!lent_take_back(s->lent, id, out))
-        return false;
-    GROW(w->returned, w->returned_count, w->returned_cap);
-    w->returned[w->returned_count++] = *out;
-    return true;
-}
-
-/* Only what is claimed can be settled: a lease that was lost changes nothing. Of what a former run
- * lent nothing is known but its journal: who settled there had it. */
-static bool write_late(struct sqlite_store *s, const struct chunk *c, const struct settlement *t)
-{
-    struct writer *w = &s->writer;
-    struct lent_row row;
-    struct placed d;
-    bool is_lent = take_back(s, t->delivery_id, &row);
-    if (is_lent)
-        d = (struct placed){row.destination, DELIVERY_PENDING};
-    else if (!rows_placed(&w->c, t->delivery_id, &d))
-        return false;
-    bool was_lent = is_lent || (c->is_former && d.state == DELIVERY_PENDING);
-    if (d.state != DELIVERY_CLAIMED && !was_lent)
-        return true;
-    if (!update_settled(w, t))
-        return false;
-    count_move(w, d.destination, (enum delivery_state)d.state, t->state);
-    return t->attempt.number == 0 || write_attempt(w, &t->attempt, is_lent ? &row : NULL);
+        good = v[i].destination != 0;
+    }
+    good = good && settle_attempts(s, v, c->attempt_count);
+    free(v);
+    return good;
 }
 
 static bool write_superseding(struct sqlite_store *s, const struct superseding *by)
@@ -427,12 +357,10 @@ static bool write_out(struct sqlite_store *s, struct chunk *c)
         return false;
     if (c->born_count && !write_born(s, c))
         return false;
-    for (size_t i = 0; i < c->late_count; i++)
-        if (!write_late(s, c, &c->late[i]))
-            return false;
-    for (size_t i = 0; i < c->attempt_count; i++)
-        if (!write_first_attempt(s, c, &c->attempts[i]))
-            return false;
+    if (c->late_count && !settle_deliveries(s, c->late, c->late_count, c->is_former))
+        return false;
+    if (c->attempt_count && !write_first_attempts(s, c))
+        return false;
     for (size_t i = 0; i < c->over_count; i++)
         if (!write_superseding(s, &c->over[i]))
             return false;

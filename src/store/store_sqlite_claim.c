@@ -216,23 +216,31 @@ static bool take_due(struct taking *t)
     return take_in_order(t) && find_next_due(t, t->count < t->c->max);
 }
 
+struct ahead {
+    struct recent *recent;
+    size_t bytes;
+};
+
+static bool keep_event(const struct event *e, void *arg)
+{
+    struct ahead *x = arg;
+    recent_put(x->recent, e);
+    x->bytes += e->head.n + e->body.n;
+    return x->bytes < RECENT_BYTES / 2;
+}
+
 /* What is claimed is attempted soon: its events are read here, many at once and on the thread that
  * claims, not one by one on the loop. What is great or doesn't fit is left to its attempt. */
-static void read_events(struct sqlite_store *s, const struct delivery *v, size_t count)
+static void read_events(struct taking *t)
 {
-    struct arena a;
-    size_t bytes = 0;
-    arena_init(&a, 2 * EVENT_BYTES_AHEAD);
-    for (size_t i = 0; i < count && bytes < RECENT_BYTES / 2; i++) {
-        struct event e;
-        if (recent_has(s->recent, v[i].event_id))
-            continue;
-        if (sqlite_event(&s->writer.c, v[i].event_id, EVENT_BYTES_AHEAD, &a, &e, NULL) == ERR_OK)
-            recent_put(s->recent, &e);
-        bytes += a.used;
-        arena_reset(&a);
-    }
-    arena_release(&a);
+    struct ahead x = {.recent = t->s->recent};
+    uint64_t *ids = ARENA_ARRAY(t->a, uint64_t, t->count + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < t->count && ids; i++)
+        if (!recent_has(t->s->recent, t->v[i].event_id))
+            ids[n++] = t->v[i].event_id;
+    if (n)
+        (void)sqlite_events_of(t->s, ids, n, EVENT_BYTES_AHEAD, keep_event, &x);
 }
 
 /* A transaction that changed nothing needs not be written. */
@@ -289,7 +297,7 @@ enum err sqlite_claim(struct store *base, const struct claim *c, struct arena *a
     writer_lock(s);
     enum err e = claim_locked(&t, why);
     if (e == ERR_OK)
-        read_events(s, t.v, t.count);
+        read_events(&t);
     writer_checkpoint(s, WAL_BYTES_MAX);
     writer_unlock(s);
     if (e != ERR_OK)

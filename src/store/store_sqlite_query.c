@@ -5,6 +5,7 @@
 #include "store/store_sqlite_rows.h"
 
 #define PEEK_BYTES 2048u
+#define EVENT_REST_MAX (256u << 10) /* of one but for its body */
 
 struct store_reader *sqlite_reader_open(struct store *base, struct reason *why)
 {
@@ -104,6 +105,49 @@ enum err sqlite_event(struct connection *c, uint64_t id, int64_t body_max, struc
     if (rc != SQLITE_ROW)
         return db_fail(c->db, "read an event", why);
     return arena_ok(a) ? ERR_OK : out_of_arena(why);
+}
+
+static void give_wanted(sqlite3_context *to, const void *rows, size_t row, int column)
+{
+    UNUSED(column);
+    sqlite3_result_int64(to, (sqlite3_int64)((const uint64_t *)rows)[row]);
+}
+
+bool sqlite_events_open(struct sqlite_store *s)
+{
+    s->writer.wanted =
+        (struct given){.columns = "CREATE TABLE x (event)", .column = give_wanted};
+    return given_show(s->writer.c.db, "wanted", &s->writer.wanted);
+}
+
+bool sqlite_events_of(struct sqlite_store *s, const uint64_t *ids, size_t count, int64_t body_max,
+                      bool (*take)(const struct event *e, void *arg), void *arg)
+{
+    struct writer *w = &s->writer;
+    sqlite3_stmt *q = db_statement(&w->c, "SELECT " EVENT_COLUMNS ", head, body FROM wanted"
+                                          " CROSS JOIN events ON events.id=wanted.event"
+                                          " WHERE length(body)<=?1");
+    if (!q)
+        return false;
+    struct arena a;
+    int rc;
+    bool goes_on = true;
+    arena_init(&a, (size_t)body_max + EVENT_REST_MAX);
+    sqlite3_bind_int64(q, 1, body_max);
+    w->wanted.rows = ids;
+    w->wanted.count = count;
+    while (goes_on && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        struct event e;
+        read_event(&w->c, q, &a, &e);
+        e.head = arena_str(&a, db_column(q, 15));
+        e.body = arena_str(&a, db_column(q, 16));
+        goes_on = !arena_ok(&a) || take(&e, arg);
+        arena_reset(&a);
+    }
+    sqlite3_reset(q);
+    w->wanted.count = 0;
+    arena_release(&a);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE;
 }
 
 static void leave_view(struct sqlite_reader *r)

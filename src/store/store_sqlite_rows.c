@@ -55,14 +55,14 @@ void rows_id_range(int64_t since_ms, int64_t until_ms, uint64_t *least, uint64_t
 
 bool rows_placed(struct connection *c, uint64_t id, struct placed *out)
 {
-    sqlite3_stmt *q = db_statement(c, "SELECT destination, state FROM deliveries WHERE id=?1");
+    sqlite3_stmt *q = db_statement(c, "SELECT destination, event_id, state FROM deliveries WHERE id=?1");
     *out = (struct placed){.state = -1};
     if (!q)
         return false;
     db_bind_u64(q, 1, id);
     int rc = sqlite3_step(q);
     if (rc == SQLITE_ROW)
-        *out = (struct placed){sqlite3_column_int64(q, 0), sqlite3_column_int(q, 1)};
+        *out = (struct placed){sqlite3_column_int64(q, 0), db_u64(q, 1), sqlite3_column_int(q, 2)};
     sqlite3_reset(q);
     return rc == SQLITE_ROW || rc == SQLITE_DONE;
 }

@@ -23,6 +23,7 @@ struct delivery rows_delivery(struct connection *c, sqlite3_stmt *q, struct aren
 /* Where a delivery's row stands; state -1: there is none of that id. False on an error. */
 struct placed {
     int64_t destination;
+    uint64_t event_id;
     int state;
 };
 bool rows_placed(struct connection *c, uint64_t id, struct placed *out);
