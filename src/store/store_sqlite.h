@@ -209,6 +209,8 @@ enum writer_mode { WRITER_DURABLE, WRITER_LEASE };
 enum err writer_begin(struct sqlite_store *s, enum writer_mode mode, struct reason *why) MUST_USE;
 enum err writer_commit(struct sqlite_store *s, struct reason *why) MUST_USE;
 void writer_rollback(struct sqlite_store *s);
+/* Whether what is deleted or replaced from now on is overwritten in the file. */
+bool writer_erases(struct sqlite_store *s, bool on);
 /* The number of a name, made when it is new; 0: failed (see the connection's error). */
 int64_t writer_name(struct sqlite_store *s, str name);
 /* Copies the write-ahead log into the database when it is longer than that. */

@@ -320,7 +320,10 @@ static enum err read_meta(struct sqlite_store *s, struct reason *why)
     return good ? ERR_OK : fail(why, ERR_IO, "the database's own row is damaged");
 }
 
-/* A page is written to the log, read from it and written to the file: few large ones cost less
+/* Debian's SQLite overwrites what is deleted, which for a queue that is worked off from its front is
+ * a page's whole free part each time; see writer_erases.
+ *
+ * A page is written to the log, read from it and written to the file: few large ones cost less
  * than many small ones, and hold several events of a usual size with little left over. A database
  * that is there keeps the size it was made with. */
 static const char writer_settings[] = "PRAGMA page_size=32768;"
@@ -333,6 +336,7 @@ static const char writer_settings[] = "PRAGMA page_size=32768;"
                                       "PRAGMA mmap_size=0;"
                                       "PRAGMA cell_size_check=ON;"
                                       "PRAGMA temp_store=MEMORY;"
+                                      "PRAGMA secure_delete=OFF;"
                                       "PRAGMA cache_size=-6144";
 
 static int note_wal_bytes(void *arg, sqlite3 *db, const char *name, int pages)

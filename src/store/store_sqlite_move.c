@@ -242,6 +242,8 @@ enum err sqlite_expunge(struct store *base, uint64_t id, uint32_t attempt, struc
     struct writer *w = &s->writer;
     writer_lock(s);
     enum err e = writer_begin(s, WRITER_DURABLE, why);
+    if (e == ERR_OK && !writer_erases(s, true))
+        e = db_fail(w->c.db, "take content out", why);
     if (e == ERR_OK) {
         sqlite3_stmt *q = db_statement(&w->c, attempt ? attempt_sql : event_sql);
         if (q) {
@@ -258,6 +260,7 @@ enum err sqlite_expunge(struct store *base, uint64_t id, uint32_t attempt, struc
         e = writer_commit(s, why);
     else
         writer_rollback(s);
+    (void)writer_erases(s, false);
     if (e == ERR_OK && !attempt) /* who claims reads events under the same lock */
         recent_drop(s->recent, id);
     writer_unlock(s);

@@ -100,6 +100,11 @@ enum err writer_commit(struct sqlite_store *s, struct reason *why)
     return ERR_OK;
 }
 
+bool writer_erases(struct sqlite_store *s, bool on)
+{
+    return db_exec(&s->writer.c, on ? "PRAGMA secure_delete=ON" : "PRAGMA secure_delete=OFF");
+}
+
 int64_t writer_name(struct sqlite_store *s, str name)
 {
     struct writer *w = &s->writer;
