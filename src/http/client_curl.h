@@ -9,6 +9,8 @@
 
 /* Or its calls would be macros that check the types of their arguments. */
 #define CURL_DISABLE_TYPECHECK
+/* curl_multi_socket_all is among what is deprecated: one can do with less, it says (client_io.c). */
+#define CURL_DISABLE_DEPRECATION
 #include <curl/curl.h>
 #undef curl_easy_getinfo
 #undef curl_easy_setopt
@@ -31,6 +33,7 @@
     X(multi_remove_handle)                                                                         \
     X(multi_setopt)                                                                                \
     X(multi_socket_action)                                                                         \
+    X(multi_socket_all)                                                                            \
     X(multi_strerror)                                                                              \
     X(slist_append)                                                                                \
     X(slist_free_all)                                                                              \

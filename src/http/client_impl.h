@@ -35,6 +35,11 @@ struct http_pool {
     enum outbound_policy policy;
     CURLM *multi;            /* NULL until the first call */
     struct loop_timer timer; /* libcurl's next deadline */
+    int *ready;              /* sockets of which something is to be told to libcurl */
+    size_t ready_count, ready_cap;
+    bool failing; /* one of them by an error */
+    int running;  /* transfers, when libcurl told last */
+    struct loop_hook ready_hook;
     struct list idle;
 };
 

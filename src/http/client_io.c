@@ -1,5 +1,6 @@
 /* Joins libcurl's multi handles to the loop. libcurl tells which sockets and which deadline it
- * waits for; we answer by curl_multi_socket_action.
+ * waits for; what the sockets of a turn said is passed on at its end, one by one by
+ * curl_multi_socket_action or, when much is ready, in one go by curl_multi_socket_all.
  *
  * The socket of an established connection stays watched for reading between two transfers:
  * libcurl drops and renews its interest with each transfer, and following it would cost two
@@ -16,6 +17,10 @@
 #include <uv.h>
 
 #define WATCH_MAGIC 0x77617463u
+/* When one in so many transfers has something to do, all are looked at together: libcurl puts each
+ * socket's event through its table of sockets, its tree of deadlines and our timer, which costs as
+ * much as looking at a few that have nothing. */
+#define READY_SHARE 4
 
 struct watch {
     unsigned magic;
@@ -26,6 +31,7 @@ struct watch {
     bool has_poll; /* the handle is initialised */
     int wanted;    /* UV_READABLE, UV_WRITABLE: libcurl's present interest */
     int watched;   /* what the loop watches now */
+    int flags;     /* what happened in this turn, as libcurl is told */
     uv_poll_t poll;
 };
 
@@ -103,11 +109,54 @@ static void watch_set(struct watch *w, int interest)
 
 /* libcurl cannot go on where it had no memory to note whose a socket is: it forgets its deadlines,
  * and 7.88 leaves an emptied table behind, divides by its size next time, and crashes. */
+static void check(CURLMcode rc)
+{
+    if (rc == CURLM_OUT_OF_MEMORY)
+        die_of_memory(0);
+}
+
 static void act(struct http_pool *pool, curl_socket_t fd, int flags)
 {
-    int running;
-    if (libcurl.multi_socket_action(pool->multi, fd, flags, &running) == CURLM_OUT_OF_MEMORY)
-        die_of_memory(0);
+    check(libcurl.multi_socket_action(pool->multi, fd, flags, &pool->running));
+}
+
+static void act_on_one(struct http_pool *pool, int fd)
+{
+    struct watch *w = watch_at(pool->client, fd);
+    int flags = w && w->pool == pool && w->wanted ? w->flags : 0;
+    if (!flags)
+        return; /* closed since, or another's */
+    w->flags = 0;
+    act(pool, fd, flags);
+    w = watch_at(pool->client, fd);
+    if (flags & CURL_CSELECT_ERR && w && w->wanted && !w->watched)
+        watch_set(w, w->wanted);
+}
+
+/* What the sockets of one turn said. */
+static void take_ready(struct loop_hook *hook)
+{
+    struct http_pool *pool = CONTAINER_OF(hook, struct http_pool, ready_hook);
+    size_t count = pool->ready_count;
+    pool->ready_count = 0;
+    if (!pool->failing && count * READY_SHARE >= (size_t)pool->running)
+        check(libcurl.multi_socket_all(pool->multi, &pool->running));
+    else
+        for (size_t i = 0; i < count; i++)
+            act_on_one(pool, pool->ready[i]);
+    pool->failing = false;
+    pool_reap(pool);
+}
+
+static void note_ready(struct http_pool *pool, int fd)
+{
+    if (pool->ready_count == pool->ready_cap) {
+        pool->ready_cap = pool->ready_cap ? pool->ready_cap * 2 : 64;
+        pool->ready = (int *)xrealloc(pool->ready, pool->ready_cap * sizeof(*pool->ready));
+    }
+    pool->ready[pool->ready_count++] = fd;
+    pool->ready_hook.fn = take_ready;
+    loop_at_turn_end(pool->client->loop, &pool->ready_hook);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events)
@@ -123,17 +172,13 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         return;
     }
     int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    w->pool->failing = w->pool->failing || status < 0;
     if (events & w->wanted & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & w->wanted & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
-    struct http_client *c = w->client;
-    struct http_pool *pool = w->pool;
-    int fd = w->fd;
-    act(pool, fd, flags);
-    if (status < 0 && watch_at(c, fd) == w && w->wanted && !w->watched)
-        watch_set(w, w->wanted);
-    pool_reap(pool);
+    w->flags = flags;
+    note_ready(w->pool, w->fd);
 }
 
 /* From then on a transfer waits for its connection alone. */
@@ -213,6 +258,10 @@ void pool_close(struct http_pool *p)
     (void)libcurl.multi_cleanup(p->multi);
     p->multi = NULL;
     loop_timer_stop(&p->timer);
+    loop_hook_remove(p->client->loop, &p->ready_hook);
+    free(p->ready);
+    p->ready = NULL;
+    p->ready_count = p->ready_cap = 0;
 }
 
 /* The number of a socket that was given up may come back with the next address of the same host.

@@ -111,6 +111,24 @@ size_t lent_count_of(struct lent *l, int64_t destination)
     return n;
 }
 
+size_t lent_count_between(struct lent *l, int64_t destination, uint64_t after, uint64_t before,
+                          size_t *tried)
+{
+    uint64_t id;
+    size_t n = 0;
+    *tried = 0;
+    pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; idmap_next(&l->by_id, &i, &id);) {
+        const struct lent_row *r = &l->rows[(size_t)(uintptr_t)idmap_get(&l->by_id, id) - 1];
+        if (r->destination != destination || id <= after || id >= before)
+            continue;
+        n++;
+        *tried += r->was_tried;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
 size_t lent_ids(struct lent *l, uint64_t *out, size_t max)
 {
     uint64_t id;

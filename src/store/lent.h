@@ -12,6 +12,8 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct lent;
@@ -20,6 +22,7 @@ struct lent_row {
     uint64_t id, event_id;
     int64_t destination; /* its number */
     int64_t next_ms;
+    bool was_tried; /* before it was claimed */
 };
 
 /* Reads what a former process left in the file, and makes it when there is none. What was written
@@ -41,6 +44,9 @@ void lent_again(struct lent *l, const struct lent_row *row);
 
 size_t lent_count(struct lent *l);
 size_t lent_count_of(struct lent *l, int64_t destination);
+/* Those of a destination with after < id < before; *tried: how many of them were. */
+size_t lent_count_between(struct lent *l, int64_t destination, uint64_t after, uint64_t before,
+                          size_t *tried);
 /* The ids in no order, at most `max` of them; returns how many there are. */
 size_t lent_ids(struct lent *l, uint64_t *out, size_t max);
 

@@ -257,8 +257,10 @@ static enum err lend(struct taking *t, struct reason *why)
     struct lent_row *v = ARENA_ARRAY(t->a, struct lent_row, t->count + 1);
     if (!v || !arena_ok(t->a))
         return fail(why, ERR_LIMIT, "the claimed deliveries do not fit the arena");
-    for (size_t i = 0; i < t->count; i++)
-        v[i] = (struct lent_row){t->v[i].id, t->v[i].event_id, t->destination, t->v[i].next_ms};
+    for (size_t i = 0; i < t->count; i++) {
+        const struct delivery *d = &t->v[i];
+        v[i] = (struct lent_row){d->id, d->event_id, t->destination, d->next_ms, d->attempts > 0};
+    }
     enum err e = t->count ? lent_add(t->s->lent, v, t->count, why) : ERR_OK;
     if (e == ERR_FULL)
         space_spend(t->s);

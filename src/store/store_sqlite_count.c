@@ -220,7 +220,9 @@ enum err sqlite_count_deliveries(struct store_reader *base, str destination, uin
     sqlite3_stmt *q = number < 0 ? NULL : db_statement(&r->c, sqlite_count_deliveries_sql);
     if (!q)
         return db_fail(r->c.db, "count deliveries", why);
-    db_bind_u64(q, 1, before ? before : INT64_MAX);
+    before = before ? before : INT64_MAX;
+    size_t tried, lent = lent_count_between(r->c.lent, number, after, before, &tried);
+    db_bind_u64(q, 1, before);
     db_bind_u64(q, 2, after);
     sqlite3_bind_int64(q, 3, number);
     bool found = sqlite3_step(q) == SQLITE_ROW;
@@ -234,6 +236,8 @@ enum err sqlite_count_deliveries(struct store_reader *base, str destination, uin
         n[DELIVERY_CANCELLED] = db_u64(q, 6);
         n[DELIVERY_DELIVERED] = db_u64(q, 0) - n[DELIVERY_PENDING] - n[DELIVERY_CLAIMED] -
                                 n[DELIVERY_DEAD] - n[DELIVERY_SKIPPED] - n[DELIVERY_CANCELLED];
+        out->retried -= tried < out->retried ? tried : out->retried;
+        n[DELIVERY_CLAIMED] += claimed_of(&n[DELIVERY_PENDING], lent);
     }
     sqlite3_reset(q);
     return found ? ERR_OK : db_fail(r->c.db, "count deliveries", why);

@@ -21,7 +21,7 @@ static struct lent *open_lent(uint64_t store_id)
 static bool add(struct lent *l, uint64_t id, int64_t destination, int64_t next_ms)
 {
     struct reason why;
-    struct lent_row row = {id, id + 1000, destination, next_ms};
+    struct lent_row row = {id, id + 1000, destination, next_ms, id % 2 == 0};
     return lent_add(l, &row, 1, &why) == ERR_OK;
 }
 
@@ -59,6 +59,21 @@ void test_lent_until_taken_back(void)
     lent_again(l, &row);
     EXPECT(lent_has(l, 1));
     EXPECT_EQ_UINT(lent_count_of(l, 5), 2u);
+    lent_close(l);
+}
+
+void test_lent_is_counted_between_ids(void)
+{
+    struct lent *l = open_lent(STORE);
+    size_t tried;
+    for (uint64_t id = 1; id <= 9; id++)
+        EXPECT(add(l, id, id == 9 ? 6 : 5, 100));
+    EXPECT_EQ_UINT(lent_count_between(l, 5, 0, UINT64_MAX, &tried), 8u);
+    EXPECT_EQ_UINT(tried, 4u);
+    EXPECT_EQ_UINT(lent_count_between(l, 5, 2, 5, &tried), 2u); /* 3 and 4 */
+    EXPECT_EQ_UINT(tried, 1u);
+    EXPECT_EQ_UINT(lent_count_between(l, 6, 0, 9, &tried), 0u);
+    EXPECT_EQ_UINT(tried, 0u);
     lent_close(l);
 }
 
@@ -142,7 +157,7 @@ void test_lent_much_at_once_is_all_told(void)
     struct lent_row *v = calloc(MANY, sizeof(*v));
     struct reason why;
     for (uint64_t i = 0; i < MANY; i++)
-        v[i] = (struct lent_row){i + 1, 1, 5, 7};
+        v[i] = (struct lent_row){i + 1, 1, 5, 7, false};
     EXPECT(lent_add(l, v, MANY / 2, &why) == ERR_OK);
     EXPECT(lent_add(l, v + MANY / 2, MANY / 2, &why) == ERR_OK);
     EXPECT_EQ_UINT(lent_count_of(l, 5), (unsigned)MANY);
@@ -174,7 +189,7 @@ void test_lent_that_cannot_be_noted_is_not_lent(void)
 {
     struct lent *l = open_lent(STORE);
     struct reason why = {0};
-    struct lent_row row = {1, 2, 5, 100};
+    struct lent_row row = {1, 2, 5, 100, false};
     lent_close(l);
     int fd = open("lent", O_RDONLY);
     EXPECT(fd >= 0);
