@@ -172,15 +172,31 @@ static void on_prepare(uv_prepare_t *prepare)
     arm(l);
 }
 
-void loop_at_turn_end(struct loop *l, struct loop_hook *hook)
+/* Where it is in the list, or the end of it. */
+static struct loop_hook **hook_place(struct loop *l, const struct loop_hook *hook)
 {
     CHECK_MAGIC(l, LOOP_MAGIC);
     struct loop_hook **at = &l->hooks;
-    for (; *at; at = &(*at)->next)
-        if (*at == hook)
-            return;
+    while (*at && *at != hook)
+        at = &(*at)->next;
+    return at;
+}
+
+void loop_at_turn_end(struct loop *l, struct loop_hook *hook)
+{
+    struct loop_hook **at = hook_place(l, hook);
+    if (*at)
+        return;
     hook->next = NULL;
     *at = hook;
+}
+
+void loop_after_input(struct loop *l, struct loop_hook *hook)
+{
+    if (*hook_place(l, hook))
+        return;
+    hook->next = l->hooks;
+    l->hooks = hook;
 }
 
 void loop_hook_remove(struct loop *l, struct loop_hook *hook)
@@ -188,11 +204,9 @@ void loop_hook_remove(struct loop *l, struct loop_hook *hook)
     CHECK_MAGIC(l, LOOP_MAGIC);
     if (l->next_hook == hook)
         l->next_hook = hook->next;
-    for (struct loop_hook **at = &l->hooks; *at; at = &(*at)->next)
-        if (*at == hook) {
-            *at = hook->next;
-            return;
-        }
+    struct loop_hook **at = hook_place(l, hook);
+    if (*at)
+        *at = hook->next;
 }
 
 /* --- the inbox ---------------------------------------------------------------------------------

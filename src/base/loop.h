@@ -53,13 +53,15 @@ void loop_timer_start_at(struct loop *l, struct loop_timer *t, int64_t at_ns,
 void loop_timer_stop(struct loop_timer *t);
 
 /* fn runs once at the end of each turn, after all input of the turn was handled and before the
- * loop sleeps: the place to flush a batch. Hooks run in the order they were added; one that is
- * there already is not added again. */
+ * loop sleeps: the place to flush a batch. Hooks run in the order they were added, those of
+ * loop_after_input before all others: they handle what input they gathered in the turn. One that
+ * is there already is not added again. */
 struct loop_hook {
     struct loop_hook *next;
     void (*fn)(struct loop_hook *hook);
 };
 void loop_at_turn_end(struct loop *l, struct loop_hook *hook);
+void loop_after_input(struct loop *l, struct loop_hook *hook);
 void loop_hook_remove(struct loop *l, struct loop_hook *hook); /* no-op when it is not there */
 
 /* A thread that runs the loop; loop_thread_join after loop_stop. Name for the debugger, <= 15. */

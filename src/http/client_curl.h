@@ -9,7 +9,7 @@
 
 /* Or its calls would be macros that check the types of their arguments. */
 #define CURL_DISABLE_TYPECHECK
-/* curl_multi_socket_all is among what is deprecated: one can do with less, it says (client_io.c). */
+/* curl_multi_socket_all counts as deprecated, since one can do without it (client_io.c). */
 #define CURL_DISABLE_DEPRECATION
 #include <curl/curl.h>
 #undef curl_easy_getinfo

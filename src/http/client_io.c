@@ -138,6 +138,8 @@ static void take_ready(struct loop_hook *hook)
 {
     struct http_pool *pool = CONTAINER_OF(hook, struct http_pool, ready_hook);
     size_t count = pool->ready_count;
+    if (count == 0)
+        return;
     pool->ready_count = 0;
     if (!pool->failing && count * READY_SHARE >= (size_t)pool->running)
         check(libcurl.multi_socket_all(pool->multi, &pool->running));
@@ -156,7 +158,7 @@ static void note_ready(struct http_pool *pool, int fd)
     }
     pool->ready[pool->ready_count++] = fd;
     pool->ready_hook.fn = take_ready;
-    loop_at_turn_end(pool->client->loop, &pool->ready_hook);
+    loop_after_input(pool->client->loop, &pool->ready_hook);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events)

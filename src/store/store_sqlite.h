@@ -86,10 +86,10 @@ struct writer { /* guarded by the writer lock */
         int64_t until_ms;
         struct bloom *filter;
     } closing;
-    uint64_t purge_from;      /* where the next purge goes on */
-    int64_t page_bytes;       /* of the database: those of older ones are smaller */
-    int64_t wal_bytes;        /* in the write-ahead log after the last commit, not copied yet */
-    struct map order_cursors; /* destination -> last key looked at (store_sqlite_claim.c) */
+    uint64_t purge_from;       /* where the next purge goes on */
+    int64_t page_bytes;        /* of the database: those of older ones are smaller */
+    int64_t wal_bytes;         /* in the write-ahead log after the last commit, not copied yet */
+    struct map order_cursors;  /* destination -> last key looked at (store_sqlite_claim.c) */
     struct lent_row *returned; /* settled in this transaction */
     size_t returned_count, returned_cap;
     struct given settled; /* store_sqlite_settle.c */

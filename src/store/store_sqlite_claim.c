@@ -37,8 +37,8 @@ static void take_row(struct taking *t, sqlite3_stmt *q)
 
 static bool take(struct taking *t, uint64_t id)
 {
-    sqlite3_stmt *q = db_statement(&t->s->writer.c,
-                                   "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE id=?1");
+    sqlite3_stmt *q =
+        db_statement(&t->s->writer.c, "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE id=?1");
     if (!q)
         return false;
     db_bind_u64(q, 1, id);

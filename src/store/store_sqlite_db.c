@@ -142,7 +142,8 @@ enum err db_open_reader(const struct sqlite_store *s, struct connection *c, stru
 static void lent_of(sqlite3_context *call, int count, sqlite3_value **v)
 {
     UNUSED(count);
-    sqlite3_result_int(call, lent_has(sqlite3_user_data(call), (uint64_t)sqlite3_value_int64(v[0])));
+    sqlite3_result_int(call,
+                       lent_has(sqlite3_user_data(call), (uint64_t)sqlite3_value_int64(v[0])));
 }
 
 bool db_show_lent(struct connection *c, struct lent *l)
@@ -320,8 +321,8 @@ static enum err read_meta(struct sqlite_store *s, struct reason *why)
     return good ? ERR_OK : fail(why, ERR_IO, "the database's own row is damaged");
 }
 
-/* Debian's SQLite overwrites what is deleted, which for a queue that is worked off from its front is
- * a page's whole free part each time; see writer_erases.
+/* Debian's SQLite overwrites what is deleted, which for a queue that is worked off from its front
+ * is a page's whole free part each time; see writer_erases.
  *
  * A page is written to the log, read from it and written to the file: few large ones cost less
  * than many small ones, and hold several events of a usual size with little left over. A database

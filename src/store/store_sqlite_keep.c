@@ -159,8 +159,8 @@ enum err sqlite_purge(struct store *base, const struct retention *r, int64_t now
     writer_lock(s);
     uint64_t from = w->purge_from;
     enum err e = writer_begin(s, WRITER_DURABLE, why);
-    if (e == ERR_OK && (!writer_erases(s, true) || !purge_some(w, &p) ||
-                        !objects_purge(w, now_ms, r->step))) {
+    if (e == ERR_OK &&
+        (!writer_erases(s, true) || !purge_some(w, &p) || !objects_purge(w, now_ms, r->step))) {
         e = db_fail(w->c.db, "delete old events", why);
         writer_rollback(s);
     }

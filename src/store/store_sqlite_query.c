@@ -115,8 +115,7 @@ static void give_wanted(sqlite3_context *to, const void *rows, size_t row, int c
 
 bool sqlite_events_open(struct sqlite_store *s)
 {
-    s->writer.wanted =
-        (struct given){.columns = "CREATE TABLE x (event)", .column = give_wanted};
+    s->writer.wanted = (struct given){.columns = "CREATE TABLE x (event)", .column = give_wanted};
     return given_show(s->writer.c.db, "wanted", &s->writer.wanted);
 }
 
@@ -213,9 +212,9 @@ static bool has_delivery(const struct event_scan *s, uint64_t event_id)
 {
     if (s->f->state < 0 && !s->destination)
         return true;
-    sqlite3_stmt *q =
-        db_statement(s->c, "SELECT 1 FROM deliveries WHERE event_id=?1 AND (?2<0 OR " STATE_NOW "=?2)"
-                           " AND (?3=0 OR destination=?3) LIMIT 1");
+    sqlite3_stmt *q = db_statement(
+        s->c, "SELECT 1 FROM deliveries WHERE event_id=?1 AND (?2<0 OR " STATE_NOW "=?2)"
+              " AND (?3=0 OR destination=?3) LIMIT 1");
     if (!q)
         return false;
     db_bind_u64(q, 1, event_id);
@@ -248,8 +247,8 @@ static bool event_is_wanted(const struct event_scan *s, sqlite3_stmt *q)
 
 static bool count_states(struct connection *c, struct event_row *row)
 {
-    sqlite3_stmt *q =
-        db_statement(c, "SELECT " STATE_NOW ", count(*) FROM deliveries WHERE event_id=?1 GROUP BY 1");
+    sqlite3_stmt *q = db_statement(c, "SELECT " STATE_NOW
+                                      ", count(*) FROM deliveries WHERE event_id=?1 GROUP BY 1");
     if (!q)
         return false;
     db_bind_u64(q, 1, row->event.id);

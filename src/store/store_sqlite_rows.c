@@ -55,7 +55,8 @@ void rows_id_range(int64_t since_ms, int64_t until_ms, uint64_t *least, uint64_t
 
 bool rows_placed(struct connection *c, uint64_t id, struct placed *out)
 {
-    sqlite3_stmt *q = db_statement(c, "SELECT destination, event_id, state FROM deliveries WHERE id=?1");
+    sqlite3_stmt *q =
+        db_statement(c, "SELECT destination, event_id, state FROM deliveries WHERE id=?1");
     *out = (struct placed){.state = -1};
     if (!q)
         return false;
@@ -121,9 +122,9 @@ static bool bind_lent(sqlite3_stmt *q, int at, struct lent *l)
         buf_decimal(&text, ids[i]);
     }
     buf_str_append(&text, text.len ? STR("]") : STR("[]"));
-    bool good = ids && buf_ok(&text) &&
-                sqlite3_bind_text64(q, at, text.p, text.len, SQLITE_TRANSIENT, SQLITE_UTF8) ==
-                    SQLITE_OK;
+    bool good =
+        ids && buf_ok(&text) &&
+        sqlite3_bind_text64(q, at, text.p, text.len, SQLITE_TRANSIENT, SQLITE_UTF8) == SQLITE_OK;
     buf_release(&text);
     free(ids);
     return good;

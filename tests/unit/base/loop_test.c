@@ -416,6 +416,21 @@ void test_loop_hooks_run_in_order_and_can_leave(void)
     loop_free(running);
 }
 
+/* Whatever they gather in a turn is there for the others in the same turn. */
+void test_loop_hooks_after_input_run_before_the_others(void)
+{
+    struct loop_hook a = {.fn = count_a}, c = {.fn = count_c};
+    running = loop_new(clock_real());
+    loop_at_turn_end(running, &c);
+    loop_after_input(running, &a);
+    loop_after_input(running, &a);
+    loop_run_once(running, false);
+    EXPECT(trace_n >= 2 && strncmp(trace, "acac", trace_n < 4 ? trace_n : 4) == 0);
+    loop_hook_remove(running, &a);
+    loop_hook_remove(running, &c);
+    loop_free(running);
+}
+
 static struct loop_hook *next_one;
 
 static void remove_the_next(struct loop_hook *hook)
