@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "store/store_sqlite_arrive.h"
 #include "store/store_sqlite_settle.h"
 
 #include <errno.h>
@@ -392,7 +393,8 @@ static enum err open_lent(struct sqlite_store *s, struct reason *why)
     free(path);
     if (!s->lent)
         return why ? why->code : ERR_IO;
-    return db_show_lent(&s->writer.c, s->lent) && settle_open(s) && sqlite_events_open(s)
+    return db_show_lent(&s->writer.c, s->lent) && arrive_open(s) && settle_open(s) &&
+                   sqlite_events_open(s)
                ? ERR_OK
                : db_fail(s->writer.c.db, "open the database", why);
 }

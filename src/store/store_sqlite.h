@@ -92,8 +92,9 @@ struct writer { /* guarded by the writer lock */
     struct map order_cursors;  /* destination -> last key looked at (store_sqlite_claim.c) */
     struct lent_row *returned; /* settled in this transaction */
     size_t returned_count, returned_cap;
-    struct given settled; /* store_sqlite_settle.c */
-    struct given wanted;  /* store_sqlite_query.c: ids of events */
+    struct given events, deliveries; /* store_sqlite_arrive.c */
+    struct given settled;            /* store_sqlite_settle.c */
+    struct given wanted;             /* store_sqlite_query.c: ids of events */
 };
 
 struct sqlite_store {
@@ -211,6 +212,10 @@ enum err writer_commit(struct sqlite_store *s, struct reason *why) MUST_USE;
 void writer_rollback(struct sqlite_store *s);
 /* Whether what is deleted or replaced from now on is overwritten in the file. */
 bool writer_erases(struct sqlite_store *s, bool on);
+static inline void writer_note_id(struct writer *w, uint64_t id)
+{
+    w->now.max_id = id > w->now.max_id ? id : w->now.max_id;
+}
 /* The number of a name, made when it is new; 0: failed (see the connection's error). */
 int64_t writer_name(struct sqlite_store *s, str name);
 /* Copies the write-ahead log into the database when it is longer than that. */

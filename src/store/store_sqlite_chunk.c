@@ -1,11 +1,14 @@
-/* store_sqlite_chunk.c -- records decoded and written as rows. Events are inserted while they are
- * read; deliveries and outcomes are gathered and folded first, then written table by table. Runs
- * under the writer lock inside a transaction; any error undoes all of it. */
+/* store_sqlite_chunk.c -- records decoded and written as rows: gathered and folded first, then
+ * written table by table. Runs under the writer lock inside a transaction; any error undoes all of
+ * it. */
 #include "store/store_sqlite_chunk.h"
 
 #include "base/log.h"
+#include "store/store_sqlite_arrive.h"
 #include "store/store_sqlite_rows.h"
 #include "store/store_sqlite_settle.h"
+
+#define EVENTS_AT_ONCE 128u
 
 struct born { /* a delivery that came into being in this chunk */
     struct new_delivery d;
@@ -23,6 +26,8 @@ struct superseding {
 };
 
 struct chunk {
+    struct new_event_row events[EVENTS_AT_ONCE];
+    size_t event_count;
     struct born *born;
     size_t born_count, born_cap;
     uint32_t *slots; /* delivery id -> index in born + 1; a power of two, at least 2 * born_cap */
@@ -102,7 +107,7 @@ static void empty(struct chunk *c)
 {
     if (c->born_cap)
         memset(c->slots, 0, 2 * c->born_cap * sizeof(*c->slots));
-    c->born_count = c->late_count = c->attempt_count = c->over_count = 0;
+    c->event_count = c->born_count = c->late_count = c->attempt_count = c->over_count = 0;
     if (c->latest.count)
         idmap_release(&c->latest);
     c->latest = (struct idmap){0};
@@ -191,87 +196,36 @@ static void gather_keys(struct sqlite_store *s, struct chunk *c, struct record_e
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static void note_id(struct writer *w, uint64_t id)
+static bool write_events(struct sqlite_store *s, struct chunk *c)
 {
-    if (id > w->now.max_id)
-        w->now.max_id = id;
-}
-
-/* An id that is there already is a bug of the caller's; to stop for ever at it would be worse. */
-static bool insert_once(struct writer *w, sqlite3_stmt *q, bool *is_new)
-{
-    uint64_t held;
-    if (!db_run(q))
-        return false;
-    *is_new = sqlite3_changes(w->c.db) > 0;
-    if (!*is_new && log_rate("same id", &held))
-        log_event(LOG_ERROR, "a row with the same id was there already; the second is left out",
-                  LOG_I("held", held));
-    return true;
-}
-
-static bool write_event(struct sqlite_store *s, sqlite3_stmt *q, const struct event *e)
-{
-    struct writer *w = &s->writer;
-    int64_t source = writer_name(s, e->source), provider = writer_name(s, e->provider);
-    int64_t verdict = writer_name(s, e->verdict);
-    if (!source || !provider || !verdict)
-        return false;
-    db_bind_u64(q, 1, e->id);
-    sqlite3_bind_int64(q, 2, e->received_ms);
-    sqlite3_bind_int64(q, 3, source);
-    sqlite3_bind_int64(q, 4, provider);
-    sqlite3_bind_int64(q, 5, verdict);
-    sqlite3_bind_int64(q, 6, e->flags);
-    db_bind_str(q, 7, e->type);
-    db_bind_str(q, 8, e->dedupe_key);
-    db_bind_str(q, 9, e->verdict_text);
-    db_bind_str(q, 10, e->method);
-    db_bind_str(q, 11, e->target);
-    db_bind_str(q, 12, e->peer);
-    db_bind_blob(q, 13, str_of((const char *)e->body_hash, sizeof(e->body_hash)));
-    db_bind_str(q, 14, e->trace);
-    db_bind_str(q, 15, e->head);
-    db_bind_blob(q, 16, e->body);
-    bool is_new;
-    if (!insert_once(w, q, &is_new))
-        return false;
-    w->now.events += is_new;
-    note_id(w, e->id);
-    return true;
+    size_t count = c->event_count;
+    c->event_count = 0;
+    return count == 0 || arrive_events(s, c->events, count);
 }
 
 static bool write_born(struct sqlite_store *s, const struct chunk *c)
 {
-    struct writer *w = &s->writer;
-    sqlite3_stmt *q = db_statement(&w->c, "INSERT OR IGNORE INTO deliveries VALUES"
-                                          " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
-    for (size_t i = 0; i < c->born_count; i++) {
+    struct new_delivery_row *v = calloc(c->born_count, sizeof(*v));
+    bool good = v != NULL;
+    for (size_t i = 0; i < c->born_count && good; i++) {
         const struct born *b = &c->born[i];
-        int64_t destination = writer_name(s, b->d.destination);
-        int64_t route = writer_name(s, b->d.route);
-        if (!q || !destination || !route)
-            return false;
-        db_bind_u64(q, 1, b->d.id);
-        db_bind_u64(q, 2, b->event_id);
-        sqlite3_bind_int64(q, 3, destination);
-        sqlite3_bind_int64(q, 4, route);
-        db_bind_u64(q, 5, b->d.order_key);
-        sqlite3_bind_int64(q, 6, b->state);
-        sqlite3_bind_int64(q, 7, b->attempts);
-        sqlite3_bind_int64(q, 8, b->created_ms);
-        sqlite3_bind_int64(q, 9, b->next_ms);
-        sqlite3_bind_int64(q, 10, b->settled_ms);
-        db_bind_str(q, 11, b->reason);
-        sqlite3_bind_int(q, 12, b->d.listed);
-        bool is_new;
-        if (!insert_once(w, q, &is_new))
-            return false;
-        if (is_new)
-            count_change(w, destination, b->state, 1);
-        note_id(w, b->d.id);
+        v[i] = (struct new_delivery_row){.id = b->d.id,
+                                         .event_id = b->event_id,
+                                         .order_key = b->d.order_key,
+                                         .destination = writer_name(s, b->d.destination),
+                                         .route = writer_name(s, b->d.route),
+                                         .state = b->state,
+                                         .attempts = b->attempts,
+                                         .created_ms = b->created_ms,
+                                         .next_ms = b->next_ms,
+                                         .settled_ms = b->settled_ms,
+                                         .reason = b->reason,
+                                         .listed = b->d.listed};
+        good = v[i].destination && v[i].route;
     }
-    return true;
+    good = good && arrive_deliveries(s, v, c->born_count);
+    free(v);
+    return good;
 }
 
 /* Of deliveries that were born in this chunk. */
@@ -333,7 +287,7 @@ static bool write_rejection(struct writer *w, const struct rejection *r)
     db_bind_str(q, 8, r->peer);
     db_bind_str(q, 9, r->head);
     db_bind_blob(q, 10, r->body);
-    note_id(w, r->id);
+    writer_note_id(w, r->id);
     return db_run(q);
 }
 
@@ -355,6 +309,8 @@ static bool write_out(struct sqlite_store *s, struct chunk *c)
         return false;
     if (c->keys.len && !keys_append(s, buf_str(&c->keys), c->end_lsn, c->keys_until_ms))
         return false;
+    if (!write_events(s, c))
+        return false;
     if (c->born_count && !write_born(s, c))
         return false;
     if (c->late_count && !settle_deliveries(s, c->late, c->late_count, c->is_former))
@@ -372,14 +328,21 @@ static bool write_out(struct sqlite_store *s, struct chunk *c)
 
 /* --- records ---------------------------------------------------------------------------------- */
 
+static bool gather_event(struct sqlite_store *s, struct chunk *c, const struct event *e)
+{
+    if (c->event_count == EVENTS_AT_ONCE && !write_events(s, c))
+        return false;
+    struct new_event_row *x = &c->events[c->event_count++];
+    *x = (struct new_event_row){*e, writer_name(s, e->source), writer_name(s, e->provider),
+                                writer_name(s, e->verdict)};
+    return x->source && x->provider && x->verdict;
+}
+
 static bool apply_events(struct sqlite_store *s, struct chunk *c, struct record *r)
 {
-    sqlite3_stmt *q =
-        db_statement(&s->writer.c, "INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
-                                   " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)");
     struct record_event e;
     while (record_next_event(r, &e)) {
-        if (!q || !write_event(s, q, &e.event))
+        if (!gather_event(s, c, &e.event))
             return false;
         struct new_delivery d;
         while (record_next_delivery(&e, &d)) {

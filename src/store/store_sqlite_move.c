@@ -126,8 +126,7 @@ static bool put_delivery(struct sqlite_store *s, const struct delivery *d)
     if (before.state >= 0)
         count_change(w, before.destination, (enum delivery_state)before.state, -1);
     count_change(w, destination, d->state, 1);
-    if (d->id > w->now.max_id)
-        w->now.max_id = d->id;
+    writer_note_id(w, d->id);
     return true;
 }
 
