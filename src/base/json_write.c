@@ -9,6 +9,8 @@
 
 #include <math.h>
 
+#define PLAIN_BYTES_MAX 64u
+
 void json_writer_init(struct json_writer *w, struct buf *out)
 {
     *w = (struct json_writer){.out = out};
@@ -104,8 +106,26 @@ static void append_escaped(struct buf *out, str s)
         buf_append(out, s.p + plain, s.n - plain);
 }
 
+/* Most texts are short and plain: one look at each byte, and one at the buffer. */
+static bool append_plain(struct buf *out, str s)
+{
+    char *p = s.n <= PLAIN_BYTES_MAX ? buf_reserve(out, s.n + 2) : NULL;
+    if (!p)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_plain_ascii(s.p[i]))
+            return false;
+        p[i + 1] = s.p[i];
+    }
+    p[0] = p[s.n + 1] = '"';
+    buf_grew(out, s.n + 2);
+    return true;
+}
+
 static void append_quoted(struct buf *out, str s)
 {
+    if (append_plain(out, s))
+        return;
     buf_char(out, '"');
     append_escaped(out, s);
     buf_char(out, '"');
