@@ -200,6 +200,13 @@ static bool append(struct lent *l, const struct lent_row *rows, size_t count)
     return true;
 }
 
+/* What could not be written anew tells too much after a crash, and nothing wrong before it. */
+void lent_forget_given_back(struct lent *l)
+{
+    if (l->is_mine)
+        (void)write_anew(l);
+}
+
 enum err lent_add(struct lent *l, const struct lent_row *v, size_t count, struct reason *why)
 {
     bool good = true;

@@ -39,6 +39,8 @@ enum err lent_add(struct lent *l, const struct lent_row *v, size_t count,
 bool lent_has(struct lent *l, uint64_t id);
 /* False: it is not lent, *out is left as it was. */
 bool lent_take_back(struct lent *l, uint64_t id, struct lent_row *out);
+/* After some were given back as they were, without an attempt: the file forgets them. */
+void lent_forget_given_back(struct lent *l);
 /* What was taken back is lent all the same: its settling was undone. */
 void lent_again(struct lent *l, const struct lent_row *row);
 

@@ -342,6 +342,7 @@ enum err sqlite_unclaim(struct store *base, const uint64_t *ids, size_t count, s
     }
     if (e == ERR_OK)
         e = commit_or_drop(s, why);
+    lent_forget_given_back(s->lent);
     writer_unlock(s);
     return e;
 }

@@ -122,6 +122,25 @@ void test_lent_is_told_until_something_is_lent_again(void)
     lent_close(l);
 }
 
+/* It was in nobody's hands when the process ended. */
+void test_lent_what_was_given_back_is_not_told(void)
+{
+    struct lent *l = open_lent(STORE);
+    struct lent_row row;
+    EXPECT(add(l, 1, 5, 100) && add(l, 2, 5, 100) && add(l, 3, 5, 100));
+    EXPECT(lent_take_back(l, 2, &row));
+    lent_forget_given_back(l);
+    lent_close(l);
+    l = open_lent(STORE);
+    EXPECT(was_held(l, 1, 100) && !was_held(l, 2, 100) && was_held(l, 3, 100));
+    lent_forget_given_back(l); /* nothing of it was this process's */
+    EXPECT(was_held(l, 1, 100));
+    lent_close(l);
+    l = open_lent(STORE);
+    EXPECT(was_held(l, 1, 100));
+    lent_close(l);
+}
+
 void test_lent_of_another_store_is_passed_over(void)
 {
     struct lent *l = open_lent(STORE);
