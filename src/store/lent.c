@@ -62,7 +62,7 @@ static size_t take_slot(struct lent *l)
     return l->used++;
 }
 
-void lent_again(struct lent *l, const struct lent_row *row)
+static void put(struct lent *l, const struct lent_row *row)
 {
     pthread_mutex_lock(&l->lock);
     if (!idmap_get(&l->by_id, row->id)) {
@@ -72,6 +72,11 @@ void lent_again(struct lent *l, const struct lent_row *row)
         count_by_destination(l, row->destination, 1);
     }
     pthread_mutex_unlock(&l->lock);
+}
+
+void lent_again(struct lent *l, const struct lent_row *row)
+{
+    put(l, row);
 }
 
 bool lent_take_back(struct lent *l, uint64_t id, struct lent_row *out)
@@ -219,7 +224,7 @@ enum err lent_add(struct lent *l, const struct lent_row *v, size_t count, struct
     l->former = NULL;
     l->former_count = 0;
     for (size_t i = 0; i < count; i++)
-        lent_again(l, &v[i]);
+        put(l, &v[i]);
     return ERR_OK;
 }
 

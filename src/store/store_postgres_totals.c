@@ -58,17 +58,27 @@ static const char deliveries_sql[] =
     "   FROM gaff.deliveries WHERE state <> 2 AND" SPAN ") u";
 #undef SPAN
 
-enum err pg_count_deliveries(struct store_reader *base, str destination, uint64_t after,
-                             uint64_t before, struct delivery_counts *out, struct reason *why)
+/* What lies between two ids of a destination, by a statement with $1, $2 and $3. */
+static enum err ask_between(struct store_reader *base, const char *sql, str destination,
+                            uint64_t after, uint64_t before, struct PGresult **r,
+                            struct reason *why)
 {
     struct pg_args a;
-    struct PGresult *r = NULL;
-    *out = (struct delivery_counts){0};
     pg_args_init(&a);
     pg_add_text(&a, destination);
     pg_add_i64(&a, (int64_t)after);
     pg_add_i64(&a, before ? (int64_t)before : INT64_MAX);
-    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER, deliveries_sql, &a, &r, why);
+    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER, sql, &a, r, why);
+    pg_args_release(&a);
+    return e;
+}
+
+enum err pg_count_deliveries(struct store_reader *base, str destination, uint64_t after,
+                             uint64_t before, struct delivery_counts *out, struct reason *why)
+{
+    struct PGresult *r = NULL;
+    *out = (struct delivery_counts){0};
+    enum err e = ask_between(base, deliveries_sql, destination, after, before, &r, why);
     if (e == ERR_OK) {
         uint64_t *n = out->by_state;
         n[DELIVERY_PENDING] = (uint64_t)pg_i64(r, 0, 0);
@@ -80,7 +90,6 @@ enum err pg_count_deliveries(struct store_reader *base, str destination, uint64_
         n[DELIVERY_CANCELLED] = (uint64_t)pg_i64(r, 0, 6);
     }
     pg_clear(r);
-    pg_args_release(&a);
     return e;
 }
 
@@ -90,24 +99,18 @@ enum err pg_count_attempts(struct store_reader *base, str destination, uint64_t 
 #define COUNT                                                                                      \
     "(SELECT count(*) FROM gaff.attempts WHERE destination = $1 AND id <> 0"                       \
     " AND id > $2 AND id < $3"
-    struct pg_args a;
     struct PGresult *r = NULL;
     *out = (struct attempt_counts){0};
-    pg_args_init(&a);
-    pg_add_text(&a, destination);
-    pg_add_i64(&a, (int64_t)after);
-    pg_add_i64(&a, before ? (int64_t)before : INT64_MAX);
-    enum err e = pg_ask(pg_of(base->store), PG_USE_OTHER,
-                        "SELECT " COUNT "), " COUNT " AND result IN (1, 2, 5)), " COUNT
-                        " AND result IN (3, 4))",
-                        &a, &r, why);
+    enum err e = ask_between(base,
+                             "SELECT " COUNT "), " COUNT " AND result IN (1, 2, 5)), " COUNT
+                             " AND result IN (3, 4))",
+                             destination, after, before, &r, why);
     if (e == ERR_OK) { /* of one moment */
         out->failed = (uint64_t)pg_i64(r, 0, 1);
         out->ended = (uint64_t)pg_i64(r, 0, 2);
         out->success = (uint64_t)pg_i64(r, 0, 0) - out->failed - out->ended;
     }
     pg_clear(r);
-    pg_args_release(&a);
     return e;
 #undef COUNT
 }

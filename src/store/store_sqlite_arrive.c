@@ -4,16 +4,6 @@
 
 #include "base/log.h"
 
-static void give_str(sqlite3_context *to, str s)
-{
-    sqlite3_result_text64(to, s.p ? s.p : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
-}
-
-static void give_blob(sqlite3_context *to, const void *p, size_t n)
-{
-    sqlite3_result_blob64(to, p ? p : "", n, SQLITE_STATIC);
-}
-
 static const char event_columns[] =
     "CREATE TABLE x (id, received_ms, source, provider, verdict, flags, body_hash, body, type,"
     " dedupe_key, verdict_text, method, target, peer, trace, head)";
@@ -30,9 +20,9 @@ static void give_event(sqlite3_context *to, const void *rows, size_t row, int co
     if (column < HASH)
         sqlite3_result_int64(to, numbers[column]);
     else if (column == HASH)
-        give_blob(to, e->body_hash, sizeof(e->body_hash));
+        give_blob(to, str_of((const char *)e->body_hash, sizeof(e->body_hash)));
     else if (column == BODY)
-        give_blob(to, e->body.p, e->body.n);
+        give_blob(to, e->body);
     else
         give_str(to, *texts[column - TEXTS]);
 }
@@ -63,20 +53,6 @@ bool arrive_open(struct sqlite_store *s)
            given_show(w->c.db, "new_deliveries", &w->deliveries);
 }
 
-static int run_over(struct writer *w, struct given *g, const char *sql, const void *rows,
-                    size_t count)
-{
-    sqlite3_stmt *q = db_statement(&w->c, sql);
-    if (!q)
-        return SQLITE_ERROR;
-    g->rows = rows;
-    g->count = count;
-    int rc = sqlite3_step(q);
-    sqlite3_reset(q);
-    g->count = 0;
-    return rc;
-}
-
 static void note_repeats(size_t count)
 {
     uint64_t held;
@@ -88,12 +64,11 @@ static void note_repeats(size_t count)
 bool arrive_events(struct sqlite_store *s, const struct new_event_row *v, size_t count)
 {
     struct writer *w = &s->writer;
-    int rc = run_over(w, &w->events,
-                      "INSERT OR IGNORE INTO events SELECT id, received_ms, source, provider,"
-                      " verdict, flags, type, dedupe_key, verdict_text, method, target, peer,"
-                      " body_hash, trace, head, body FROM new_events",
-                      v, count);
-    if (rc != SQLITE_DONE)
+    sqlite3_stmt *q = db_statement(
+        &w->c, "INSERT OR IGNORE INTO events SELECT id, received_ms, source, provider, verdict,"
+               " flags, type, dedupe_key, verdict_text, method, target, peer, body_hash, trace,"
+               " head, body FROM new_events");
+    if (given_run(q, &w->events, v, count) != SQLITE_DONE)
         return false;
     size_t made = (size_t)sqlite3_changes(w->c.db);
     w->now.events += made;
@@ -111,8 +86,8 @@ bool arrive_events(struct sqlite_store *s, const struct new_event_row *v, size_t
 static bool one_by_one(struct writer *w, const struct new_delivery_row *v, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (run_over(w, &w->deliveries, "INSERT OR IGNORE" INTO_DELIVERIES, &v[i], 1) !=
-            SQLITE_DONE)
+        sqlite3_stmt *q = db_statement(&w->c, "INSERT OR IGNORE" INTO_DELIVERIES);
+        if (given_run(q, &w->deliveries, &v[i], 1) != SQLITE_DONE)
             return false;
         if (sqlite3_changes(w->c.db))
             count_change(w, v[i].destination, v[i].state, 1);
@@ -127,7 +102,7 @@ bool arrive_deliveries(struct sqlite_store *s, const struct new_delivery_row *v,
     struct writer *w = &s->writer;
     for (size_t i = 0; i < count; i++)
         writer_note_id(w, v[i].id);
-    int rc = run_over(w, &w->deliveries, "INSERT" INTO_DELIVERIES, v, count);
+    int rc = given_run(db_statement(&w->c, "INSERT" INTO_DELIVERIES), &w->deliveries, v, count);
     if (rc == SQLITE_CONSTRAINT) /* nothing of it was inserted */
         return one_by_one(w, v, count);
     for (size_t i = 0; i < count && rc == SQLITE_DONE; i++)

@@ -205,8 +205,8 @@ static bool write_events(struct sqlite_store *s, struct chunk *c)
 
 static bool write_born(struct sqlite_store *s, const struct chunk *c)
 {
-    struct new_delivery_row *v = calloc(c->born_count, sizeof(*v));
-    bool good = v != NULL;
+    struct new_delivery_row *v = xcalloc(c->born_count, sizeof(*v));
+    bool good = true;
     for (size_t i = 0; i < c->born_count && good; i++) {
         const struct born *b = &c->born[i];
         v[i] = (struct new_delivery_row){.id = b->d.id,
@@ -231,8 +231,8 @@ static bool write_born(struct sqlite_store *s, const struct chunk *c)
 /* Of deliveries that were born in this chunk. */
 static bool write_first_attempts(struct sqlite_store *s, const struct chunk *c)
 {
-    struct settled *v = calloc(c->attempt_count, sizeof(*v));
-    bool good = v != NULL;
+    struct settled *v = xcalloc(c->attempt_count, sizeof(*v));
+    bool good = true;
     for (size_t i = 0; i < c->attempt_count && good; i++) {
         const struct born *b = find_born(c, c->attempts[i].delivery_id);
         v[i] = (struct settled){.attempt = &c->attempts[i],

@@ -121,3 +121,25 @@ bool given_show(sqlite3 *db, const char *name, struct given *g)
 {
     return sqlite3_create_module_v2(db, name, &given_module, g, NULL) == SQLITE_OK;
 }
+
+int given_run(sqlite3_stmt *q, struct given *g, const void *rows, size_t count)
+{
+    if (!q)
+        return SQLITE_ERROR;
+    g->rows = rows;
+    g->count = count;
+    int rc = sqlite3_step(q);
+    sqlite3_reset(q);
+    g->count = 0;
+    return rc;
+}
+
+void give_str(sqlite3_context *to, str s)
+{
+    sqlite3_result_text64(to, s.p ? s.p : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void give_blob(sqlite3_context *to, str s)
+{
+    sqlite3_result_blob64(to, s.p ? s.p : "", s.n, SQLITE_STATIC);
+}

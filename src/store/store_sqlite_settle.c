@@ -5,111 +5,45 @@
 #include "base/log.h"
 #include "store/store_sqlite_rows.h"
 
-enum { /* the columns of `settled` */
-       OF_ID,
-       OF_STATE,
-       OF_ATTEMPTS,
-       OF_NEXT_MS,
-       OF_SETTLED_MS,
-       OF_REASON,
-       OF_NUMBER,
-       OF_RESULT,
-       OF_STARTED_MS,
-       OF_DURATION_US,
-       OF_STATUS,
-       OF_ERROR_CLASS,
-       OF_SUMMARY,
-       OF_REQUEST,
-       OF_RESPONSE,
-       OF_TIMING,
-       OF_ATTEMPT_ID,
-       OF_EVENT_ID,
-       OF_DESTINATION,
-};
 static const char settled_columns[] =
-    "CREATE TABLE x (id, state, attempts, next_ms, settled_ms, reason, number, result, started_ms,"
-    " duration_us, status, error_class, summary, request, response, timing, attempt_id, event_id,"
-    " destination)";
-
-static void give_str(sqlite3_context *to, str s)
-{
-    sqlite3_result_text64(to, s.p ? s.p : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
-}
-
-static void give_of_attempt(sqlite3_context *to, const struct settled *x, int column)
-{
-    const struct attempt *a = x->attempt;
-    switch (column) {
-    case OF_NUMBER:
-        sqlite3_result_int64(to, a->number);
-        break;
-    case OF_RESULT:
-        sqlite3_result_int64(to, a->result);
-        break;
-    case OF_STARTED_MS:
-        sqlite3_result_int64(to, a->started_ms);
-        break;
-    case OF_DURATION_US:
-        sqlite3_result_int64(to, a->duration_us);
-        break;
-    case OF_STATUS:
-        sqlite3_result_int64(to, a->status);
-        break;
-    case OF_ERROR_CLASS:
-        give_str(to, a->error_class);
-        break;
-    case OF_SUMMARY:
-        give_str(to, a->summary);
-        break;
-    case OF_REQUEST:
-        give_str(to, a->request);
-        break;
-    case OF_RESPONSE:
-        sqlite3_result_blob64(to, a->response.p ? a->response.p : "", a->response.n, SQLITE_STATIC);
-        break;
-    case OF_TIMING:
-        give_str(to, a->timing);
-        break;
-    case OF_ATTEMPT_ID:
-        sqlite3_result_int64(to, (sqlite3_int64)a->id);
-        break;
-    case OF_EVENT_ID: /* only attempts with an id are found by these two */
-        sqlite3_result_int64(to, a->id ? (sqlite3_int64)x->event_id : 0);
-        break;
-    case OF_DESTINATION:
-        sqlite3_result_int64(to, a->id ? x->destination : 0);
-        break;
-    default:
-        break;
-    }
-}
+    "CREATE TABLE x (id, number, result, started_ms, duration_us, status, attempt_id, event_id,"
+    " destination, error_class, summary, request, timing, response, state, attempts, next_ms,"
+    " settled_ms, reason)";
 
 static void give_settled(sqlite3_context *to, const void *rows, size_t row, int column)
 {
     const struct settled *x = (const struct settled *)rows + row;
-    switch (column) {
-    case OF_ID:
-        sqlite3_result_int64(to, (sqlite3_int64)x->attempt->delivery_id);
-        break;
-    case OF_STATE:
-        sqlite3_result_int64(to, x->settlement->state);
-        break;
-    case OF_ATTEMPTS:
-        sqlite3_result_int64(to, x->settlement->attempts);
-        break;
-    case OF_NEXT_MS:
-        sqlite3_result_int64(to, x->settlement->next_ms);
-        break;
-    case OF_SETTLED_MS:
-        sqlite3_result_int64(to, x->settlement->settled_ms);
-        break;
-    case OF_REASON:
-        give_str(to, x->settlement->reason);
-        break;
-    default:
-        give_of_attempt(to, x, column);
-        break;
-    }
+    const struct attempt *a = x->attempt;
+    const struct settlement *t = x->settlement;
+    const int64_t numbers[] = {(int64_t)a->delivery_id, a->number, a->result, a->started_ms,
+                               a->duration_us, a->status, (int64_t)a->id,
+                               /* Only attempts with an id are found by these two. */
+                               a->id ? (int64_t)x->event_id : 0, a->id ? x->destination : 0};
+    const str *texts[] = {&a->error_class, &a->summary, &a->request, &a->timing};
+    enum {
+        TEXTS = ARRAY_LEN(numbers),
+        RESPONSE = TEXTS + ARRAY_LEN(texts),
+        STATE,
+        ATTEMPTS,
+        NEXT_MS,
+        SETTLED_MS,
+    };
+    if (column < TEXTS)
+        sqlite3_result_int64(to, numbers[column]);
+    else if (column < RESPONSE)
+        give_str(to, *texts[column - TEXTS]);
+    else if (column == RESPONSE)
+        give_blob(to, a->response);
+    else if (column == STATE)
+        sqlite3_result_int64(to, t->state);
+    else if (column == ATTEMPTS)
+        sqlite3_result_int64(to, t->attempts);
+    else if (column == NEXT_MS)
+        sqlite3_result_int64(to, t->next_ms);
+    else if (column == SETTLED_MS)
+        sqlite3_result_int64(to, t->settled_ms);
+    else
+        give_str(to, t->reason);
 }
 
 bool settle_open(struct sqlite_store *s)
@@ -118,34 +52,24 @@ bool settle_open(struct sqlite_store *s)
     return given_show(s->writer.c.db, "settled", &s->writer.settled);
 }
 
-static bool run_over(struct writer *w, const char *sql, const struct settled *v, size_t count)
-{
-    w->settled.rows = v;
-    w->settled.count = count;
-    bool good = db_run(db_statement(&w->c, sql));
-    w->settled.count = 0;
-    return good;
-}
-
 bool settle_attempts(struct sqlite_store *s, const struct settled *v, size_t count)
 {
-    return run_over(&s->writer,
-                    "INSERT OR REPLACE INTO attempts SELECT id, number, result, started_ms,"
-                    " duration_us, status, error_class, summary, request, response, timing,"
-                    " attempt_id, event_id, destination FROM settled WHERE number<>0",
-                    v, count);
+    sqlite3_stmt *q = db_statement(
+        &s->writer.c, "INSERT OR REPLACE INTO attempts SELECT id, number, result, started_ms,"
+                      " duration_us, status, error_class, summary, request, response, timing,"
+                      " attempt_id, event_id, destination FROM settled WHERE number<>0");
+    return given_run(q, &s->writer.settled, v, count) == SQLITE_DONE;
 }
 
 /* No delivery stands in it twice. */
 static bool write_settled(struct sqlite_store *s, const struct settled *v, size_t count)
 {
-    return count == 0 ||
-           (run_over(&s->writer,
-                     "UPDATE deliveries SET state=x.state, attempts=x.attempts, next_ms=x.next_ms,"
-                     " settled_ms=x.settled_ms, reason=x.reason FROM settled AS x"
-                     " WHERE deliveries.id=x.id",
-                     v, count) &&
-            settle_attempts(s, v, count));
+    sqlite3_stmt *q =
+        db_statement(&s->writer.c, "UPDATE deliveries SET state=x.state, attempts=x.attempts,"
+                                   " next_ms=x.next_ms, settled_ms=x.settled_ms, reason=x.reason"
+                                   " FROM settled AS x WHERE deliveries.id=x.id");
+    return given_run(q, &s->writer.settled, v, count) == SQLITE_DONE &&
+           settle_attempts(s, v, count);
 }
 
 /* It is not lent any more, unless this transaction fails. */
@@ -182,10 +106,10 @@ static bool may_settle(struct sqlite_store *s, uint64_t id, bool is_former, stru
 bool settle_deliveries(struct sqlite_store *s, const struct settlement *v, size_t count,
                        bool is_former)
 {
-    struct settled *rows = calloc(count, sizeof(*rows));
+    struct settled *rows = xcalloc(count, sizeof(*rows));
     struct idmap known = {0};
     size_t n = 0;
-    bool good = rows != NULL;
+    bool good = true;
     for (size_t i = 0; i < count && good; i++) {
         struct placed d;
         bool may = false;
@@ -202,7 +126,7 @@ bool settle_deliveries(struct sqlite_store *s, const struct settlement *v, size_
         count_move(&s->writer, d.destination, (enum delivery_state)d.state, v[i].state);
         rows[n++] = (struct settled){&v[i], &v[i].attempt, d.event_id, d.destination};
     }
-    good = good && write_settled(s, rows, n);
+    good = good && (n == 0 || write_settled(s, rows, n));
     idmap_release(&known);
     free(rows);
     return good;

@@ -7,7 +7,7 @@
 
 struct settled { /* and written: with its delivery's row as far as attempts repeat it */
     const struct settlement *settlement; /* NULL when the attempt alone is written */
-    const struct attempt *attempt;
+    const struct attempt *attempt;       /* also names the delivery */
     uint64_t event_id;
     int64_t destination;
 };

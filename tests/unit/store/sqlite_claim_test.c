@@ -1,26 +1,10 @@
 /* Claims of the SQLite store, which stand in memory and in no row: what a start after a crash tells
  * of them; and rows that come many at once. */
 #include "kit.h"
+#include "sqlite_file.h"
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-/* A process that ends in the middle of things. */
-static void in_doomed_process(void (*fn)(struct kit *k))
-{
-    pid_t pid = fork();
-    EXPECT(pid >= 0);
-    if (pid == 0) {
-        struct kit k;
-        kit_open(&k, "sqlite:store");
-        fn(&k);
-        _exit(0);
-    }
-    int status;
-    EXPECT(waitpid(pid, &status, 0) == pid);
-    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
 
 /* By its destination, since the ids are drawn in another process. */
 static struct delivery bound_for(struct kit *k, const char *destination)

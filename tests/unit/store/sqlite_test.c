@@ -19,22 +19,6 @@ static void reopen(struct kit *k)
     kit_reopen(k, "sqlite:store");
 }
 
-/* Runs fn in a process that then dies as by a power switch: no close, no flush. */
-static void in_doomed_process(void (*fn)(struct kit *k))
-{
-    pid_t pid = fork();
-    EXPECT(pid >= 0);
-    if (pid == 0) {
-        struct kit k;
-        kit_open(&k, "sqlite:store");
-        fn(&k);
-        _exit(0);
-    }
-    int status;
-    EXPECT(waitpid(pid, &status, 0) == pid);
-    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 /* --- restarts --------------------------------------------------------------------------------- */
 
 static void settle_one_of_three(struct kit *k)
